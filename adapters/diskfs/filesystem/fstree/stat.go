@@ -1,0 +1,66 @@
+package fstree
+
+import (
+	"io/fs"
+	"time"
+)
+
+// Stat is everything that a filesystem says of a file, as stat(2) on Linux
+// shows it. [fs.FileInfo.Sys] of every file in every tree is a *Stat.
+type Stat struct {
+	Ino          uint64
+	Mode         fs.FileMode // type, permissions, setuid, setgid and sticky
+	Nlink        uint64
+	UID, GID     uint32
+	Size         int64  // bytes; of a symbolic link the length of its target
+	Blocks       int64  // 512-byte units that are allocated
+	Major, Minor uint32 // device number of a device
+	Mtime        time.Time
+	Atime        time.Time // the zero Time where the filesystem keeps none, so below
+	Ctime        time.Time // change of the inode
+	Btime        time.Time // birth
+
+	xattrs func() (map[string][]byte, error)
+}
+
+// Xattrs reads the extended attributes, by their full name as Linux shows
+// them. A file without any gives an empty map.
+func (s *Stat) Xattrs() (map[string][]byte, error) {
+	if s.xattrs == nil {
+		return map[string][]byte{}, nil
+	}
+	return s.xattrs()
+}
+
+// UnixMode turns type and permission bits as Unix stores them (st_mode) into
+// an [fs.FileMode].
+func UnixMode(mode uint32) fs.FileMode {
+	m := fs.FileMode(mode & 0o777)
+	switch mode & 0o170000 {
+	case 0o010000:
+		m |= fs.ModeNamedPipe
+	case 0o020000:
+		m |= fs.ModeDevice | fs.ModeCharDevice
+	case 0o040000:
+		m |= fs.ModeDir
+	case 0o060000:
+		m |= fs.ModeDevice
+	case 0o100000:
+	case 0o120000:
+		m |= fs.ModeSymlink
+	case 0o140000:
+		m |= fs.ModeSocket
+	default:
+		m |= fs.ModeIrregular
+	}
+	if mode&0o4000 != 0 {
+		m |= fs.ModeSetuid
+	}
+	if mode&0o2000 != 0 {
+		m |= fs.ModeSetgid
+	}
+	if mode&0o1000 != 0 {
+		m |= fs.ModeSticky
+	}
+	return m
+}
