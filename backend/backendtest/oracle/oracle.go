@@ -1,0 +1,80 @@
+// Package oracle finds the real tools that tests compare with: qemu-img, the
+// mkfs family, the kernel's loop mounts.
+//
+// On a machine without a tool the test that asks for it is skipped and says
+// so. Where [Required] holds, as it does in continuous integration, the same
+// test fails instead, so that no proof is lost unnoticed.
+package oracle
+
+import (
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Required reports whether a missing tool is a failure
+// (QEDFS_REQUIRE_ORACLES=1).
+func Required() bool { return os.Getenv("QEDFS_REQUIRE_ORACLES") == "1" }
+
+// Long reports whether tests should take the time that they want
+// (CI_LONG=1) and not only what a quick run has.
+func Long() bool { return os.Getenv("CI_LONG") == "1" }
+
+// Tool returns the path of a program, or ends the test.
+func Tool(tb testing.TB, name string) string {
+	tb.Helper()
+	// The mkfs family is often outside an ordinary user's PATH.
+	for _, candidate := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	missing(tb, name+" is not installed")
+	return ""
+}
+
+// Root ends the test unless it may mount and make devices.
+func Root(tb testing.TB) {
+	tb.Helper()
+	if os.Geteuid() != 0 {
+		missing(tb, "root is needed to mount")
+	}
+}
+
+// Run runs a tool and returns what it printed on both outputs; a failure of
+// the tool fails the test.
+func Run(tb testing.TB, name string, args ...string) string {
+	tb.Helper()
+	out, err := exec.Command(Tool(tb, name), args...).CombinedOutput()
+	if err != nil {
+		tb.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+// Seed returns a random source that the log lets one repeat: its seed is
+// QEDFS_SEED where that is set, else the time.
+func Seed(tb testing.TB) *rand.Rand {
+	tb.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("QEDFS_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			tb.Fatalf("QEDFS_SEED=%s: %v", s, err)
+		}
+		seed = n
+	}
+	tb.Logf("repeat with QEDFS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func missing(tb testing.TB, why string) {
+	tb.Helper()
+	if Required() {
+		tb.Fatalf("oracle required: %s", why)
+	}
+	tb.Skipf("SKIPPED, NOT PROVED HERE: %s", why)
+}
