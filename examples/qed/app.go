@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// app is what the subcommands share: the standard streams and the flags that
+// say how an image is opened.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// Groups of subcommands in the help.
+const (
+	groupImage = "image"
+	groupFiles = "files"
+	groupOther = "other"
+)
+
+// newRoot assembles the command. A subcommand is one function in a file of
+// its own; it is listed here and nowhere else.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "qed",
+		Short:         "Work on QED disk images and on the files inside them",
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("qed version {{.Version}}\n")
+	root.SetFlagErrorFunc(usageError)
+	root.AddGroup(
+		&cobra.Group{ID: groupImage, Title: "The image as a disk:"},
+		&cobra.Group{ID: groupFiles, Title: "The volumes and files inside:"},
+		&cobra.Group{ID: groupOther, Title: "About this command:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			c.Args = checkedArgs(c.Args)
+			root.AddCommand(c)
+		}
+	}
+	add(groupImage)
+	add(groupOther, newMan(a))
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	return root
+}
+
+// checkedArgs makes a wrong number of arguments a usage error.
+func checkedArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		return nil
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError(cmd, err)
+		}
+		return nil
+	}
+}
+
+// version is the module's version as the Go tool recorded it in the binary.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := []string{strings.Trim(info.Main.Version, "()")}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v = append(v, s.Value)
+		}
+	}
+	return fmt.Sprintf("%s (%s)", strings.Join(v, " "), info.GoVersion)
+}

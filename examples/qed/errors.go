@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes. Subcommands that have more meanings, as check and compare do,
+// return them through exitError.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitInterrupted = 130 // as a shell reports SIGINT
+)
+
+// exitError carries an exit code. With a nil err nothing is printed: the
+// subcommand has said what there is to say.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is a mistake on the command line, with a pointer to the help.
+func usageError(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w\nTry '%s --help' for more information", err, cmd.CommandPath())
+}
+
+// commandPrefix begins every message: "qed: info".
+func commandPrefix(cmd *cobra.Command) string {
+	return strings.ReplaceAll(cmd.CommandPath(), " ", ": ")
+}
+
+// fileError says which file an error is about, once: the operating system's
+// errors name it already.
+func fileError(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Path == name && err == error(path) {
+		err = path.Err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// libraryPrefixes are what the packages of this module put before their
+// errors. They tell a programmer where to look, and a user nothing.
+var libraryPrefixes = strings.NewReplacer(
+	"qedfile: ", "",
+	"backend: ", "",
+	"qeddiskfs: ", "",
+	"fstree: ", "",
+)
+
+// message is an error as a user reads it.
+func message(err error) string { return libraryPrefixes.Replace(err.Error()) }

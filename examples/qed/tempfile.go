@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+)
+
+// pending is a file that is being made. It has a temporary name beside its
+// own until commit, so that nothing unfinished is ever found under the final
+// name.
+type pending struct {
+	temp  string // write here
+	final string
+	done  bool
+}
+
+// newPending begins a file that shall become name. A name that is a symbolic
+// link stays one: the file it leads to is replaced.
+func newPending(name string) (*pending, error) {
+	final := name
+	if resolved, err := filepath.EvalSymlinks(name); err == nil {
+		final = resolved
+	}
+	mode := fs.FileMode(0o666)
+	switch st, err := os.Stat(final); {
+	case err == nil && !st.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: not a regular file", name)
+	case err == nil:
+		mode = st.Mode().Perm()
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	dir, base := filepath.Split(final)
+	for range 100 {
+		temp := filepath.Join(dir, fmt.Sprintf(".%s.%08x.partial", base, rand.Uint32()))
+		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fileError(name, errors.Unwrap(err))
+		}
+		return &pending{temp: temp, final: final}, f.Close()
+	}
+	return nil, fmt.Errorf("%s: no free temporary name beside it", name)
+}
+
+// commit gives the file its name, replacing what was there. Its writer has
+// synced and closed it.
+func (p *pending) commit() error {
+	if err := os.Rename(p.temp, p.final); err != nil {
+		return err
+	}
+	p.done = true
+	return nil
+}
+
+// discard removes the file unless it was committed. It is meant for defer.
+func (p *pending) discard() {
+	if !p.done {
+		os.Remove(p.temp)
+	}
+}
