@@ -1,0 +1,5 @@
+//go:build !race
+
+package fstreetest
+
+const raceEnabled = false
