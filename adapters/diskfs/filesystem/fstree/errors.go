@@ -17,6 +17,18 @@ var (
 	// ErrEncrypted is returned for contents that cannot be read without a key.
 	ErrEncrypted = errors.New("encrypted")
 
+	// ErrNotDir is returned for a path that leads through something that is
+	// not a directory.
+	ErrNotDir = errors.New("not a directory")
+
+	// ErrTooManyLinks is returned for a path that leads through more than 40
+	// symbolic links, as a loop does.
+	ErrTooManyLinks = errors.New("too many levels of symbolic links")
+
+	// ErrTooLarge is returned by ReadFile for a file over 1 GiB, which a
+	// sparse file of a few bytes may claim to be.
+	ErrTooLarge = errors.New("file too large to be read whole")
+
 	// ErrDamaged is matched by every [DamageError].
 	ErrDamaged = errors.New("damaged filesystem")
 )

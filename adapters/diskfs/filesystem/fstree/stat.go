@@ -20,17 +20,27 @@ type Stat struct {
 	Ctime        time.Time // change of the inode
 	Btime        time.Time // birth
 
-	xattrs func() (map[string][]byte, error)
+	// What Xattrs asks; a closure would cost every listed file an allocation.
+	engine Engine
+	id     ID
 }
 
 // Xattrs reads the extended attributes, by their full name as Linux shows
 // them. A file without any gives an empty map.
 func (s *Stat) Xattrs() (map[string][]byte, error) {
-	if s.xattrs == nil {
+	if s.engine == nil {
 		return map[string][]byte{}, nil
 	}
-	return s.xattrs()
+	m, err := s.engine.Xattrs(s.id)
+	if m == nil && err == nil {
+		m = map[string][]byte{}
+	}
+	return m, err
 }
+
+// FileID returns what tells this file apart from every other one of its
+// filesystem: two names of one file (hard links) have the same.
+func (s *Stat) FileID() ID { return s.id }
 
 // UnixMode turns type and permission bits as Unix stores them (st_mode) into
 // an [fs.FileMode].
