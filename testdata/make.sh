@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Makes the images of this directory with the real tools. Needs root (loop
+# mounts) and the packages that .ci/run installs. Run it from anywhere:
+#
+#	testdata/make.sh            the images of this directory
+#	testdata/make.sh all        those, and testdata/filesystems too
+#
+# Contents and sizes are fixed; identifiers and times that the tools choose
+# differ from run to run, and so the bytes do.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'umount "$work/mnt" 2>/dev/null || true; rm -rf "$work"' EXIT
+mkdir "$work/mnt" "$work/tree"
+
+# A tree such as a small system has.
+mkdir -p "$work/tree"/{etc/app,home/user,usr/bin,var/log,boot}
+printf 'NAME="Example Linux"\nID=example\nVERSION_ID="1"\n' >"$work/tree/etc/os-release"
+printf 'server:\n  listen: 127.0.0.1\n  port: 8080\nname: example\n' >"$work/tree/etc/app/config.yaml"
+printf 'example\n' >"$work/tree/etc/hostname"
+printf '#!/bin/sh\necho hello\n' >"$work/tree/usr/bin/hello"
+chmod 755 "$work/tree/usr/bin/hello"
+ln -s ../usr/bin/hello "$work/tree/etc/hello"
+ln -s /etc/hostname "$work/tree/home/user/hostname"
+for i in $(seq 1 200); do echo "line $i of the log"; done >"$work/tree/var/log/messages"
+truncate -s 300K "$work/tree/var/log/sparse"
+printf 'end' | dd of="$work/tree/var/log/sparse" bs=1 seek=307197 conv=notrunc status=none
+find "$work/tree" -exec touch -h -d '2024-02-03 04:05:06.789 UTC' {} +
+
+to_qed() { # raw, name, options
+	qemu-img convert -f raw -O qed -o "${3:-cluster_size=4096,table_size=2}" "$1" "$here/$2"
+}
+
+# A disk with GPT: an EFI system partition (FAT16) and a root filesystem (ext4).
+gpt() {
+	truncate -s 24M "$work/gpt"
+	sgdisk -q -n 1:2048:+4M -t 1:ef00 -c 1:"EFI system" -n 2:0:+16M -t 2:8300 -c 2:root "$work/gpt" >/dev/null
+	truncate -s 4M "$work/esp"
+	mkfs.fat -F 16 -s 1 -n ESP -i 1A2B3C4D "$work/esp" >/dev/null
+	mmd -i "$work/esp" ::EFI ::EFI/BOOT
+	printf 'not really a boot loader\n' | mcopy -i "$work/esp" - ::EFI/BOOT/BOOTX64.EFI
+	printf 'a long file name\n' | mcopy -i "$work/esp" - '::EFI/A file with a long name.txt'
+	truncate -s 16M "$work/root"
+	mke2fs -q -t ext4 -b 1024 -L root -U 01234567-89ab-cdef-0123-456789abcdef -J size=1 -d "$work/tree" "$work/root"
+	dd if="$work/esp" of="$work/gpt" bs=512 seek=2048 conv=notrunc,sparse status=none
+	dd if="$work/root" of="$work/gpt" bs=512 seek=10240 conv=notrunc,sparse status=none
+	to_qed "$work/gpt" gpt.qed
+}
+
+# A disk with MBR: a primary partition and an extended one that holds two.
+mbr() {
+	truncate -s 16M "$work/mbr"
+	sfdisk -q "$work/mbr" <<-'EOF'
+		label: dos
+		label-id: 0xcafe1234
+		start=2048, size=6144, type=c, bootable
+		start=8192, size=24576, type=5
+		start=10240, size=8192, type=83
+		start=20480, size=8192, type=83
+	EOF
+	truncate -s 3M "$work/p1"
+	mkfs.fat -F 12 -n DOSDISK -i 0BADCAFE "$work/p1" >/dev/null
+	printf 'from DOS\r\n' | mcopy -i "$work/p1" - ::README.TXT
+	for n in 5 6; do
+		truncate -s 4M "$work/p$n"
+		mke2fs -q -t ext2 -b 1024 -L "logical$n" -d "$work/tree/etc" "$work/p$n"
+	done
+	dd if="$work/p1" of="$work/mbr" bs=512 seek=2048 conv=notrunc,sparse status=none
+	dd if="$work/p5" of="$work/mbr" bs=512 seek=10240 conv=notrunc,sparse status=none
+	dd if="$work/p6" of="$work/mbr" bs=512 seek=20480 conv=notrunc,sparse status=none
+	to_qed "$work/mbr" mbr-logical.qed
+}
+
+# Filesystems that fill the disk, with no partition table.
+bare() {
+	truncate -s 8M "$work/bare"
+	mke2fs -q -t ext4 -b 1024 -L bare -J size=1 -d "$work/tree" "$work/bare"
+	to_qed "$work/bare" bare-ext4.qed
+	xorriso -as mkisofs -quiet -R -J -V EXAMPLE -o "$work/iso" "$work/tree" 2>/dev/null
+	to_qed "$work/iso" iso9660.qed
+	mksquashfs "$work/tree" "$work/squashfs" -quiet -no-progress -all-root >/dev/null
+	to_qed "$work/squashfs" squashfs.qed
+}
+
+# An image over another over a raw file: the guest sees parts of all three.
+chain() {
+	head -c 96K /dev/zero | tr '\0' a >"$here/chain-base.raw"
+	(cd "$here" &&
+		qemu-img create -q -f qed -o cluster_size=4096,table_size=2 -b chain-base.raw -F raw chain-middle.qed 256K &&
+		qemu-io -f qed -c 'write -P 0x62 32k 16k' -c 'write -z 64k 8k' chain-middle.qed >/dev/null &&
+		qemu-img create -q -f qed -o cluster_size=4096,table_size=2 -b chain-middle.qed -F qed chain.qed 512K &&
+		qemu-io -f qed -c 'write -P 0x63 40k 12k' -c 'write -P 0x64 300k 1000' chain.qed >/dev/null)
+}
+
+# An image whose writer was killed: NEED_CHECK is set, one cluster leaked.
+dirty() {
+	qemu-img create -q -f qed -o cluster_size=4096,table_size=2 "$here/dirty.qed" 1M
+	qemu-io -f qed -c 'write -P 0x55 0 64k' "$here/dirty.qed" >/dev/null
+	qemu-io -f qed -c 'write -P 0x56 512k 8k' -c flush -c 'sigraise 9' "$here/dirty.qed" >/dev/null 2>&1 || true
+	head -c 4096 /dev/zero >>"$here/dirty.qed"
+}
+
+gpt
+mbr
+bare
+chain
+dirty
+if [ "${1:-}" = all ]; then
+	(cd "$here/.." && QEDFS_UPDATE_TESTDATA=1 QEDFS_REQUIRE_ORACLES=1 go test -count=1 ./adapters/diskfs/...)
+fi
+ls -l "$here"
