@@ -1,0 +1,93 @@
+package backend_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
+)
+
+func TestMemoryIsAStorage(t *testing.T) {
+	backendtest.TestStorage(t, func(*testing.T) backend.Storage { return backend.NewMemory(nil) })
+}
+
+func TestMemoryOfBytesIsAReader(t *testing.T) {
+	backendtest.TestReader(t, func(_ *testing.T, b []byte) backend.Reader { return backend.NewMemory(b) })
+}
+
+func TestFileIsAStorage(t *testing.T) {
+	backendtest.TestStorage(t, func(t *testing.T) backend.Storage {
+		f, err := backend.OpenFile(filepath.Join(t.TempDir(), "image"), os.O_RDWR|os.O_CREATE|os.O_EXCL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	})
+}
+
+func TestReadOnlyFileIsAReader(t *testing.T) {
+	backendtest.TestReader(t, func(t *testing.T, b []byte) backend.Reader {
+		f, err := backend.OpenFile(tempFile(t, b), os.O_RDONLY, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	})
+}
+
+func TestSectionIsAReader(t *testing.T) {
+	backendtest.TestReader(t, func(t *testing.T, b []byte) backend.Reader {
+		whole := append(append([]byte("before"), b...), "after"...)
+		s, err := backend.NewSection(backend.NewMemory(whole), 6, int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+// tempFile makes a file of these bytes, with holes where they are zero.
+func tempFile(t testing.TB, b []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "image")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(int64(len(b))); err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < len(b); at += 4096 {
+		piece := b[at:min(at+4096, len(b))]
+		if isZero(piece) {
+			continue
+		}
+		if _, err := f.WriteAt(piece, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return name
+}
+
+// content returns n bytes of which every other 64 KiB are zero.
+func content(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		if i>>16&1 == 0 {
+			b[i] = byte(i%251) + 1
+		}
+	}
+	return b
+}
+
+func isZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
