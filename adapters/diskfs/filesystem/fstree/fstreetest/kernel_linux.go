@@ -34,7 +34,7 @@ func build(tb testing.TB, c Config) (image string, records []Record) {
 	}
 	mkfs(tb, c, image, source)
 	if c.Populated {
-		return image, manifest(tb, source)
+		return image, Manifest(tb, source)
 	}
 	mnt := mount(tb, image, c.Mount, c.Opts)
 	c.fill(tb, mnt)
@@ -52,7 +52,7 @@ func build(tb testing.TB, c Config) (image string, records []Record) {
 		unmount(tb, mnt)
 		mnt = mount(tb, image, c.Mount, readOnly(c.ReadOpts))
 	}
-	records = manifest(tb, mnt)
+	records = Manifest(tb, mnt)
 	unmount(tb, mnt)
 	return image, records
 }
@@ -137,8 +137,8 @@ func Build(tb testing.TB, c Config) (io.ReaderAt, []Record) {
 	return f, records
 }
 
-// manifest writes down what the kernel shows of a mounted tree.
-func manifest(tb testing.TB, root string) []Record {
+// Manifest writes down what the kernel shows of a mounted tree.
+func Manifest(tb testing.TB, root string) []Record {
 	tb.Helper()
 	var records []Record
 	err := filepath.WalkDir(root, func(name string, _ os.DirEntry, err error) error {
