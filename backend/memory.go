@@ -16,8 +16,8 @@ import (
 // still there after it was closed. A Memory is safe for concurrent use.
 type Memory struct {
 	mu     sync.RWMutex
-	pages  map[int64]*memoryPage // by offset / memoryPageSize; a missing one is zeroes
-	order  []int64               // the keys of pages in order, nil when not up to date
+	pages  map[int64]memoryPage // by offset / memoryPageSize; a missing one is zeroes
+	order  []int64              // the keys of pages in order, nil when not up to date
 	size   int64
 	closed bool
 }
@@ -25,8 +25,11 @@ type Memory struct {
 const memoryPageSize = 64 << 10
 
 // memoryPage holds zeroes beyond the end of the storage, so that growing
-// shows no old bytes.
-type memoryPage [memoryPageSize]byte
+// shows no old bytes. A page that a clone has too is copied before it changes.
+type memoryPage struct {
+	array  *[memoryPageSize]byte
+	shared bool
+}
 
 var (
 	_ Storage    = (*Memory)(nil)
@@ -36,16 +39,14 @@ var (
 // NewMemory returns a storage that holds the bytes of b. It takes b over and
 // may change it; nil makes an empty storage.
 func NewMemory(b []byte) *Memory {
-	m := &Memory{pages: make(map[int64]*memoryPage), size: int64(len(b))}
+	m := &Memory{pages: make(map[int64]memoryPage), size: int64(len(b))}
 	for i := int64(0); len(b) > 0; i++ {
 		if len(b) >= memoryPageSize {
-			m.pages[i] = (*memoryPage)(b)
+			m.pages[i] = memoryPage{array: (*[memoryPageSize]byte)(b)}
 			b = b[memoryPageSize:]
 			continue
 		}
-		page := new(memoryPage)
-		copy(page[:], b)
-		m.pages[i] = page
+		copy(m.page(i)[:], b)
 		b = nil
 	}
 	return m
@@ -61,16 +62,16 @@ func (m *Memory) Bytes() []byte {
 	return b
 }
 
-// Clone returns an open copy of the storage, which shares nothing with it.
+// Clone returns an open copy of the storage. A change to one does not show in
+// the other; pages are copied when they change, so that a clone is cheap.
 func (m *Memory) Clone() *Memory {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	clone := &Memory{pages: make(map[int64]*memoryPage, len(m.pages)), size: m.size}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for i, page := range m.pages {
-		p := *page
-		clone.pages[i] = &p
+		page.shared = true
+		m.pages[i] = page
 	}
-	return clone
+	return &Memory{pages: maps.Clone(m.pages), size: m.size}
 }
 
 // Size returns the length in bytes.
@@ -112,8 +113,8 @@ func (m *Memory) read(p []byte, off int64) {
 	for len(p) > 0 {
 		at := off % memoryPageSize
 		n := min(len(p), int(memoryPageSize-at))
-		if page := m.pages[off/memoryPageSize]; page != nil {
-			copy(p[:n], page[at:])
+		if page, ok := m.pages[off/memoryPageSize]; ok {
+			copy(p[:n], page.array[at:])
 		} else {
 			clear(p[:n])
 		}
@@ -143,14 +144,20 @@ func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-func (m *Memory) page(i int64) *memoryPage {
-	page := m.pages[i]
-	if page == nil {
-		page = new(memoryPage)
-		m.pages[i] = page
+// page returns a page that may be changed.
+func (m *Memory) page(i int64) *[memoryPageSize]byte {
+	page, ok := m.pages[i]
+	if ok && !page.shared {
+		return page.array
+	}
+	own := new([memoryPageSize]byte)
+	if ok {
+		*own = *page.array
+	} else {
 		m.order = nil
 	}
-	return page
+	m.pages[i] = memoryPage{array: own}
+	return own
 }
 
 // Truncate sets the length in bytes; bytes gained are zeroes and take no
@@ -166,12 +173,12 @@ func (m *Memory) Truncate(size int64) error {
 	}
 	if size < m.size {
 		last := size / memoryPageSize
-		maps.DeleteFunc(m.pages, func(i int64, _ *memoryPage) bool {
+		maps.DeleteFunc(m.pages, func(i int64, _ memoryPage) bool {
 			return i > last || i == last && size%memoryPageSize == 0
 		})
 		m.order = nil
-		if page := m.pages[last]; page != nil {
-			clear(page[size%memoryPageSize:])
+		if _, ok := m.pages[last]; ok {
+			clear(m.page(last)[size%memoryPageSize:])
 		}
 	}
 	m.size = size
