@@ -1,0 +1,227 @@
+package xfs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"sort"
+	"strings"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+const (
+	leafMagicV4     = 0xd2f1 // the only block of an index
+	leafNodeMagicV4 = 0xd2ff // a leaf beneath nodes
+	leafMagicV5     = 0x3df1
+	leafNodeMagicV5 = 0x3dff
+	nodeMagicV4     = 0xfebe
+	nodeMagicV5     = 0x3ebe
+	daHeadV4        = 16 // bytes before the entries of a node and of a leaf
+	maxDaLevels     = 5  // XFS_DA_NODE_MAXDEPTH
+)
+
+// Lookup finds an entry as the kernel does, by the directory's index of name
+// hashes; where the index is damaged it reads the entries instead.
+func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
+	ino, err := v.directory(dir.Ino)
+	if err != nil {
+		return fstree.Entry{}, err
+	}
+	f := ino.dataFork(v)
+	indexed := f.format != formatLocal && ino.size > int64(v.sb.dirBlockSize()) && !v.sb.asciiCI
+	if !indexed {
+		return v.scan(dir, name)
+	}
+	e, err := v.lookupHash(&f, name)
+	if errors.Is(err, fstree.ErrDamaged) {
+		return v.scan(dir, name)
+	}
+	return e, err
+}
+
+// scan finds an entry by reading the directory. An exact match comes before
+// one that differs in the case of ASCII letters.
+func (v *volume) scan(dir fstree.ID, name string) (fstree.Entry, error) {
+	found, damage := fstree.Entry{}, error(nil)
+	for e, err := range v.ReadDir(dir) {
+		switch {
+		case err != nil:
+			damage = err
+		case e.Name == name:
+			return e, nil
+		case v.sb.asciiCI && found.Name == "" && equalASCII(e.Name, name):
+			found = e
+		}
+	}
+	switch {
+	case found.Name != "":
+		return found, nil
+	case damage != nil:
+		return fstree.Entry{}, damage
+	}
+	return fstree.Entry{}, notFound(name)
+}
+
+func notFound(name string) error {
+	return fmt.Errorf("xfs: no entry %q: %w", name, fs.ErrNotExist)
+}
+
+func equalASCII(a, b string) bool {
+	return len(a) == len(b) && strings.Map(lowerASCII, a) == strings.Map(lowerASCII, b)
+}
+
+func lowerASCII(r rune) rune {
+	if r >= 'A' && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
+}
+
+// lookupHash descends the index to the leaves with the name's hash, which may
+// fill several, and compares the entries that they point to.
+func (v *volume) lookupHash(f *fork, name string) (fstree.Entry, error) {
+	hash := hashName(name)
+	at := uint64(dirIndexStart) >> v.sb.blockLog
+	leaf, block, err := v.descend(f, at, hash)
+	if err != nil {
+		return fstree.Entry{}, err
+	}
+	seen := map[uint64]bool{}
+	for {
+		e, more, err := v.leafMatch(f, leaf, block, hash, name)
+		if err != nil || e.Name != "" {
+			return e, err
+		}
+		next := uint64(binary.BigEndian.Uint32(leaf))
+		if !more || next == 0 {
+			return fstree.Entry{}, notFound(name)
+		}
+		if seen[next] {
+			return fstree.Entry{}, v.dirDamage(f, block, "the leaves of the index lead in a circle")
+		}
+		seen[next] = true
+		if leaf, block, err = v.indexBlock(f, next); err != nil {
+			return fstree.Entry{}, err
+		}
+	}
+}
+
+// descend follows the nodes to the first leaf that may hold a hash.
+func (v *volume) descend(f *fork, at uint64, hash uint32) (leaf []byte, block int64, err error) {
+	for range maxDaLevels + 1 {
+		b, block, err := v.indexBlock(f, at)
+		if err != nil {
+			return nil, 0, err
+		}
+		if magic := binary.BigEndian.Uint16(b[8:]); magic != nodeMagicV4 && magic != nodeMagicV5 {
+			return b, block, nil
+		}
+		entries, err := v.indexEntries(f, b, block)
+		if err != nil {
+			return nil, 0, err
+		}
+		n := len(entries) / 8
+		i := sort.Search(n, func(i int) bool { return binary.BigEndian.Uint32(entries[8*i:]) >= hash })
+		if i == n {
+			return nil, 0, notFound("")
+		}
+		at = uint64(binary.BigEndian.Uint32(entries[8*i+4:]))
+	}
+	return nil, 0, v.dirDamage(f, block, "an index of more than %d levels", maxDaLevels)
+}
+
+// indexBlock reads and checks a node or leaf of the index.
+func (v *volume) indexBlock(f *fork, at uint64) (b []byte, block int64, err error) {
+	count := uint64(1)
+	if !f.attr {
+		count <<= v.sb.dirBlockLog
+	}
+	b, off, err := v.fileBlock(f, at, count)
+	if err != nil {
+		return nil, 0, err
+	}
+	block = v.blockOf(off)
+	if v.sb.v5 {
+		if why := v.verify(b, off, f.owner, daLayout()); why != "" {
+			return nil, block, v.dirDamage(f, block, "%s", why)
+		}
+	}
+	return b, block, nil
+}
+
+// indexEntries returns the entries of a node or leaf of a directory's index,
+// eight bytes each.
+func (v *volume) indexEntries(f *fork, b []byte, block int64) ([]byte, error) {
+	head, countAt := daHeadV4, 12
+	if v.sb.v5 {
+		head, countAt = daLayout().size, 56
+	}
+	n := int(binary.BigEndian.Uint16(b[countAt:]))
+	if n > (len(b)-head)/8 {
+		return nil, v.dirDamage(f, block, "%d entries in a block of the index", n)
+	}
+	return b[head : head+8*n], nil
+}
+
+// leafMatch compares the entries that a leaf holds for a hash. more tells that
+// the next leaf may hold some too.
+func (v *volume) leafMatch(f *fork, leaf []byte, block int64, hash uint32, name string) (e fstree.Entry, more bool, err error) {
+	be := binary.BigEndian
+	switch be.Uint16(leaf[8:]) {
+	case leafMagicV4, leafNodeMagicV4, leafMagicV5, leafNodeMagicV5:
+	default:
+		return e, false, v.dirDamage(f, block, "leaf magic %#04x", be.Uint16(leaf[8:]))
+	}
+	entries, err := v.indexEntries(f, leaf, block)
+	if err != nil {
+		return e, false, err
+	}
+	n := len(entries) / 8
+	i := sort.Search(n, func(i int) bool { return be.Uint32(entries[8*i:]) >= hash })
+	for ; i < n && be.Uint32(entries[8*i:]) == hash; i++ {
+		address := uint64(be.Uint32(entries[8*i+4:])) * 8
+		if address == 0 {
+			continue // stale
+		}
+		e, err := v.entryAt(f, address)
+		if err != nil || e.Name == name {
+			return e, false, err
+		}
+	}
+	return fstree.Entry{}, i == n, nil
+}
+
+// entryAt reads the entry at a byte of the directory.
+func (v *volume) entryAt(f *fork, address uint64) (fstree.Entry, error) {
+	size := uint64(v.sb.dirBlockSize())
+	b, block, err := v.dataBlock(f, address/size)
+	if err != nil {
+		return fstree.Entry{}, err
+	}
+	start, end, err := v.entryArea(f, b, block)
+	if err != nil {
+		return fstree.Entry{}, err
+	}
+	at := int(address % size)
+	if at < start || at >= end {
+		return fstree.Entry{}, v.dirDamage(f, block, "the index leads to byte %d", at)
+	}
+	e, n := v.decodeEntry(b[at:end])
+	if n == 0 {
+		return fstree.Entry{}, v.dirDamage(f, block, "the entry at %d does not fit", at)
+	}
+	return e, nil
+}
+
+// hashName is xfs_da_hashname of fs/xfs/libxfs/xfs_da_btree.c: seven bits a
+// byte, rotated in.
+func hashName(name string) uint32 {
+	var hash uint32
+	for i := range len(name) {
+		hash = uint32(name[i]) ^ bits.RotateLeft32(hash, 7)
+	}
+	return hash
+}
