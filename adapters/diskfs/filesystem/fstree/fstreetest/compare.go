@@ -126,7 +126,7 @@ func (c *comparer) file(r *Record) {
 		if err != nil {
 			c.errorf("readlink: %v", err)
 		}
-		want(c, "target", target, r.Target)
+		want(c, "target", target, string(r.Target))
 	case 0:
 		c.contents(r)
 	}

@@ -29,7 +29,7 @@ type Record struct {
 	Atime  *time.Time        `json:"atime,omitempty"`
 	Ctime  *time.Time        `json:"ctime,omitempty"`
 	Btime  *time.Time        `json:"btime,omitempty"`
-	Target string            `json:"target,omitempty"`
+	Target []byte            `json:"target,omitempty"` // not a string, which JSON would make valid UTF-8
 	Xattrs map[string][]byte `json:"xattrs,omitempty"`
 	Data   [][2]int64        `json:"data,omitempty"` // runs [start, end) that are not holes
 	SHA256 string            `json:"sha256,omitempty"`

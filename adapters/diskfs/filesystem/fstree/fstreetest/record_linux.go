@@ -33,7 +33,9 @@ func record(root, name string) (Record, error) {
 	}
 	switch r.Mode & unix.S_IFMT {
 	case unix.S_IFLNK:
-		r.Target, err = os.Readlink(name)
+		var target string
+		target, err = os.Readlink(name)
+		r.Target = []byte(target)
 	case unix.S_IFREG:
 		err = r.readContents(name)
 	}
