@@ -2,8 +2,12 @@ package xfs_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/fstest"
 
@@ -28,11 +32,17 @@ func large(c fstreetest.Config) fstreetest.Config {
 	return c
 }
 
+func filled(c fstreetest.Config, fill func(tb testing.TB, dir string)) fstreetest.Config {
+	c.Fill = fill
+	return c
+}
+
 func TestTreeEqualsTheKernels(t *testing.T) {
 	small := fstreetest.Tree{Entries: 150, Extents: 60}
 	everything, many := fstreetest.Tree{}, fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true}
 	fstreetest.Run(t, []fstreetest.Config{
 		config("xfs-v5", 16, small, "-L", "qedfs"),
+		filled(config("xfs-ordinary", 16, small, "-b", "size=1k"), ordinary),
 		large(config("xfs-1k", 16, everything, "-b", "size=1k")),
 		large(config("xfs-many", 128, many)),
 		large(config("xfs-1k-many", 128, many, "-b", "size=1k")),
@@ -52,14 +62,39 @@ func TestTreeEqualsTheKernels(t *testing.T) {
 }
 
 func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
-	image := fstreetest.Image(t, "xfs-v5")
+	image := fstreetest.Image(t, "xfs-ordinary")
 	fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := fstest.TestFS(fsys, "links/target", "holes/unwritten"); err != nil {
+	if err := fstest.TestFS(fsys, "etc/passwd", "etc/link", "many/file 99"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestDamagedImagesDoNoHarm(t *testing.T) { fstreetest.Mutate(t, "xfs-v5", open) }
+func TestDamagedImagesDoNoHarm(t *testing.T) {
+	for _, name := range []string{"xfs-v5", "xfs-ordinary"} {
+		t.Run(name, func(t *testing.T) { fstreetest.Mutate(t, name, open) })
+	}
+}
+
+// ordinary is a tree with nothing in it that the standard library's test of
+// filesystems refuses, as it does names with a backslash.
+func ordinary(tb testing.TB, dir string) {
+	tb.Helper()
+	many := filepath.Join(dir, "many")
+	err := errors.Join(
+		os.MkdirAll(filepath.Join(dir, "etc/init.d/empty"), 0o755),
+		os.Mkdir(many, 0o2775),
+		os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("root:x:0:0::/:\n"), 0o644),
+		os.WriteFile(filepath.Join(dir, "large"), bytes.Repeat([]byte("0123456789abcdef"), 20000), 0o600),
+		os.Symlink("passwd", filepath.Join(dir, "etc/link")),
+		os.Truncate(filepath.Join(dir, "large"), 500001),
+	)
+	for i := range 100 {
+		err = errors.Join(err, os.WriteFile(filepath.Join(many, fmt.Sprintf("file %d", i)), nil, 0o644))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
