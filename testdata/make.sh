@@ -8,6 +8,7 @@
 # Contents and sizes are fixed; identifiers and times that the tools choose
 # differ from run to run, and so the bytes do.
 set -euo pipefail
+export LVM_SUPPRESS_FD_WARNINGS=1
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'umount "$work/mnt" 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -82,6 +83,84 @@ bare() {
 	to_qed "$work/squashfs" squashfs.qed
 }
 
+# A disk whose two partitions are the physical volumes of one group: "root" lies
+# on both, "my-data" is striped over them. There is no device-mapper to write
+# through, so LVM's tools write the metadata, and each filesystem is laid out
+# over the extents as its segments say.
+lvm() {
+	truncate -s 24M "$work/lvm"
+	sgdisk -q -n 1:2048:+10M -t 1:8e00 -n 2:0:+10M -t 2:8e00 "$work/lvm" >/dev/null
+	local ids=(qedfs0-0000-0000-0000-0000-0000-000000 qedfs1-1111-1111-1111-1111-1111-111111) loops=()
+	for i in 0 1; do
+		truncate -s 10M "$work/pv$i"
+		loops+=("$(losetup -f --show "$work/pv$i")")
+		pvcreate -qq --uuid "${ids[$i]}" --norestorefile --dataalignment 1m "${loops[$i]}"
+	done
+	cat >"$work/vg.txt" <<-EOF
+		contents = "Text Format Volume Group"
+		version = 1
+		vg {
+			id = "qedfsv-0000-0000-0000-0000-0000-000000"
+			seqno = 3 format = "lvm2" status = ["RESIZEABLE", "READ", "WRITE"] flags = []
+			extent_size = 2048 max_lv = 0 max_pv = 0 metadata_copies = 0
+			physical_volumes {
+				pv0 { id = "${ids[0]}" status = ["ALLOCATABLE"] dev_size = 20480 pe_start = 2048 pe_count = 9 }
+				pv1 { id = "${ids[1]}" status = ["ALLOCATABLE"] dev_size = 20480 pe_start = 2048 pe_count = 9 }
+			}
+			logical_volumes {
+				root {
+					id = "qedfsr-0000-0000-0000-0000-0000-000000"
+					status = ["READ", "WRITE", "VISIBLE"]
+					segment_count = 2
+					segment1 { start_extent = 0 extent_count = 4 type = "striped" stripe_count = 1 stripes = ["pv1", 2] }
+					segment2 { start_extent = 4 extent_count = 4 type = "striped" stripe_count = 1 stripes = ["pv0", 0] }
+				}
+				my-data {
+					id = "qedfsd-0000-0000-0000-0000-0000-000000"
+					status = ["READ", "WRITE", "VISIBLE"]
+					segment_count = 1
+					segment1 { start_extent = 0 extent_count = 4 type = "striped" stripe_count = 2 stripe_size = 128 stripes = ["pv0", 5, "pv1", 6] }
+				}
+				snapshots {
+					id = "qedfss-0000-0000-0000-0000-0000-000000"
+					status = ["READ", "WRITE", "VISIBLE"]
+					segment_count = 1
+					segment1 { start_extent = 0 extent_count = 1 type = "thin-pool" metadata = "snapshots_tmeta" pool = "snapshots_tdata" transaction_id = 0 chunk_size = 128 discards = "passdown" zero_new_blocks = 1 }
+				}
+				snapshots_tmeta {
+					id = "qedfst-0000-0000-0000-0000-0000-000000"
+					status = ["READ", "WRITE"]
+					segment_count = 1
+					segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv0", 7] }
+				}
+				snapshots_tdata {
+					id = "qedfsu-0000-0000-0000-0000-0000-000000"
+					status = ["READ", "WRITE"]
+					segment_count = 1
+					segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv0", 8] }
+				}
+			}
+		}
+	EOF
+	vgcfgrestore -qq --force --yes --config "devices{filter=[\"a|${loops[0]}\$|\",\"a|${loops[1]}\$|\",\"r|.*|\"]}" -f "$work/vg.txt" vg
+	sync "$work/pv0" "$work/pv1"
+	losetup -d "${loops[@]}"
+	truncate -s 8M "$work/lvroot"
+	mke2fs -q -t ext4 -b 1024 -L lvroot -J size=1 -d "$work/tree" "$work/lvroot"
+	truncate -s 4M "$work/lvdata"
+	mke2fs -q -t ext2 -b 1024 -L lvdata -d "$work/tree/etc" "$work/lvdata"
+	dd if="$work/lvroot" of="$work/pv1" bs=1M count=4 seek=3 conv=notrunc status=none
+	dd if="$work/lvroot" of="$work/pv0" bs=1M skip=4 count=4 seek=1 conv=notrunc status=none
+	for i in $(seq 0 31); do
+		for leg in 0 1; do
+			dd if="$work/lvdata" of="$work/pv$leg" bs=64K skip=$((2 * i + leg)) count=1 seek=$(((leg ? 7 : 6) * 16 + i)) conv=notrunc status=none
+		done
+	done
+	dd if="$work/pv0" of="$work/lvm" bs=1M seek=1 conv=notrunc,sparse status=none
+	dd if="$work/pv1" of="$work/lvm" bs=1M seek=11 conv=notrunc,sparse status=none
+	to_qed "$work/lvm" lvm.qed
+}
+
 # An image over another over a raw file: the guest sees parts of all three.
 chain() {
 	head -c 96K /dev/zero | tr '\0' a >"$here/chain-base.raw"
@@ -96,13 +175,14 @@ chain() {
 dirty() {
 	qemu-img create -q -f qed -o cluster_size=4096,table_size=2 "$here/dirty.qed" 1M
 	qemu-io -f qed -c 'write -P 0x55 0 64k' "$here/dirty.qed" >/dev/null
-	qemu-io -f qed -c 'write -P 0x56 512k 8k' -c flush -c 'sigraise 9' "$here/dirty.qed" >/dev/null 2>&1 || true
+	(qemu-io -f qed -c 'write -P 0x56 512k 8k' -c flush -c 'sigraise 9' "$here/dirty.qed" || true) >/dev/null 2>&1
 	head -c 4096 /dev/zero >>"$here/dirty.qed"
 }
 
 gpt
 mbr
 bare
+lvm
 chain
 dirty
 if [ "${1:-}" = all ]; then

@@ -1,0 +1,305 @@
+package lvm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+)
+
+var (
+	// ErrMissing is returned for a logical volume when a physical volume
+	// that it needs is not among the devices.
+	ErrMissing = errors.New("lvm: a physical volume is missing")
+
+	// ErrUnsupported is returned for a logical volume of a kind that this
+	// package does not read; the error that wraps it names the kind.
+	ErrUnsupported = errors.New("lvm: unsupported")
+)
+
+// Device is something that may be a physical volume.
+type Device struct {
+	Name   string // for messages
+	Reader io.ReaderAt
+	Size   int64 // bytes
+}
+
+// Group is a volume group.
+type Group struct {
+	Name       string
+	UUID       string
+	ExtentSize int64     // bytes
+	Volumes    []*Volume // those that a user sees, in the order of the metadata
+	Missing    []string  // UUIDs of physical volumes that are not there
+
+	seqno   int64
+	devices map[string]physical // by the name that the metadata uses
+	logical map[string]*Volume  // hidden ones too
+	stores  map[string]bool     // volumes that hold the data of a snapshot
+}
+
+// physical is a physical volume of a group. Its reader is nil if it is missing.
+type physical struct {
+	device  Device
+	start   int64 // bytes, where its extents begin
+	extents int64
+}
+
+// Scan finds the volume groups whose physical volumes are among the devices.
+// Devices that are none are passed over. The error reports damage; what
+// could be read is returned all the same.
+func Scan(devices []Device) ([]*Group, error) {
+	var errs []error
+	byID := map[string]Device{}
+	newest := map[string]*section{} // by the group's UUID
+	var order []string
+	for _, d := range devices {
+		l, err := readLabel(d.Reader, d.Size)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", d.Name, err))
+		}
+		if l == nil {
+			continue
+		}
+		if _, twice := byID[l.id]; twice {
+			errs = append(errs, fmt.Errorf("lvm: %s has the UUID of another physical volume", d.Name))
+			continue
+		}
+		byID[l.id] = d
+		for _, area := range l.areas {
+			vg, err := readGroup(d, area)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", d.Name, err))
+			}
+			if vg == nil {
+				continue
+			}
+			id := vg.str("id")
+			if newest[id] == nil {
+				order = append(order, id)
+			}
+			if newest[id] == nil || seqno(vg) > seqno(newest[id]) {
+				newest[id] = vg
+			}
+		}
+	}
+	var groups []*Group
+	for _, id := range order {
+		g, err := newGroup(newest[id], byID)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		groups = append(groups, g)
+	}
+	return groups, errors.Join(errs...)
+}
+
+// readGroup returns the section of the one volume group that a metadata area
+// describes, with its name as the value "name".
+func readGroup(d Device, area extent) (*section, error) {
+	text, err := readArea(d.Reader, d.Size, area)
+	if text == nil {
+		return nil, err
+	}
+	root, err := parseText(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range root.names {
+		vg := root.sections[name]
+		if vg.str("id") != "" && vg.sections["physical_volumes"] != nil {
+			vg.values["name"] = []any{name}
+			return vg, nil
+		}
+	}
+	return nil, errors.New("lvm: the metadata describes no volume group")
+}
+
+func seqno(vg *section) int64 {
+	n, _ := vg.number("seqno", math.MaxInt64)
+	return n
+}
+
+// newGroup builds a group from its section and the devices that were found,
+// by the identifier on their label.
+func newGroup(vg *section, byID map[string]Device) (*Group, error) {
+	g := &Group{
+		Name: vg.str("name"), UUID: vg.str("id"), seqno: seqno(vg),
+		devices: map[string]physical{}, logical: map[string]*Volume{}, stores: map[string]bool{},
+	}
+	sectors, err := vg.number("extent_size", math.MaxInt64/sectorSize)
+	if err != nil || sectors == 0 {
+		return nil, fmt.Errorf("lvm: volume group %s: extent size: %w", g.Name, err)
+	}
+	g.ExtentSize = sectors * sectorSize
+	pvs := vg.section("physical_volumes")
+	for _, name := range pvs.names {
+		if err := g.addPhysical(name, pvs.sections[name], byID); err != nil {
+			return nil, fmt.Errorf("lvm: volume group %s: physical volume %s: %w", g.Name, name, err)
+		}
+	}
+	lvs := vg.section("logical_volumes")
+	for _, name := range lvs.names {
+		v := newVolume(g, name, lvs.sections[name])
+		g.logical[name] = v
+		if lvs.sections[name].has("status", "VISIBLE") {
+			g.Volumes = append(g.Volumes, v)
+		}
+	}
+	return g, nil
+}
+
+func (g *Group) addPhysical(name string, pv *section, byID map[string]Device) error {
+	id := pv.str("id")
+	start, err := pv.number("pe_start", math.MaxInt64/sectorSize)
+	if err != nil {
+		return err
+	}
+	count, err := pv.number("pe_count", math.MaxInt64/g.ExtentSize)
+	if err != nil {
+		return err
+	}
+	d, ok := byID[strings.ReplaceAll(id, "-", "")]
+	if !ok {
+		g.Missing = append(g.Missing, id)
+	}
+	g.devices[name] = physical{d, start * sectorSize, count}
+	return nil
+}
+
+// Volume is a logical volume.
+type Volume struct {
+	Group *Group
+	Name  string
+	UUID  string
+	Size  int64 // bytes
+
+	segments []segment
+	err      error // why it cannot be read
+}
+
+// MapperName is the name under /dev/mapper: group and volume joined by a
+// hyphen, hyphens inside of either doubled.
+func (v *Volume) MapperName() string {
+	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
+	return double(v.Group.Name) + "-" + double(v.Name)
+}
+
+// segment is a run of a volume's extents that are laid out in one way.
+type segment struct {
+	start, length int64 // bytes of the volume
+	stripe        int64 // bytes in one area before the next has its turn; 0 for a mirror or a single area
+	mirror        bool  // each area has all of the data
+	zero          bool  // there are no areas, and every byte is zero
+	areas         []area
+}
+
+// area is where the extents of a segment lie: in a physical volume, or in
+// another logical volume.
+type area struct {
+	name string
+	off  int64 // bytes from the first extent
+}
+
+func newVolume(g *Group, name string, lv *section) *Volume {
+	v := &Volume{Group: g, Name: name, UUID: lv.str("id")}
+	count, err := lv.number("segment_count", int64(len(lv.names)))
+	if err != nil {
+		v.err = fmt.Errorf("lvm: volume %s: %w", name, err)
+		return v
+	}
+	for i := range count {
+		s, err := v.addSegment(lv.section(fmt.Sprintf("segment%d", i+1)))
+		if err != nil && v.err == nil {
+			v.err = fmt.Errorf("volume %s: segment %d: %w", name, i+1, err)
+		}
+		v.segments = append(v.segments, s)
+	}
+	return v
+}
+
+func (v *Volume) addSegment(seg *section) (segment, error) {
+	start, err := seg.number("start_extent", math.MaxInt64/v.Group.ExtentSize)
+	if err != nil {
+		return segment{}, err
+	}
+	count, err := seg.number("extent_count", math.MaxInt64/v.Group.ExtentSize-start)
+	if err != nil {
+		return segment{}, err
+	}
+	s := segment{start: start * v.Group.ExtentSize, length: count * v.Group.ExtentSize}
+	if s.start != v.Size {
+		return s, errors.New("lvm: it does not begin where the one before ends")
+	}
+	v.Size += s.length
+	return s, s.layOut(v.Group, seg)
+}
+
+// layOut reads how a segment's extents are laid out. The types are those of
+// lib/segtype.
+func (s *segment) layOut(g *Group, seg *section) error {
+	kind := seg.str("type")
+	list, step := "", g.ExtentSize
+	switch kind {
+	case "striped", "linear":
+		list = "stripes"
+	case "mirror":
+		list, s.mirror = "mirrors", true
+	case "raid1", "raid0", "raid0_meta":
+		list, step, s.mirror = "raids", 0, kind == "raid1"
+	case "zero":
+		s.zero = true
+		return nil
+	case "snapshot":
+		g.stores[seg.str("cow_store")] = true
+		return nil
+	default:
+		return fmt.Errorf("%w: a volume of type %q", ErrUnsupported, kind)
+	}
+	if err := s.addAreas(seg.values[list], step); err != nil {
+		return err
+	}
+	// RAID metadata volumes come before each image in the list.
+	if kind == "raid1" || kind == "raid0_meta" {
+		s.areas = slices.DeleteFunc(s.areas, func(a area) bool { return strings.Contains(a.name, "_rmeta_") })
+	}
+	if len(s.areas) == 0 {
+		return errors.New("lvm: it has no areas")
+	}
+	if len(s.areas) == 1 || s.mirror {
+		return nil
+	}
+	sectors, err := seg.number("stripe_size", math.MaxInt64/sectorSize)
+	if err != nil || sectors == 0 {
+		return fmt.Errorf("lvm: stripe size: %w", err)
+	}
+	s.stripe = sectors * sectorSize
+	return nil
+}
+
+// addAreas reads a list of areas: pairs of a name and a first extent, or,
+// where step is 0, names alone.
+func (s *segment) addAreas(list []any, step int64) error {
+	for i := 0; i < len(list); i++ {
+		name, ok := list[i].(string)
+		if !ok {
+			return fmt.Errorf("lvm: area %v has no name", list[i])
+		}
+		a := area{name: name}
+		if step > 0 {
+			if i++; i == len(list) {
+				return fmt.Errorf("lvm: area %s has no first extent", name)
+			}
+			first, ok := list[i].(int64)
+			if !ok || first < 0 || first > math.MaxInt64/step {
+				return fmt.Errorf("lvm: area %s begins at extent %v", name, list[i])
+			}
+			a.off = first * step
+		}
+		s.areas = append(s.areas, a)
+	}
+	return nil
+}
