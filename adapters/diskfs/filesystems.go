@@ -1,0 +1,38 @@
+package qeddiskfs
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
+)
+
+// openFilesystem opens a volume with the reader of what it holds. It is the
+// one place that knows which reader serves what.
+func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) {
+	switch kind {
+	case "ext2", "ext3", "ext4":
+		return foreign.OpenExt4(r, size)
+	case "vfat":
+		return foreign.OpenFAT(r, size)
+	case "xfs":
+		x, err := xfs.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return x.FS, nil
+	case "iso9660":
+		return foreign.OpenISO9660(r, size)
+	case "squashfs":
+		return foreign.OpenSquashfs(r, size)
+	case "erofs":
+		return foreign.OpenEROFS(r, size)
+	case "LVM2_member":
+		return nil, fmt.Errorf("a physical volume of LVM, its logical volumes stand beside it: %w", ErrUnsupported)
+	case "":
+		return nil, ErrNoFilesystem
+	}
+	return nil, fmt.Errorf("%s: %w", kind, ErrUnsupported)
+}

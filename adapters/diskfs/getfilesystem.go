@@ -1,0 +1,141 @@
+package qeddiskfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/diskfs/go-diskfs/disk"
+	"github.com/diskfs/go-diskfs/filesystem"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
+	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+)
+
+// FileSystem is go-diskfs's interface of a filesystem.
+type FileSystem = filesystem.FileSystem
+
+// TypeUnknown is the Type of a [FileSystem] for which go-diskfs has no
+// constant, such as XFS.
+const TypeUnknown = filesystem.Type(-1)
+
+// GetFilesystem does what d.GetFilesystem does, with the readers of this
+// module: it opens the filesystem of a partition, or of the whole disk if
+// number is 0. It finds logical partitions too. The filesystem is for reading:
+// every method that would change it returns [filesystem.ErrReadonlyFilesystem].
+func GetFilesystem(d *disk.Disk, number int) (FileSystem, error) {
+	offset, size := int64(0), d.Size
+	if number != 0 {
+		p, err := findPartition(d, number)
+		if err != nil {
+			return nil, err
+		}
+		offset, size = p.Offset, p.Size
+	}
+	r := io.NewSectionReader(d.Backend, offset, size)
+	sig, err := probe.Identify(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("qeddiskfs: partition %d: %w", number, err)
+	}
+	fsys, err := openFilesystem(sig.Type, r, size)
+	if errors.Is(err, ErrNoFilesystem) {
+		return nil, disk.NewUnknownFilesystemError(number)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("qeddiskfs: partition %d: %w", number, err)
+	}
+	return &goFilesystem{FS: fsys, sig: sig}, nil
+}
+
+// findPartition looks at the table of the disk itself: go-diskfs's has no
+// logical partitions.
+func findPartition(d *disk.Disk, number int) (*partition.Partition, error) {
+	opts := &partition.Options{}
+	if !d.DefaultBlocks {
+		opts.SectorSize = d.LogicalBlocksize
+	}
+	table, err := partition.Read(d.Backend, d.Size, opts)
+	if errors.Is(err, partition.ErrNoTable) {
+		return nil, &disk.NoPartitionTableError{}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("qeddiskfs: %w", err)
+	}
+	p, err := table.Partition(number)
+	if err != nil {
+		return nil, disk.NewInvalidPartitionError(number)
+	}
+	return p, nil
+}
+
+// goFilesystem is a tree with the face that go-diskfs's own filesystems have.
+type goFilesystem struct {
+	*fstree.FS
+	sig probe.Signature
+}
+
+var _ filesystem.FileSystem = (*goFilesystem)(nil)
+
+func (g *goFilesystem) Type() filesystem.Type {
+	switch g.sig.Type {
+	case "ext2", "ext3", "ext4":
+		return filesystem.TypeExt4
+	case "vfat":
+		return [...]filesystem.Type{12: filesystem.TypeFat12, 16: filesystem.TypeFat16, 32: filesystem.TypeFat32}[g.sig.FATBits]
+	case "iso9660":
+		return filesystem.TypeISO9660
+	case "squashfs":
+		return filesystem.TypeSquashfs
+	}
+	return TypeUnknown
+}
+
+func (g *goFilesystem) Label() string { return g.sig.Label }
+func (g *goFilesystem) Close() error  { return nil }
+
+// OpenFile opens a file for reading; every other flag is refused.
+func (g *goFilesystem) OpenFile(name string, flag int) (filesystem.File, error) {
+	if flag != os.O_RDONLY {
+		return nil, readOnly("open", name)
+	}
+	f, err := g.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	file, ok := f.(fstree.File)
+	if !ok {
+		_ = f.Close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errIsDir}
+	}
+	return readOnlyFile{file, name}, nil
+}
+
+// readOnlyFile is an open file with the Write that go-diskfs asks of one.
+type readOnlyFile struct {
+	fstree.File
+	name string
+}
+
+func (f readOnlyFile) Write([]byte) (int, error) { return 0, readOnly("write", f.name) }
+
+func readOnly(op, name string) error {
+	return &fs.PathError{Op: op, Path: name, Err: filesystem.ErrReadonlyFilesystem}
+}
+
+func (g *goFilesystem) Mkdir(name string) error                  { return readOnly("mkdir", name) }
+func (g *goFilesystem) Mknod(name string, _ uint32, _ int) error { return readOnly("mknod", name) }
+func (g *goFilesystem) Link(_, name string) error                { return readOnly("link", name) }
+func (g *goFilesystem) Symlink(_, name string) error             { return readOnly("symlink", name) }
+func (g *goFilesystem) Chmod(name string, _ os.FileMode) error   { return readOnly("chmod", name) }
+func (g *goFilesystem) Chown(name string, _, _ int) error        { return readOnly("chown", name) }
+func (g *goFilesystem) Rename(name, _ string) error              { return readOnly("rename", name) }
+func (g *goFilesystem) Remove(name string) error                 { return readOnly("remove", name) }
+func (g *goFilesystem) SetLabel(string) error                    { return filesystem.ErrReadonlyFilesystem }
+
+func (g *goFilesystem) Chtimes(name string, _, _, _ time.Time) error {
+	return readOnly("chtimes", name)
+}

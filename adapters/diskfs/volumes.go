@@ -1,0 +1,138 @@
+package qeddiskfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
+	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
+	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// contents is what is found on a disk.
+type contents struct {
+	volumes []Volume
+	table   *partition.Table // nil where there is none
+	notes   []string
+}
+
+// explore looks for everything on a disk that can hold a filesystem: first
+// what lies on the disk itself, then what is made of that.
+func explore(d qedfile.Disk, sectorSize int64) (contents, error) {
+	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: sectorSize})
+	if err != nil && !errors.Is(err, partition.ErrNoTable) {
+		return contents{}, fmt.Errorf("qeddiskfs: %w", err)
+	}
+	c := contents{table: table}
+	whole, err := identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
+	if err != nil {
+		return contents{}, err
+	}
+	// Beside a partition table only ISO 9660 fills the disk: discs made to
+	// boot from a stick have both. Other signatures there are remains of
+	// what the disk was used for before it was partitioned.
+	if table == nil || whole.Filesystem == "iso9660" {
+		c.volumes = append(c.volumes, whole)
+	}
+	if table != nil {
+		c.notes = append(c.notes, table.Notes...)
+		if err := c.addPartitions(d); err != nil {
+			return contents{}, err
+		}
+	}
+	c.addLogical()
+	return c, nil
+}
+
+func (c *contents) addPartitions(d io.ReaderAt) error {
+	for i := range c.table.Partitions {
+		p := &c.table.Partitions[i]
+		v := Volume{
+			Name: fmt.Sprintf("p%d", p.Number), Kind: Partition, Type: p.Type,
+			Offset: p.Offset, Size: p.Size, Partition: p,
+		}
+		if p.Extended { // what it begins with is no filesystem
+			c.volumes = append(c.volumes, place(v, d))
+			continue
+		}
+		v, err := identify(v, d)
+		if err != nil {
+			return err
+		}
+		c.volumes = append(c.volumes, v)
+	}
+	return nil
+}
+
+// addLogical adds the logical volumes of the groups whose physical volumes
+// are among the volumes found so far, however many a group is spread over.
+// Damage there is no reason not to show the rest; it is noted.
+func (c *contents) addLogical() {
+	var devices []lvm.Device
+	for _, v := range c.volumes {
+		if v.Filesystem == "LVM2_member" {
+			devices = append(devices, lvm.Device{Name: v.Name, Reader: v.data, Size: v.Size})
+		}
+	}
+	groups, err := lvm.Scan(devices)
+	if err != nil {
+		c.notes = append(c.notes, err.Error())
+	}
+	taken := make(map[string]bool)
+	for _, g := range groups {
+		for _, lv := range g.Volumes {
+			name := fstree.EscapeName(lv.MapperName())
+			if taken[name] {
+				c.notes = append(c.notes, fmt.Sprintf("a second logical volume is named %s and left out", name))
+				continue
+			}
+			taken[name] = true
+			c.volumes = append(c.volumes, logicalVolume(name, lv))
+		}
+	}
+}
+
+// logicalVolume makes a Volume of a logical one. One that can't be read is
+// listed too, and says why when it is.
+func logicalVolume(name string, lv *lvm.Volume) Volume {
+	v := Volume{Name: name, Kind: LogicalVolume, Offset: -1, Size: lv.Size}
+	r, err := lv.Open()
+	if err == nil {
+		v, err = identify(v, r)
+	}
+	if err != nil {
+		if errors.Is(err, lvm.ErrUnsupported) {
+			err = fmt.Errorf("%w: %w", ErrUnsupported, err)
+		}
+		v.data, v.open = unreadable{err}, &opened{err: fmt.Errorf("qeddiskfs: volume %s: %w", name, err)}
+		v.open.once.Do(func() {})
+	}
+	return v
+}
+
+// unreadable is the bytes of a volume that can't be read.
+type unreadable struct{ err error }
+
+func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
+
+// place lets a volume read its part of a device; one that does not say where
+// it lies begins with the device.
+func place(v Volume, device io.ReaderAt) Volume {
+	v.data = io.NewSectionReader(device, max(v.Offset, 0), v.Size)
+	v.open = &opened{}
+	return v
+}
+
+// identify places a volume and adds what it holds.
+func identify(v Volume, device io.ReaderAt) (Volume, error) {
+	v = place(v, device)
+	sig, err := probe.Identify(v.data, v.Size)
+	if err != nil {
+		return v, fmt.Errorf("qeddiskfs: volume %s: %w", v.Name, err)
+	}
+	v.Filesystem, v.Label, v.UUID = sig.Type, sig.Label, sig.UUID
+	return v, nil
+}
