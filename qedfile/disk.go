@@ -38,7 +38,8 @@ type Kind uint8
 const (
 	// Unallocated runs are stored nowhere in the chain and read as zeroes.
 	Unallocated Kind = iota
-	// Zero runs are stored as zero markers and read as zeroes.
+	// Zero runs read as zeroes and hide the backing file: zero markers of an
+	// image, holes of a raw file.
 	Zero
 	// Data runs are stored in a file.
 	Data
@@ -49,6 +50,12 @@ type Extent struct {
 	Start  int64 // first byte of the run on the disk
 	Length int64 // bytes, at least 1
 	Kind   Kind
-	Depth  int   // 0 for the image itself, 1 for its backing file, ...
-	Offset int64 // where a Data run begins in the file at Depth, else -1
+	// Depth is the layer of the chain: 0 for the image itself, 1 for its
+	// backing file. An Unallocated run has the depth of the deepest layer
+	// that is long enough to have it.
+	Depth int
+	// Offset is where the run begins in the file at Depth, or -1 where it
+	// takes no place there. A Data run always has one; a hole in a raw file,
+	// which is a Zero run, too.
+	Offset int64
 }

@@ -1,10 +1,14 @@
 package qedfile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"math/bits"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // Limits of the format (QED specification, section "Header").
@@ -45,7 +49,7 @@ type Header struct {
 	AutoclearFeatures uint64 // cleared when the image is opened for writing
 	L1TableOffset     int64  // bytes
 	ImageSize         int64  // bytes of the disk, a multiple of 512
-	BackingFile       string // name as stored, "" when there is none
+	BackingFile       string // name as stored, up to a NUL; "" when there is none
 	backingNameOffset uint32
 	backingNameSize   uint32
 }
@@ -81,11 +85,40 @@ func maxImageSize(clusterSize, tableSize int64) int64 {
 	return math.MaxInt64 &^ (sectorSize - 1)
 }
 
+// ReadHeader reads and validates the header of the image that r holds, and
+// the name of its backing file, which need not exist. It is all of an image
+// that can be known without opening it.
+func ReadHeader(r backend.Reader) (*Header, error) {
+	fileSize, err := r.Size()
+	if err != nil {
+		return nil, fmt.Errorf("qedfile: read header: %w", err)
+	}
+	var buf [headerLen]byte
+	n, err := r.ReadAt(buf[:min(headerLen, fileSize)], 0)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("qedfile: read header: %w", err)
+	}
+	h, err := parseHeader(buf[:n], fileSize)
+	if err != nil {
+		return nil, err
+	}
+	if h.Features&FeatureBacking == 0 || h.backingNameSize == 0 {
+		return h, nil
+	}
+	name := make([]byte, h.backingNameSize)
+	if n, err := r.ReadAt(name, int64(h.backingNameOffset)); n < len(name) {
+		return nil, fmt.Errorf("qedfile: read backing file name: %w", unexpectedEOF(err))
+	}
+	// qemu takes the name for a C string.
+	name, _, _ = bytes.Cut(name, []byte{0})
+	h.BackingFile = string(name)
+	return h, nil
+}
+
 // parseHeader validates the first bytes of an image, in the order in which
 // qemu does. b may be shorter than the header: what a file lacks reads as
 // zeroes, as qemu pads a file to whole sectors. fileSize is the length of the
-// file in bytes. The backing file's name is left to the caller, who finds it
-// at backingNameOffset.
+// file in bytes. The backing file's name is left to ReadHeader.
 func parseHeader(b []byte, fileSize int64) (*Header, error) {
 	if fileSize == 0 {
 		return nil, fmt.Errorf("%w: the file is empty", ErrFormat)
@@ -173,10 +206,13 @@ func validTableSize(n int64) bool {
 // rounded up to a sector, as qemu sees a file, then down to a cluster. The
 // last cluster may so lack up to 511 bytes.
 func (h *Header) usableSize(n int64) int64 {
-	if n > math.MaxInt64-sectorSize {
-		n = math.MaxInt64 - sectorSize
-	}
-	return (n + sectorSize - 1) / sectorSize * sectorSize / h.ClusterSize * h.ClusterSize
+	return roundUp(n, sectorSize) / h.ClusterSize * h.ClusterSize
+}
+
+// roundUp returns the next multiple of unit, a power of two, from n on; at the
+// end of the range of int64 the last one.
+func roundUp(n, unit int64) int64 {
+	return (min(n, math.MaxInt64-unit) + unit - 1) &^ (unit - 1)
 }
 
 // checkCluster returns what is wrong with a cluster's offset, or "". usable is

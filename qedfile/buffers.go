@@ -1,0 +1,19 @@
+package qedfile
+
+import "sync"
+
+// bufferBytes is the length of the buffers that an image works with: at least
+// a slice of a table.
+const bufferBytes = 256 << 10
+
+// buffers recycles buffers of bufferBytes.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() *[bufferBytes]byte {
+	if buf, ok := b.pool.Get().(*[bufferBytes]byte); ok {
+		return buf
+	}
+	return new([bufferBytes]byte)
+}
+
+func (b *buffers) put(buf *[bufferBytes]byte) { b.pool.Put(buf) }

@@ -1,0 +1,145 @@
+package qedfile
+
+import (
+	"fmt"
+	"io/fs"
+	"iter"
+	"math"
+)
+
+// Extents returns the runs of the disk between the byte offsets off and off+n,
+// in order and without gaps, through the whole backing chain. Neighbours that
+// are stored alike, and next to each other, are one run. The part of the range
+// past the end of the disk is left out.
+//
+// A part whose table entry is invalid, or could not be read, comes as an error
+// with its Start and Length; the caller may go on to the rest.
+//
+// The time it takes depends on the tables that exist, not on n.
+func (m *Image) Extents(off, n int64) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		if m.closed.Load() {
+			yield(Extent{Start: off, Offset: -1}, fs.ErrClosed)
+			return
+		}
+		if off < 0 || n < 0 {
+			yield(Extent{Start: off, Offset: -1}, fmt.Errorf("qedfile: no extents of %d bytes at %d", n, off))
+			return
+		}
+		out := extentMerger{yield: yield}
+		if m.walkExtents(off, min(n, max(0, m.Size()-off)), &out) {
+			out.flush()
+		}
+	}
+}
+
+// walkExtents emits the runs of a range inside the disk. It returns false when
+// the consumer has had enough.
+func (m *Image) walkExtents(off, n int64, out *extentMerger) bool {
+	for n > 0 {
+		r, err := m.run(off, n)
+		e := Extent{Start: off, Length: r.n, Kind: r.kind, Offset: r.host}
+		var ok bool
+		switch {
+		case err != nil:
+			ok = out.fail(e, err)
+		case r.kind == Unallocated:
+			ok = m.walkBacking(e, out)
+		default:
+			ok = out.add(e)
+		}
+		if !ok {
+			return false
+		}
+		off, n = off+r.n, n-r.n
+	}
+	return true
+}
+
+// walkBacking emits what the chain has in place of an unallocated run.
+func (m *Image) walkBacking(hole Extent, out *extentMerger) bool {
+	end := hole.Start + hole.Length
+	below := min(end, max(hole.Start, m.backingSize))
+	if below > hole.Start && !m.walkBelow(hole.Start, below, out) {
+		return false
+	}
+	if below == end {
+		return true
+	}
+	return out.add(Extent{Start: below, Length: end - below, Kind: Unallocated, Offset: -1})
+}
+
+// walkBelow emits the runs of the backing file from start to end, a layer
+// deeper.
+func (m *Image) walkBelow(start, end int64, out *extentMerger) bool {
+	mapper, ok := m.backing.(Mapper)
+	if !ok {
+		return out.add(Extent{Start: start, Length: end - start, Kind: Data, Depth: 1, Offset: start})
+	}
+	for e, err := range mapper.Extents(start, end-start) {
+		e.Depth++
+		if err != nil {
+			ok = out.fail(e, err)
+		} else {
+			ok = out.add(e)
+		}
+		if !ok {
+			return false
+		}
+		start = e.Start + e.Length
+	}
+	if start < end {
+		// The last sector of the backing file is incomplete: its rest is zeroes.
+		return out.stretch(start, end)
+	}
+	return true
+}
+
+// An extentMerger hands runs on, joined where they belong together.
+type extentMerger struct {
+	yield func(Extent, error) bool
+	last  Extent // not yet handed on, if its Length is not 0
+}
+
+func (o *extentMerger) add(e Extent) bool {
+	if o.last.Length > 0 && o.last.precedes(&e) {
+		o.last.Length += e.Length
+		return true
+	}
+	if !o.flush() {
+		return false
+	}
+	o.last = e
+	return true
+}
+
+// stretch makes the last run, which ends at start, reach to end.
+func (o *extentMerger) stretch(start, end int64) bool {
+	if o.last.Length == 0 || o.last.Start+o.last.Length != start {
+		return o.add(Extent{Start: start, Length: end - start, Kind: Zero, Depth: 1, Offset: -1})
+	}
+	o.last.Length += end - start
+	return true
+}
+
+func (o *extentMerger) fail(e Extent, err error) bool {
+	return o.flush() && o.yield(e, err)
+}
+
+func (o *extentMerger) flush() bool {
+	e := o.last
+	o.last = Extent{}
+	return e.Length == 0 || o.yield(e, nil)
+}
+
+// precedes reports whether f goes on where e ends, on the disk and where they
+// are stored.
+func (e *Extent) precedes(f *Extent) bool {
+	if e.Kind != f.Kind || e.Depth != f.Depth || e.Start+e.Length != f.Start || e.Length > math.MaxInt64-f.Length {
+		return false
+	}
+	if e.Offset < 0 || f.Offset < 0 {
+		return e.Offset < 0 && f.Offset < 0
+	}
+	return e.Offset+e.Length == f.Offset
+}
