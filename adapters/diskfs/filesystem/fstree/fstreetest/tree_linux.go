@@ -90,8 +90,11 @@ func pattern(n int, salt string) []byte {
 	h.Write([]byte(salt))
 	b := make([]byte, n)
 	for i := range b {
-		sector := (h.Sum32() + uint32(i/512)) * 2654435761
-		b[i] = byte(sector>>(8*(i%61%4))) ^ byte(i%61)
+		b[i] = byte(i % 61)
+		if at := i % 512; at < 4 {
+			sector := (h.Sum32() + uint32(i/512)) * 2654435761
+			b[i] = byte(sector >> (8 * at))
+		}
 	}
 	return b
 }

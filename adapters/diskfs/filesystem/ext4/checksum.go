@@ -1,0 +1,49 @@
+package ext4
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+var le = binary.LittleEndian
+
+// castagnoli is the polynomial of metadata_csum and of jbd2.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// crc32c continues a checksum as the kernel's crc32c_le does: without the
+// inversions at the start and the end that hash/crc32 makes.
+func crc32c(crc uint32, p []byte) uint32 {
+	return ^crc32.Update(^crc, castagnoli, p)
+}
+
+// crc32cUint32 continues a checksum over a little-endian number.
+func crc32cUint32(crc, n uint32) uint32 {
+	var b [4]byte
+	le.PutUint32(b[:], n)
+	return crc32c(crc, b[:])
+}
+
+// crc32cWithout continues a checksum over p with the n bytes at off, where
+// the checksum itself is stored, taken as zeroes.
+func crc32cWithout(crc uint32, p []byte, off, n int) uint32 {
+	var zero [4]byte
+	crc = crc32c(crc, p[:off])
+	crc = crc32c(crc, zero[:n])
+	return crc32c(crc, p[off+n:])
+}
+
+// crc16 continues the checksum of group descriptors before metadata_csum:
+// polynomial 0x8005, bits reversed (the kernel's lib/crc16.c).
+func crc16(crc uint16, p []byte) uint16 {
+	for _, b := range p {
+		crc ^= uint16(b)
+		for range 8 {
+			odd := crc & 1
+			crc >>= 1
+			if odd != 0 {
+				crc ^= 0xA001
+			}
+		}
+	}
+	return crc
+}

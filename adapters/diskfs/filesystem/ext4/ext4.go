@@ -1,0 +1,65 @@
+package ext4
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+// FS is an open ext2, ext3 or ext4 filesystem.
+type FS struct {
+	*fstree.FS
+}
+
+// Open reads the filesystem that fills the size bytes of r. The error wraps
+// [fstree.ErrNotThis] if there is none, and [fstree.ErrUnsupported] with the
+// feature's name if it has one that this reader does not know.
+func Open(r io.ReaderAt, size int64) (*FS, error) {
+	e, err := open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return &FS{FS: fstree.New(e)}, nil
+}
+
+// engine implements [fstree.Engine]. It does not change after open, but for
+// what its cache and its table of groups keep.
+type engine struct {
+	sb     *superblock
+	cache  *fstree.Cache
+	groups *groupTable
+	notes  []string
+	info   func() fstree.Info
+}
+
+var _ fstree.Engine = (*engine)(nil)
+
+func open(r io.ReaderAt, size int64) (*engine, error) {
+	sb, err := readSuperblock(r, size)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{sb: sb, cache: fstree.NewCache(r, size, 0)}
+	e.groups = newGroupTable(sb, e.cache)
+	e.info = sync.OnceValue(e.makeInfo)
+	if blocks := uint64(size) >> sb.blockBits; sb.blocks > blocks {
+		e.notes = append(e.notes, fmt.Sprintf("the volume is cut off: %d of %d blocks are there", blocks, sb.blocks))
+	}
+	return e, nil
+}
+
+func readSuperblock(r io.ReaderAt, size int64) (*superblock, error) {
+	if size < superblockOffset+superblockSize {
+		return nil, fmt.Errorf("ext4: a volume of %d bytes: %w", size, fstree.ErrNotThis)
+	}
+	b := make([]byte, superblockSize)
+	if n, err := r.ReadAt(b, superblockOffset); n < len(b) {
+		return nil, fmt.Errorf("ext4: superblock: %w", err)
+	}
+	return parseSuperblock(b)
+}
+
+// Root implements [fstree.Engine].
+func (e *engine) Root() fstree.ID { return fstree.ID{Ino: rootIno} }
