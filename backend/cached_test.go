@@ -1,0 +1,163 @@
+package backend_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
+)
+
+func newCached(t testing.TB, r backend.Reader, opts *backend.CacheOptions) *backend.Cached {
+	t.Helper()
+	c, err := backend.NewCached(r, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCachedIsAReader(t *testing.T) {
+	for name, opts := range map[string]*backend.CacheOptions{
+		"by default":      nil,
+		"of small blocks": {BlockSize: 1000, Budget: 50_000, ReadAhead: 10_000},
+		"of one block":    {BlockSize: 4096, Budget: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backendtest.TestReader(t, func(t *testing.T, b []byte) backend.Reader {
+				return newCached(t, backend.NewMemory(b), opts)
+			})
+		})
+	}
+}
+
+func TestCachedOverHTTPIsAReader(t *testing.T) {
+	backendtest.TestReader(t, func(t *testing.T, b []byte) backend.Reader {
+		return newCached(t, openHTTP(t, serve(t, good(b))), nil)
+	})
+}
+
+// sweep reads all of r in pieces of n bytes.
+func sweep(t *testing.T, r io.ReaderAt, size, n int) {
+	t.Helper()
+	p := make([]byte, n)
+	for off := 0; off < size; off += n {
+		if _, err := r.ReadAt(p, int64(off)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCachedReadsAheadWhereReadingIsSequential(t *testing.T) {
+	const blocks = 256
+	counter := backend.NewCounter(backend.NewMemory(make([]byte, blocks*1024)))
+	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 1 << 20, ReadAhead: 32 << 10})
+	sweep(t, c, blocks*1024, 512)
+	// 1, 2, 4, 8 and 16 blocks, then 32 each time.
+	if got, want := counter.Counts(), (backend.Counts{Reads: 13, ReadBytes: blocks * 1024}); got != want {
+		t.Errorf("a sequential pass makes %+v, want %+v", got, want)
+	}
+	counter.Reset()
+	sweep(t, c, blocks*1024, 512)
+	if got := counter.Counts(); got.Reads != 0 {
+		t.Errorf("a second pass makes %+v, want nothing read", got)
+	}
+}
+
+func TestCachedReadsOneBlockForARandomRead(t *testing.T) {
+	counter := backend.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
+	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 4096})
+	for _, off := range []int64{500_000, 100_000, 900_000, 300_000} {
+		if _, err := c.ReadAt(make([]byte, 10), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := counter.Counts(), (backend.Counts{Reads: 4, ReadBytes: 4 * 4096}); got != want {
+		t.Errorf("four reads make %+v, want %+v", got, want)
+	}
+}
+
+func TestCachedKeepsToItsBudgetAndDropsTheOldest(t *testing.T) {
+	counter := backend.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
+	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 4 * 1024})
+	touch := func(block int64) int64 {
+		before := counter.Counts().Reads
+		if _, err := c.ReadAt(make([]byte, 1), block*1024); err != nil {
+			t.Fatal(err)
+		}
+		return counter.Counts().Reads - before
+	}
+	for _, block := range []int64{10, 20, 30, 40, 10, 50} { // 50 drives out 20
+		touch(block)
+	}
+	for _, tt := range []struct{ block, reads int64 }{{10, 0}, {30, 0}, {40, 0}, {50, 0}, {20, 1}} {
+		if got := touch(tt.block); got != tt.reads {
+			t.Errorf("block %d takes %d reads, want %d", tt.block, got, tt.reads)
+		}
+	}
+}
+
+// gate holds every read back until it is opened.
+type gate struct {
+	backend.Reader
+	arrived chan struct{}
+	open    chan struct{}
+}
+
+func (g *gate) ReadAt(p []byte, off int64) (int, error) {
+	g.arrived <- struct{}{}
+	<-g.open
+	return g.Reader.ReadAt(p, off)
+}
+
+func TestCachedFetchesABlockOnceForAllWhoMissIt(t *testing.T) {
+	counter := backend.NewCounter(backend.NewMemory(bytes.Repeat([]byte{7}, 1<<20)))
+	g := &gate{counter, make(chan struct{}, 100), make(chan struct{})}
+	c := newCached(t, g, nil)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			p := make([]byte, 100)
+			if _, err := c.ReadAt(p, 5000); err != nil || p[99] != 7 {
+				t.Errorf("ReadAt: %v, %d", err, p[99])
+			}
+		})
+	}
+	<-g.arrived
+	close(g.open)
+	wg.Wait()
+	if got := counter.Counts().Reads; got != 1 {
+		t.Errorf("%d reads, want 1", got)
+	}
+}
+
+func TestCachedForgetsWhatFailed(t *testing.T) {
+	fault := backend.NewFault(backend.NewMemory(bytes.Repeat([]byte{7}, 100_000)), backend.FaultPlan{Ops: backend.OpRead, Nth: 1})
+	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024})
+	p := make([]byte, 5000)
+	if n, err := c.ReadAt(p, 2000); n != 0 || !errors.Is(err, backend.ErrInjected) {
+		t.Errorf("ReadAt = %d, %v, want the fault", n, err)
+	}
+	if n, err := c.ReadAt(p, 2000); n != 5000 || err != nil || p[4999] != 7 {
+		t.Errorf("the second ReadAt = %d, %v", n, err)
+	}
+}
+
+func TestCachedFailureInWhatIsReadAheadHurtsNobody(t *testing.T) {
+	memory := backend.NewMemory(bytes.Repeat([]byte{7}, 64<<10))
+	fault := backend.NewFault(memory, backend.FaultPlan{Ops: backend.OpRead, Nth: 2, Short: true})
+	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024})
+	sweep(t, c, 64<<10, 1024) // the second read fetches two blocks, of which only the first comes
+	if fault.Failed() != 1 {
+		t.Errorf("%d reads failed, want 1", fault.Failed())
+	}
+}
+
+func TestCachedRefusesANegativeBudget(t *testing.T) {
+	if _, err := backend.NewCached(backend.NewMemory(nil), &backend.CacheOptions{Budget: -1}); err == nil {
+		t.Error("no error")
+	}
+}
