@@ -14,6 +14,7 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	open           openFlags
 }
 
 // Groups of subcommands in the help.
@@ -49,7 +50,11 @@ func newRoot(a *app) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupImage)
+	add(groupImage,
+		newInfo(a),
+		newMap(a),
+	)
+	add(groupFiles)
 	add(groupOther, newMan(a))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)

@@ -4,43 +4,49 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// outputFormat is the --output flag: how a result is printed.
-type outputFormat string
-
-const (
-	outputHuman outputFormat = "human"
-	outputJSON  outputFormat = "json"
-)
-
-func (f *outputFormat) String() string { return string(*f) }
-func (f *outputFormat) Type() string   { return "human|json" }
-func (f *outputFormat) Set(s string) error {
-	switch v := outputFormat(s); v {
-	case outputHuman, outputJSON:
-		*f = v
-		return nil
-	}
-	return fmt.Errorf("%q is neither human nor json", s)
+// choice is a flag that takes one of a few words.
+type choice struct {
+	value   *string
+	allowed []string
 }
+
+// addChoice gives a subcommand a flag that takes one of a few words, and
+// offers them to the shell. initial need not be one of them.
+func addChoice(cmd *cobra.Command, value *string, name, short, initial, usage string, allowed ...string) {
+	*value = initial
+	cmd.Flags().VarP(&choice{value, allowed}, name, short, usage)
+	complete := cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp)
+	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
+		panic(err) // the flag is there: it was added two lines above
+	}
+}
+
+func (c *choice) String() string { return *c.value }
+func (c *choice) Type() string   { return strings.Join(c.allowed, "|") }
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.allowed, s) {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(c.allowed, ", "))
+	}
+	*c.value = s
+	return nil
+}
+
+// output is the --output flag: how a result is printed.
+type output struct{ format string }
+
+func (o *output) json() bool { return o.format == "json" }
 
 // addOutputFlag gives a subcommand the --output flag.
-func addOutputFlag(cmd *cobra.Command) *outputFormat {
-	f := outputHuman
-	cmd.Flags().Var(&f, "output", "print the result for people or for programs")
-	completeFixed(cmd, "output", string(outputHuman), string(outputJSON))
-	return &f
-}
-
-// completeFixed offers the values of a flag to the shell.
-func completeFixed(cmd *cobra.Command, flag string, values ...string) {
-	// It fails only for a flag that does not exist.
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err)
-	}
+func addOutputFlag(cmd *cobra.Command) *output {
+	o := &output{}
+	addChoice(cmd, &o.format, "output", "", "human", "print the result for people or for programs", "human", "json")
+	return o
 }
 
 // printJSON prints a value as qemu-img does, indented by four.

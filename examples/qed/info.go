@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+func newInfo(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "info [flags] IMAGE",
+		Short: "Show what an image says of itself",
+		Long: `Show what an image says of itself: sizes, geometry, backing file, and whether
+it was closed properly. The backing file need not exist, except with
+--backing-chain, which shows every image of the chain.
+
+The lines and the JSON keys are those of qemu-img info. qemu-img 7.2 shows
+every image as cleanly closed; here "dirty-flag" is what the image says.`,
+		Args: cobra.ExactArgs(1),
+	}
+	a.addOpenFlags(cmd)
+	out := addOutputFlag(cmd)
+	chain := cmd.Flags().Bool("backing-chain", false, "show the backing files too, the nearest first")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		infos, err := a.imageInfos(args[0], *chain)
+		if err != nil {
+			return err
+		}
+		switch {
+		case out.json() && *chain:
+			return printJSON(a.stdout, infos)
+		case out.json():
+			return printJSON(a.stdout, infos[0])
+		}
+		w := bufio.NewWriter(a.stdout)
+		for i, info := range infos {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			info.print(w)
+		}
+		return w.Flush()
+	}
+	return cmd
+}
+
+// imageInfo has the keys of qemu-img info.
+type imageInfo struct {
+	Filename            string `json:"filename"`
+	Format              string `json:"format"`
+	VirtualSize         int64  `json:"virtual-size"`
+	ActualSize          int64  `json:"actual-size"`
+	ClusterSize         int64  `json:"cluster-size,omitempty"`
+	BackingFilename     string `json:"backing-filename,omitempty"`
+	FullBackingFilename string `json:"full-backing-filename,omitempty"`
+	BackingFormat       string `json:"backing-filename-format,omitempty"`
+	Dirty               bool   `json:"dirty-flag"`
+}
+
+// print writes the lines of qemu-img info.
+func (i *imageInfo) print(w io.Writer) {
+	fmt.Fprintf(w, "image: %s\nfile format: %s\n", i.Filename, i.Format)
+	fmt.Fprintf(w, "virtual size: %s (%d bytes)\n", humanSize(i.VirtualSize), i.VirtualSize)
+	fmt.Fprintf(w, "disk size: %s\n", humanSize(i.ActualSize))
+	if i.ClusterSize != 0 {
+		fmt.Fprintf(w, "cluster_size: %d\n", i.ClusterSize)
+	}
+	if i.Dirty {
+		fmt.Fprintln(w, "cleanly shut down: no")
+	}
+	if i.BackingFilename == "" {
+		return
+	}
+	fmt.Fprintf(w, "backing file: %s", i.BackingFilename)
+	if i.FullBackingFilename != i.BackingFilename {
+		fmt.Fprintf(w, " (actual path: %s)", i.FullBackingFilename)
+	}
+	fmt.Fprintln(w)
+	if i.BackingFormat != "" {
+		fmt.Fprintf(w, "backing file format: %s\n", i.BackingFormat)
+	}
+}
+
+// imageInfos describes an image and, if wanted, the files beneath it.
+func (a *app) imageInfos(name string, chain bool) ([]imageInfo, error) {
+	if !chain {
+		info, err := a.topInfo(name)
+		return []imageInfo{info}, err
+	}
+	d, err := a.openDisk(name)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	var infos []imageInfo
+	for _, layer := range d.layers() {
+		info := imageInfo{Filename: layer.name, Format: formatRaw, VirtualSize: layer.Size()}
+		if layer.image != nil {
+			info = headerInfo(layer.name, layer.image.Header())
+		}
+		if info.ActualSize, err = allocatedBytes(layer.name); err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// topInfo describes one file by itself.
+func (a *app) topInfo(name string) (info imageInfo, err error) {
+	f, err := backend.OpenFile(name, os.O_RDONLY, &backend.FileOptions{ForceShare: a.open.forceShare})
+	if err != nil {
+		return info, fileError(name, err)
+	}
+	defer f.Close()
+	if a.open.format == formatRaw {
+		raw, err := qedfile.NewRaw(f)
+		if err != nil {
+			return info, fileError(name, err)
+		}
+		info = imageInfo{Filename: name, Format: formatRaw, VirtualSize: raw.Size()}
+	} else {
+		h, err := readHeader(f, a.open.format == "")
+		if err != nil {
+			return info, fileError(name, err)
+		}
+		info = headerInfo(name, h)
+	}
+	info.ActualSize, err = allocatedBytes(name)
+	return info, err
+}
+
+func readHeader(f *backend.File, probe bool) (*qedfile.Header, error) {
+	if probe {
+		if err := requireQED(f); err != nil {
+			return nil, err
+		}
+	}
+	return qedfile.ReadHeader(f)
+}
+
+func headerInfo(name string, h *qedfile.Header) imageInfo {
+	info := imageInfo{
+		Filename:    name,
+		Format:      formatQED,
+		VirtualSize: h.ImageSize,
+		ClusterSize: h.ClusterSize,
+		Dirty:       h.NeedCheck(),
+	}
+	if h.BackingFile != "" {
+		info.BackingFilename = h.BackingFile
+		info.FullBackingFilename = backingPath(name, h.BackingFile)
+		if h.BackingRaw() {
+			info.BackingFormat = formatRaw
+		}
+	}
+	return info
+}
+
+// backingPath is the path of a backing file as qemu shows it: relative names
+// are put after the image's directory as they are (block.c, path_combine).
+func backingPath(image, backing string) string {
+	colon, slash := strings.IndexByte(backing, ':'), strings.IndexByte(backing, '/')
+	if filepath.IsAbs(backing) || colon >= 0 && (slash < 0 || colon < slash) {
+		return backing
+	}
+	dir, _ := filepath.Split(image)
+	return dir + backing
+}
+
+// layers is the disk and what lies beneath it, with the paths of the files.
+func (d *disk) layers() []*disk {
+	layers := []*disk{d}
+	for top := d; top.image != nil && top.image.Backing() != nil; top = layers[len(layers)-1] {
+		next := &disk{
+			Disk: top.image.Backing(),
+			name: strings.TrimPrefix(backingPath(top.name, top.image.Header().BackingFile), "file:"),
+		}
+		next.image, _ = next.Disk.(*qedfile.Image)
+		next.raw, _ = next.Disk.(*qedfile.Raw)
+		layers = append(layers, next)
+	}
+	return layers
+}
+
+// allocatedBytes is how much of the host's disk a file takes.
+func allocatedBytes(name string) (int64, error) {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	if n, ok := blocksOf(fi); ok {
+		return n, nil
+	}
+	return fi.Size(), nil
+}

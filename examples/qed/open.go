@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// Image formats, as flags name them.
+const (
+	formatQED = "qed"
+	formatRaw = "raw"
+)
+
+// openFlags say how images are opened. They mean the same on every
+// subcommand that has them.
+type openFlags struct {
+	format     string
+	forceShare bool
+	backing    string
+	sectorSize int // bytes; 0 finds it out
+}
+
+// addFormatFlag gives a subcommand a flag that takes an image format; "" is
+// not told.
+func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
+	addChoice(cmd, format, name, short, "", usage, formatRaw, formatQED)
+}
+
+// addOpenFlags gives a subcommand the flags that say how its images are
+// opened. Those that look at volumes add addSectorFlag.
+func (a *app) addOpenFlags(cmd *cobra.Command) {
+	addFormatFlag(cmd, &a.open.format, "format", "f", "format of the image (default: QED by its first bytes)")
+	a.addShareFlags(cmd)
+}
+
+// addShareFlags is addOpenFlags without the format.
+func (a *app) addShareFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.open.forceShare, "force-share", "U", false, "read an image even while another process writes it")
+	addChoice(cmd, &a.open.backing, "backing", "", "sibling", "backing files that may be opened: none, those beside the image, or any", "none", "sibling", "any")
+}
+
+// addSectorFlag gives a subcommand the --sector-size flag.
+func (a *app) addSectorFlag(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&a.open.sectorSize, "sector-size", 0, "size of the disk's sectors, 512 or 4096 `bytes` (default: found out)")
+	check := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if n := a.open.sectorSize; n != 0 && n != 512 && n != 4096 {
+			return usageError(cmd, fmt.Errorf("--sector-size %d: neither 512 nor 4096", n))
+		}
+		if check != nil {
+			return check(cmd, args)
+		}
+		return nil
+	}
+}
+
+// backingFunc is what --backing allows for the image of this name.
+func (a *app) backingFunc(name string) qedfile.BackingFunc {
+	switch a.open.backing {
+	case "none":
+		return nil
+	case "any":
+		return qedfile.AnyBacking(name)
+	}
+	return qedfile.SiblingBacking(name)
+}
+
+// disk is an open image or raw disk, and what the command line said of it.
+type disk struct {
+	qedfile.Disk
+	name   string
+	format string
+	image  *qedfile.Image // nil for a raw disk
+	raw    *qedfile.Raw   // nil for an image
+}
+
+// access says what a disk is opened for.
+type access struct {
+	format  string // of this disk; "" looks at the file
+	write   bool
+	topOnly bool // the chain beneath is not needed and is left alone
+	dirty   qedfile.DirtyPolicy
+}
+
+// openDisk opens a disk for reading, in the format of the -f flag.
+func (a *app) openDisk(name string) (*disk, error) {
+	return a.openDiskFor(name, access{format: a.open.format})
+}
+
+// openDiskFor opens a disk. Errors name it.
+func (a *app) openDiskFor(name string, acc access) (*disk, error) {
+	flag := os.O_RDONLY
+	if acc.write {
+		flag = os.O_RDWR
+	}
+	f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: a.open.forceShare && !acc.write})
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	d, err := a.newDisk(f, name, acc)
+	if err != nil {
+		return nil, errors.Join(fileError(name, err), f.Close())
+	}
+	return d, nil
+}
+
+func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
+	format := acc.format
+	if format == "" {
+		if err := requireQED(f); err != nil {
+			return nil, err
+		}
+		format = formatQED
+	}
+	if format == formatRaw {
+		raw, err := qedfile.NewRaw(f)
+		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
+	}
+	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty}
+	if acc.topOnly {
+		opts.Backing = noBacking
+	}
+	image, err := qedfile.New(f, opts)
+	if err != nil {
+		return nil, explainBacking(err)
+	}
+	return &disk{Disk: image, image: image, name: name, format: format}, nil
+}
+
+// requireQED refuses a file that is not a QED image: to take whatever it is
+// for a raw disk would be a guess, and its contents could make it.
+func requireQED(r io.ReaderAt) error {
+	var magic [4]byte
+	n, err := r.ReadAt(magic[:], 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if n > 0 && string(magic[:]) == "QED\x00" {
+		return nil
+	}
+	return errors.New("not a QED image; if it is a raw disk, say -f raw")
+}
+
+// explainBacking tells what could be done about a refused backing file.
+func explainBacking(err error) error {
+	if errors.Is(err, qedfile.ErrBackingDenied) {
+		return fmt.Errorf("%w; --backing any opens it, if the image is trusted", err)
+	}
+	return err
+}
+
+// noBacking stands for every backing file where what lies in it does not
+// matter.
+func noBacking(qedfile.BackingRef) (qedfile.Disk, error) {
+	return qedfile.NewRaw(backend.NewMemory(nil))
+}
