@@ -1,20 +1,42 @@
 package qeddiskfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"sync"
 
 	"github.com/diskfs/go-diskfs/disk"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
+// Format is how a disk is stored in a file.
+type Format string
+
+const (
+	// FormatAuto opens a QED image and refuses everything else. A raw disk
+	// is never guessed: its first bytes belong to whoever uses the disk, who
+	// could make it look like an image with a backing file of their choice.
+	FormatAuto Format = ""
+	FormatQED  Format = "qed"
+	FormatRaw  Format = "raw"
+)
+
 // Options say how a disk is opened. The zero value, or nil, opens a QED image
-// for reading.
+// without a backing file for reading.
 type Options struct {
+	// Format of the file that [Open] opens.
+	Format Format
+
+	// Image says how a QED image is opened; what it says of sharing and
+	// writing holds for a raw disk as well.
+	Image *qedfile.Options
+
 	// SectorSize is the disk's logical sector size, 512 or 4096 bytes. 0
 	// has it found out by where the partition table and what it leads to lie.
 	SectorSize int64
@@ -25,14 +47,69 @@ type Disk struct {
 	disk       qedfile.Disk
 	name       string
 	sectorSize int64 // as told
+	writable   bool
 
 	once  sync.Once // guards what follows
 	found contents
 	err   error
 }
 
+// Open opens a disk by the name of its file. With Options.Image.Writable set,
+// what [Disk.GoDisk] returns can be written.
+func Open(name string, opts *Options) (*Disk, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	d, err := openFile(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	disk, err := OpenDisk(d, opts)
+	if err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	disk.name = name
+	return disk, nil
+}
+
+func openFile(name string, opts *Options) (qedfile.Disk, error) {
+	image := opts.Image
+	if image == nil {
+		image = &qedfile.Options{}
+	}
+	flag := os.O_RDONLY
+	if image.Writable {
+		flag = os.O_RDWR
+	}
+	switch opts.Format {
+	case FormatAuto, FormatQED:
+		m, err := qedfile.OpenFile(name, flag, image)
+		if errors.Is(err, qedfile.ErrFormat) && opts.Format == FormatAuto {
+			return nil, fmt.Errorf("%w; a raw disk is opened by its format", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
+	case FormatRaw:
+		f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: image.ForceShare})
+		if err != nil {
+			return nil, err
+		}
+		raw, err := qedfile.NewRaw(f)
+		if err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+		return raw, nil
+	}
+	return nil, fmt.Errorf("qeddiskfs: format %q: %w", opts.Format, fs.ErrInvalid)
+}
+
 // OpenDisk opens a disk that is already there, such as an image that the
-// caller has opened with other options. Closing the Disk closes d.
+// caller has opened. It uses Options.SectorSize, and Options.Image.Writable
+// for [Disk.GoDisk]. Closing the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -42,7 +119,7 @@ func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	default:
 		return nil, fmt.Errorf("qeddiskfs: sector size %d: %w", opts.SectorSize, fs.ErrInvalid)
 	}
-	return &Disk{disk: d, sectorSize: opts.SectorSize}, nil
+	return &Disk{disk: d, sectorSize: opts.SectorSize, writable: opts.Image != nil && opts.Image.Writable}, nil
 }
 
 // Close closes the disk beneath.
@@ -103,12 +180,13 @@ func (d *Disk) Notes() ([]string, error) {
 // FS returns the tree of the whole disk. Its top directories are the volumes.
 func (d *Disk) FS() *Tree { return &Tree{disk: d} }
 
-// GoDisk returns the disk as go-diskfs's own, for reading. Its partition
-// table has the logical partitions too, under the numbers that the kernel
+// GoDisk returns the disk as go-diskfs's own, for writing where the disk was
+// opened for it. What is written through it is seen by volumes and trees that
+// are opened afterwards from a new Disk. Its partition table has the logical partitions too, under the numbers that the kernel
 // gives them; it is nil where the disk has none.
 func (d *Disk) GoDisk() *disk.Disk {
 	g := &disk.Disk{
-		Backend:           NewStorage(d.disk, &StorageOptions{Name: d.name}),
+		Backend:           NewStorage(d.disk, &StorageOptions{Name: d.name, Writable: d.writable}),
 		Size:              d.disk.Size(),
 		LogicalBlocksize:  512,
 		PhysicalBlocksize: 512,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
@@ -14,7 +15,11 @@ import (
 func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) {
 	switch kind {
 	case "ext2", "ext3", "ext4":
-		return foreign.OpenExt4(r, size)
+		e, err := ext4.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return e.FS, nil
 	case "vfat":
 		return foreign.OpenFAT(r, size)
 	case "xfs":

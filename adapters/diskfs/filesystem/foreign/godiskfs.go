@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/diskfs/go-diskfs/filesystem"
-	"github.com/diskfs/go-diskfs/filesystem/ext4"
 	"github.com/diskfs/go-diskfs/filesystem/fat12"
 	"github.com/diskfs/go-diskfs/filesystem/fat16"
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
@@ -37,13 +36,6 @@ func OpenSquashfs(r io.ReaderAt, size int64) (*fstree.FS, error) {
 			s.SetCacheSize(squashfsCache)
 		}
 		return s, err
-	})
-}
-
-// OpenExt4 opens a volume with go-diskfs's ext4 reader.
-func OpenExt4(r io.ReaderAt, size int64) (*fstree.FS, error) {
-	return openGoDiskfs(r, size, "ext4", func(m *meter) (filesystem.FileSystem, error) {
-		return ext4.Read(m, m.size, 0, 512)
 	})
 }
 
@@ -111,11 +103,6 @@ func (g *goDiskfs) describe(_ string, info fs.FileInfo) (details, error) {
 		for name, value := range s.Xattrs {
 			d.xattrs[name] = []byte(value)
 		}
-	case *ext4.StatT:
-		d.stat.Ino, d.stat.Nlink, d.stat.UID, d.stat.GID = uint64(s.Ino), uint64(s.Nlink), s.UID, s.GID
-		d.stat.Major, d.stat.Minor = s.Major, s.Minor
-		d.stat.Atime, d.stat.Ctime, d.stat.Btime = s.AccessTime, s.ChangeTime, s.CreateTime
-		d.target, d.key = s.LinkTarget, uint64(s.Ino)
 	}
 	if d.stat.Mode&fs.ModeSymlink != 0 {
 		d.stat.Size = int64(len(d.target))
