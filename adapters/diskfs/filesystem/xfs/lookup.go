@@ -31,11 +31,14 @@ func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 		return fstree.Entry{}, err
 	}
 	f := ino.dataFork(v)
-	indexed := f.format != formatLocal && ino.size > int64(v.sb.dirBlockSize()) && !v.sb.asciiCI
-	if !indexed {
+	if f.format == formatLocal || v.sb.asciiCI {
 		return v.scan(dir, name)
 	}
-	e, err := v.lookupHash(&f, name)
+	lookup := v.lookupIndex
+	if ino.size <= int64(v.sb.dirBlockSize()) {
+		lookup = v.lookupBlock
+	}
+	e, err := lookup(&f, name)
 	if errors.Is(err, fstree.ErrDamaged) {
 		return v.scan(dir, name)
 	}
@@ -80,9 +83,30 @@ func lowerASCII(r rune) rune {
 	return r
 }
 
-// lookupHash descends the index to the leaves with the name's hash, which may
+// lookupBlock finds an entry in a directory of one block, which has its index
+// behind the entries.
+func (v *volume) lookupBlock(f *fork, name string) (fstree.Entry, error) {
+	b, block, err := v.dataBlock(f, 0)
+	if err != nil {
+		return fstree.Entry{}, err
+	}
+	_, end, err := v.entryArea(f, b, block)
+	if err != nil {
+		return fstree.Entry{}, err
+	}
+	if end == len(b) {
+		return fstree.Entry{}, v.dirDamage(f, block, "no index behind the entries")
+	}
+	e, _, err := v.match(f, b[end:len(b)-8], hashName(name), name)
+	if err == nil && e.Name == "" {
+		err = notFound(name)
+	}
+	return e, err
+}
+
+// lookupIndex descends the index to the leaves with the name's hash, which may
 // fill several, and compares the entries that they point to.
-func (v *volume) lookupHash(f *fork, name string) (fstree.Entry, error) {
+func (v *volume) lookupIndex(f *fork, name string) (fstree.Entry, error) {
 	hash := hashName(name)
 	at := uint64(dirIndexStart) >> v.sb.blockLog
 	leaf, block, err := v.descend(f, at, hash)
@@ -179,10 +203,17 @@ func (v *volume) leafMatch(f *fork, leaf []byte, block int64, hash uint32, name 
 	if err != nil {
 		return e, false, err
 	}
-	n := len(entries) / 8
-	i := sort.Search(n, func(i int) bool { return be.Uint32(entries[8*i:]) >= hash })
-	for ; i < n && be.Uint32(entries[8*i:]) == hash; i++ {
-		address := uint64(be.Uint32(entries[8*i+4:])) * 8
+	return v.match(f, entries, hash, name)
+}
+
+// match compares the directory's entries to which an index leads for a hash:
+// pairs of hash and place. more tells that they go on to the index's end.
+func (v *volume) match(f *fork, index []byte, hash uint32, name string) (e fstree.Entry, more bool, err error) {
+	be := binary.BigEndian
+	n := len(index) / 8
+	i := sort.Search(n, func(i int) bool { return be.Uint32(index[8*i:]) >= hash })
+	for ; i < n && be.Uint32(index[8*i:]) == hash; i++ {
+		address := uint64(be.Uint32(index[8*i+4:])) * 8
 		if address == 0 {
 			continue // stale
 		}

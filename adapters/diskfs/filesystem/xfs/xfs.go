@@ -65,8 +65,13 @@ func (v *volume) Stat(id fstree.ID) (fstree.Stat, error) {
 	return ino.stat(v), nil
 }
 
+// setAside is how many free blocks of each allocation group the kernel gives to
+// nobody (xfs_alloc_set_aside).
+const setAside = 8
+
 // describe counts as xfs_fs_statfs does: the log is not part of the size, and
-// free blocks are inodes that could be.
+// free blocks are inodes that could be. What a mounted filesystem reserves for
+// the growth of its newer B+trees is counted as free.
 func (v *volume) describe() fstree.Info {
 	sb := &v.sb
 	blocks := sb.blocks
@@ -74,6 +79,7 @@ func (v *volume) describe() fstree.Info {
 		blocks -= min(blocks, uint64(sb.logBlocks))
 	}
 	free := min(sb.freeBlocks, blocks)
+	free -= min(free, setAside*uint64(sb.agCount))
 	files := max(min(sb.inodes+free<<sb.inodesLog, sb.maxInodes()), sb.inodes)
 	info := fstree.Info{
 		Type: "xfs", Label: sb.label, UUID: formatUUID(sb.uuid),
@@ -102,7 +108,9 @@ func (sb *superblock) maxInodes() uint64 {
 		return 1<<56 - 1 // XFS_MAXINUMBER
 	}
 	chunk := max(uint64(64)>>sb.inodesLog, 1)
-	return sb.blocks / 100 * uint64(sb.maxInodePercent) / chunk * chunk << sb.inodesLog
+	percent := uint64(sb.maxInodePercent)
+	share := sb.blocks/100*percent + sb.blocks%100*percent/100
+	return share / chunk * chunk << sb.inodesLog
 }
 
 func formatUUID(u [16]byte) string {
