@@ -47,3 +47,24 @@ func crc16(crc uint16, p []byte) uint16 {
 	}
 	return crc
 }
+
+// crc32be continues the checksum of version 1 of the journal: the polynomial
+// of hash/crc32's IEEE, but the highest bit first.
+func crc32be(crc uint32, p []byte) uint32 {
+	for _, b := range p {
+		crc = crc<<8 ^ ieeeHighFirst[byte(crc>>24)^b]
+	}
+	return crc
+}
+
+var ieeeHighFirst = func() (table [256]uint32) {
+	for i := range table {
+		crc := uint32(i) << 24
+		for range 8 {
+			high := crc >> 31
+			crc = crc<<1 ^ high*0x04C11DB7
+		}
+		table[i] = crc
+	}
+	return table
+}()

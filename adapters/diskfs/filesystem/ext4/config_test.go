@@ -1,14 +1,6 @@
 package ext4_test
 
-import (
-	"io"
-	"io/fs"
-
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
-)
-
-func open(r io.ReaderAt, size int64) (fs.FS, error) { return ext4.Open(r, size) }
+import "github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 
 const mib = 1 << 20
 
@@ -75,6 +67,8 @@ var configs = []fstreetest.Config{
 	config("ext4-mmp", 8*mib, "-t", "ext4", "-b", "1024", "-O", "mmp,^has_journal"),
 	config("ext4-orphan-file", 8*mib, "-t", "ext4", "-b", "1024", "-O", "orphan_file"),
 	config("ext4-stable-inodes", 8*mib, "-t", "ext4", "-b", "1024", "-O", "stable_inodes,encrypt,^has_journal"),
+
+	filled(config("ext4-ordinary", 4*mib, "-t", "ext4", "-b", "1024", "-O", "^has_journal"), fstreetest.Tree{Entries: 20, Plain: true}),
 
 	large(filled(config("ext4-many", 256*mib, "-t", "ext4", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
 	large(filled(config("ext4-1k-many", 256*mib, "-t", "ext4", "-b", "1024", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),

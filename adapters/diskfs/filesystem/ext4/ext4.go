@@ -1,6 +1,7 @@
 package ext4
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -37,6 +38,26 @@ type engine struct {
 var _ fstree.Engine = (*engine)(nil)
 
 func open(r io.ReaderAt, size int64) (*engine, error) {
+	e, err := openVolume(r, size)
+	if err != nil {
+		return nil, err
+	}
+	if !e.sb.incompat.has(incompatNeedsRecover) {
+		return e, nil
+	}
+	if e.sb.journalDev != 0 || e.sb.journalIno == 0 {
+		return nil, fmt.Errorf("ext4: an external journal that has to be replayed: %w", fstree.ErrUnsupported)
+	}
+	replayed, err := e.replay(r, size)
+	if errors.Is(err, fstree.ErrDamaged) || errors.Is(err, io.ErrUnexpectedEOF) {
+		e.notes = append(e.notes, "the journal could not be replayed, files are as they were before it: "+err.Error())
+		return e, nil
+	}
+	return replayed, err
+}
+
+// openVolume opens the filesystem as it lies on the volume.
+func openVolume(r io.ReaderAt, size int64) (*engine, error) {
 	sb, err := readSuperblock(r, size)
 	if err != nil {
 		return nil, err
@@ -48,6 +69,30 @@ func open(r io.ReaderAt, size int64) (*engine, error) {
 		e.notes = append(e.notes, fmt.Sprintf("the volume is cut off: %d of %d blocks are there", blocks, sb.blocks))
 	}
 	return e, nil
+}
+
+// replay opens the filesystem as it is after its journal.
+func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
+	j, err := e.openJournal()
+	if err != nil {
+		return nil, err
+	}
+	patches, _, err := j.recover()
+	if err != nil {
+		return nil, err
+	}
+	if len(patches) == 0 {
+		return e, nil
+	}
+	replayed, err := openVolume(&overlay{r: r, blockBits: e.sb.blockBits, patches: patches}, size)
+	if err != nil {
+		return nil, err
+	}
+	if replayed.sb.blockBits != e.sb.blockBits {
+		return nil, damagedJournal(-1, "it changes the block size")
+	}
+	replayed.notes = append(replayed.notes, fmt.Sprintf("the journal was replayed in memory (%d blocks)", len(patches)))
+	return replayed, nil
 }
 
 func readSuperblock(r io.ReaderAt, size int64) (*superblock, error) {

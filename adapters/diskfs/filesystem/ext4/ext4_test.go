@@ -1,9 +1,48 @@
 package ext4_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
 	"testing"
+	"testing/fstest"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 )
 
+func open(r io.ReaderAt, size int64) (fs.FS, error) { return ext4.Open(r, size) }
+
 func TestTreeEqualsTheKernels(t *testing.T) { fstreetest.Run(t, configs, open) }
+
+func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
+	image := fstreetest.Image(t, "ext4-ordinary")
+	vol, err := ext4.Open(bytes.NewReader(image), int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fstest.TestFS(vol, "sizes/4096.bin", "many", "deep"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDamagedImagesDoNoHarm(t *testing.T) {
+	for _, c := range append(configs, crashes...) {
+		if !c.Large {
+			t.Run(c.Name, func(t *testing.T) { fstreetest.Mutate(t, c.Name, open) })
+		}
+	}
+}
+
+func TestOtherVolumesAreNotExt4(t *testing.T) {
+	for name, image := range map[string][]byte{
+		"empty": nil, "short": make([]byte, 1500), "zeroes": make([]byte, 1<<20),
+	} {
+		_, err := ext4.Open(bytes.NewReader(image), int64(len(image)))
+		if !errors.Is(err, fstree.ErrNotThis) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

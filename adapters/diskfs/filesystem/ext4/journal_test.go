@@ -1,0 +1,90 @@
+package ext4_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
+)
+
+// crashed makes a configuration whose journal has to be replayed.
+func crashed(c fstreetest.Config) fstreetest.Config {
+	c.Tree = fstreetest.Tree{Entries: 20, Plain: true}
+	c.Crash = crash
+	return c
+}
+
+// crash changes a tree by several transactions that are in the journal alone:
+// files made, grown, renamed and removed, directories removed so that their
+// blocks are revoked and used again for files, contents that look like the
+// journal's own blocks; and in the end something that is in no transaction.
+func crash(tb testing.TB, dir string) {
+	tb.Helper()
+	must := func(err error) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	path := func(elem ...any) string { return filepath.Join(dir, fmt.Sprint(elem...)) }
+	magic := binary.BigEndian.AppendUint32(nil, 0xC03B3998)
+	for round := range 6 {
+		must(os.Mkdir(path("crash ", round), 0o755))
+		for i := range 60 {
+			body := bytes.Repeat(append(magic, byte(round), byte(i), 0, 0), 1+i*20)
+			must(os.WriteFile(path("crash ", round, "/a file with a long name, number ", i), body, 0o644))
+		}
+		if round > 0 {
+			must(os.RemoveAll(path("crash ", round-1)))
+		}
+		oracle.Run(tb, "sync", "-f", dir)
+		body := bytes.Repeat(append(magic, byte(round)), 12000)
+		must(os.WriteFile(path("file ", round), body, 0o600))
+		must(os.Symlink("file", path("link ", round)))
+		if round > 1 {
+			must(os.Rename(path("file ", round-1), path("renamed ", round-1)))
+			must(os.Truncate(path("renamed ", round-1), int64(1000*round)))
+		}
+		oracle.Run(tb, "sync", "-f", dir)
+	}
+	must(os.WriteFile(path("lost"), []byte("in no transaction"), 0o600))
+}
+
+var crashes = []fstreetest.Config{
+	crashed(config("crash-ext3-1k", 8*mib, "-t", "ext3", "-b", "1024", "-I", "128")),
+	crashed(config("crash-ext3-4k", 16*mib, "-t", "ext3", "-b", "4096")),
+	crashed(config("crash-ext4-1k", 8*mib, "-t", "ext4", "-b", "1024")),
+	crashed(config("crash-ext4-4k", 16*mib, "-t", "ext4", "-b", "4096")),
+	crashed(config("crash-ext4-no-64bit", 8*mib, "-t", "ext4", "-b", "1024", "-O", "^64bit")),
+	crashed(config("crash-ext4-no-csum", 8*mib, "-t", "ext4", "-b", "1024", "-O", "^metadata_csum")),
+	crashed(mounted(config("crash-ext4-csum-v1", 8*mib, "-t", "ext4", "-b", "1024", "-O", "^metadata_csum"), "journal_checksum")),
+	crashed(mounted(config("crash-ext4-async", 8*mib, "-t", "ext4", "-b", "1024"), "data=writeback,journal_async_commit")),
+	crashed(mounted(config("crash-ext4-async-v1", 8*mib, "-t", "ext4", "-b", "1024", "-O", "^metadata_csum"), "data=writeback,journal_async_commit")),
+	crashed(mounted(config("crash-ext4-data-journal", 12*mib, "-t", "ext4", "-b", "1024"), "data=journal")),
+	crashed(mounted(config("crash-ext3-data-journal", 16*mib, "-t", "ext3", "-b", "4096"), "data=journal")),
+	crashed(config("crash-ext4-orphan-file", 8*mib, "-t", "ext4", "-b", "1024", "-O", "orphan_file")),
+}
+
+func TestTreeEqualsTheKernelsAfterACrash(t *testing.T) { fstreetest.Run(t, crashes, open) }
+
+// Without this, a crash that left nothing in the journal would go unnoticed.
+func TestCrashedImagesAreReplayed(t *testing.T) {
+	for _, c := range crashes {
+		image := fstreetest.Image(t, c.Name)
+		vol, err := ext4.Open(bytes.NewReader(image), int64(len(image)))
+		if err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		info := vol.Info()
+		if !info.Dirty || len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "replayed in memory") {
+			t.Errorf("%s: dirty %v, notes %q", c.Name, info.Dirty, info.Notes)
+		}
+	}
+}

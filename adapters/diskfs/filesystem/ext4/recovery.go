@@ -1,0 +1,198 @@
+package ext4
+
+import (
+	"cmp"
+	"slices"
+)
+
+// recovery is the replay of a journal, done as jbd2 does it
+// (do_one_pass in fs/jbd2/recovery.c) but for writing: it ends as a list of
+// patches. Its size is bounded by the journal's length.
+type recovery struct {
+	j        *journal
+	sequence uint32 // of the transaction that is read
+	lastTime uint64 // of the last commit
+
+	// What the transaction that is read has so far.
+	pending []tagged
+	revokes []uint64
+	suspect bool   // a checksum in it was wrong
+	sum     uint32 // over its descriptors and blocks, for version 1
+
+	// What the transactions before it leave: the newest of each block.
+	blocks  map[uint64]tagged
+	revoked map[uint64]uint32 // the last transaction that revokes a block
+}
+
+// recover returns what the journal changes, and the sequence number after the
+// last transaction.
+func (j *journal) recover() ([]patch, uint32, error) {
+	r := &recovery{j: j, sequence: j.sequence, sum: ^uint32(0),
+		blocks: map[uint64]tagged{}, revoked: map[uint64]uint32{}}
+	if j.start != 0 {
+		if err := r.scan(); err != nil {
+			return nil, 0, err
+		}
+	}
+	patches, err := r.patches()
+	return patches, r.sequence, err
+}
+
+// scan reads transactions until one is not complete.
+func (r *recovery) scan() error {
+	j := r.j
+	for at, left := j.start, j.end-j.first; left > 0; {
+		b, _, err := j.block(at)
+		if err != nil {
+			return err
+		}
+		if be.Uint32(b) != journalMagic || be.Uint32(b[8:]) != r.sequence {
+			return nil
+		}
+		next := j.next(at)
+		switch be.Uint32(b[4:]) {
+		case blockDescriptor:
+			next, err = r.descriptor(b, next)
+		case blockRevoke:
+			err = r.revoke(b)
+		case blockCommit:
+			var more bool
+			if more, err = r.commit(b); err == nil && !more {
+				return nil
+			}
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		// What is longer than the ring bites its own tail.
+		used := (next + (j.end - j.first) - at) % (j.end - j.first)
+		left -= min(left, max(used, 1))
+		at = next
+	}
+	return nil
+}
+
+// descriptor notes the blocks that a descriptor before block n describes.
+func (r *recovery) descriptor(b []byte, n uint64) (next uint64, err error) {
+	// A block that was left from an earlier use of the ring may have the
+	// expected number by chance; its commit tells.
+	r.suspect = r.suspect || !r.j.tailIsValid(b)
+	tags, next := r.j.tags(b, r.sequence, n)
+	if len(r.pending)+len(tags) > int(r.j.end-r.j.first) {
+		return 0, damagedJournal(-1, "a transaction longer than the journal")
+	}
+	r.pending = append(r.pending, tags...)
+	if !r.j.compat.has(journalChecksum) {
+		return next, nil
+	}
+	r.sum = crc32be(r.sum, b)
+	for _, t := range tags {
+		b, _, err := r.j.block(t.at)
+		if err != nil {
+			return 0, err
+		}
+		r.sum = crc32be(r.sum, b)
+	}
+	return next, nil
+}
+
+func (r *recovery) revoke(b []byte) error {
+	r.suspect = r.suspect || !r.j.tailIsValid(b)
+	list, err := r.j.revoked(b)
+	if err != nil {
+		if r.suspect {
+			return nil
+		}
+		return err
+	}
+	if !r.suspect {
+		r.revokes = append(r.revokes, list...)
+	}
+	return nil
+}
+
+// commit ends a transaction; more tells whether another may follow.
+func (r *recovery) commit(b []byte) (more bool, err error) {
+	time := be.Uint64(b[0x30:])
+	stale := time < r.lastTime
+	switch {
+	case (r.suspect || !r.commitIsValid(b)) && stale:
+		return false, nil
+	case r.suspect:
+		return false, damagedJournal(-1, "wrong checksum in transaction %d", r.sequence)
+	case !r.commitIsValid(b):
+		// Where commits do not wait for the blocks before them, the last
+		// one may be torn; elsewhere it must not be.
+		if r.j.incompat.has(journalAsyncCommit) {
+			return false, nil
+		}
+		return false, damagedJournal(-1, "wrong checksum of transaction %d", r.sequence)
+	}
+	for _, t := range r.pending {
+		r.blocks[t.block] = t
+	}
+	for _, block := range r.revokes {
+		r.revoked[block] = r.sequence
+	}
+	r.pending, r.revokes, r.sum, r.lastTime = r.pending[:0], r.revokes[:0], ^uint32(0), time
+	r.sequence++
+	return true, nil
+}
+
+// commitIsValid verifies the checksum of a commit: of its block in versions 2
+// and 3, of all that the transaction holds in version 1.
+func (r *recovery) commitIsValid(b []byte) bool {
+	const (
+		kind, size, field = 0x0C, 0x0D, 0x10
+		kindCRC32         = 1
+	)
+	stored := be.Uint32(b[field:])
+	if r.j.hasTailChecksums() {
+		return stored == crc32cWithout(r.j.seed, b, field, 4)
+	}
+	if !r.j.compat.has(journalChecksum) {
+		return true
+	}
+	none := b[kind] == 0 && b[size] == 0 && stored == 0
+	return none || b[kind] == kindCRC32 && b[size] == 4 && stored == r.sum
+}
+
+// patches turns what was found into patches, without what was revoked.
+func (r *recovery) patches() ([]patch, error) {
+	list := make([]patch, 0, len(r.blocks))
+	for _, t := range r.blocks {
+		// Numbers of transactions may wrap: they compare by difference.
+		if by, ok := r.revoked[t.block]; ok && int32(t.sequence-by) <= 0 {
+			continue
+		}
+		if t.block >= r.j.e.sb.blocks {
+			return nil, damagedJournal(-1, "contents for block %d of %d", t.block, r.j.e.sb.blocks)
+		}
+		b, from, err := r.j.block(t.at)
+		if err != nil {
+			return nil, err
+		}
+		if !r.isIntact(t, b) {
+			return nil, damagedJournal(int64(from), "wrong checksum of the contents for block %d", t.block)
+		}
+		list = append(list, patch{block: t.block, from: from, escaped: t.escaped})
+	}
+	slices.SortFunc(list, func(a, b patch) int { return cmp.Compare(a.block, b.block) })
+	return list, nil
+}
+
+// isIntact verifies the checksum in a block's tag.
+func (r *recovery) isIntact(t tagged, b []byte) bool {
+	if !r.j.hasTailChecksums() {
+		return true
+	}
+	var sequence [4]byte
+	be.PutUint32(sequence[:], t.sequence)
+	sum := crc32c(crc32c(r.j.seed, sequence[:]), b)
+	if !r.j.incompat.has(journalChecksumV3) {
+		sum &= 0xFFFF
+	}
+	return sum == t.checksum
+}
