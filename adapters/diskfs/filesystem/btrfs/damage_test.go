@@ -1,0 +1,66 @@
+package btrfs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"io/fs"
+	"testing"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+)
+
+// unverified opens an image without looking at checksums, so that damage
+// reaches what lies behind them, as an image made by somebody hostile does.
+func unverified(r io.ReaderAt, size int64) (fs.FS, error) {
+	b := make([]byte, superSize)
+	if _, err := r.ReadAt(b, superOffset); err != nil {
+		return nil, err
+	}
+	sb, err := parseSuperblock(b, func([]byte) []byte { return nil })
+	if err != nil {
+		return nil, err
+	}
+	v, err := sb.open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	return fstree.New(v), nil
+}
+
+func TestHostileImagesDoNoHarm(t *testing.T) {
+	for _, name := range []string{"btrfs-mixed", "btrfs-lzo", "btrfs-zstd", "btrfs-subvolumes"} {
+		t.Run(name, func(t *testing.T) { fstreetest.Mutate(t, name, unverified) })
+	}
+}
+
+// FuzzBtrfs writes pieces of its input over an image: four bytes of offset,
+// then eight bytes.
+func FuzzBtrfs(f *testing.F) {
+	image := fstreetest.Image(f, "btrfs-subvolumes")
+	f.Add([]byte{})
+	f.Add(binary.LittleEndian.AppendUint64([]byte{0, 0, 1, 0}, 7))
+	f.Fuzz(func(t *testing.T, patches []byte) {
+		damaged := bytes.Clone(image[:4<<20])
+		for ; len(patches) >= 12; patches = patches[12:] {
+			off := int(binary.LittleEndian.Uint32(patches)) % len(damaged)
+			copy(damaged[off:], patches[4:12])
+		}
+		fsys, err := unverified(bytes.NewReader(damaged), int64(len(image)))
+		if err != nil {
+			return
+		}
+		_ = fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				_, _ = fs.ReadFile(fsys, name)
+			}
+			return nil
+		})
+	})
+}
+
+func FuzzLZO(f *testing.F) {
+	f.Add([]byte{12, 0, 0, 0, 4, 0, 0, 0, 17, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, packed []byte) { _ = unlzo(make([]byte, 8192), packed, 4096) })
+}
