@@ -37,6 +37,7 @@ type content struct {
 	t      tree
 	id     fstree.ID
 	size   int64
+	last   atomic.Pointer[extent] // where the last read ended; the next is mostly in it too
 	inline atomic.Pointer[[]byte] // the inline extent, once it was decompressed
 }
 
@@ -66,6 +67,10 @@ func (c *content) runs(off, end int64) iter.Seq2[extent, error] {
 		if off >= end {
 			return
 		}
+		if e := c.last.Load(); e != nil && off >= e.start && end <= e.start+e.length {
+			yield(e.cut(off, end), nil)
+			return
+		}
 		from := key{c.id.Ino, extentData, uint64(off)}
 		first, ok, err := c.v.floor(c.t, key{c.id.Ino, extentData, 0}, from)
 		if err != nil {
@@ -91,6 +96,7 @@ func (c *content) runs(off, end int64) iter.Seq2[extent, error] {
 			if e.start > at && !yield(extent{start: at, length: e.start - at, hole: true}, nil) {
 				return
 			}
+			c.last.Store(&e)
 			e = e.cut(at, end)
 			if at = e.start + e.length; !yield(e, nil) {
 				return
