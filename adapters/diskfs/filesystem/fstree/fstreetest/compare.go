@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -233,6 +234,12 @@ type extenter interface {
 
 func (c *comparer) contents(r *Record) {
 	f, err := c.fsys.Open(r.Path)
+	if r.Locked {
+		if !errors.Is(err, fstree.ErrEncrypted) {
+			c.errorf("open: %v, want an error of encryption", err)
+		}
+		return
+	}
 	if err != nil {
 		c.errorf("open: %v", err)
 		return

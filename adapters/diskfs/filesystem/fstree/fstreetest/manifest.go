@@ -33,6 +33,7 @@ type Record struct {
 	Xattrs map[string][]byte `json:"xattrs,omitempty"`
 	Data   [][2]int64        `json:"data,omitempty"` // runs [start, end) that are not holes
 	SHA256 string            `json:"sha256,omitempty"`
+	Locked bool              `json:"locked,omitempty"` // encrypted, and the oracle has no key
 }
 
 // Skip names what a comparison leaves out, because the filesystem does not

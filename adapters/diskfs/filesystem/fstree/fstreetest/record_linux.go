@@ -37,7 +37,9 @@ func record(root, name string) (Record, error) {
 		target, err = os.Readlink(name)
 		r.Target = []byte(target)
 	case unix.S_IFREG:
-		err = r.readContents(name)
+		if err = r.readContents(name); errors.Is(err, unix.ENOKEY) {
+			r.Locked, err = true, nil
+		}
 	}
 	return r, err
 }
