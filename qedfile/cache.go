@@ -18,9 +18,9 @@ type tableSlice struct {
 	used   atomic.Bool // looked up since the cache last searched for room
 	pinned bool        // holds changes, must stay; guarded by tableCache.mu
 
-	// dirty has a bit for each sector of entries that differs from the
-	// storage. It is guarded by Image.mu.
-	dirty [maxSliceBytes / sectorSize / 64]uint64
+	// Entries from dirtyFrom to before dirtyTo differ from the storage.
+	// Guarded by writeState.mu.
+	dirtyFrom, dirtyTo int64
 }
 
 // offset is where the slice lies in the file.
@@ -43,6 +43,7 @@ type tableCache struct {
 	hands   []uint8 // of each set, where the search for room goes on
 	pinned  map[uint64]*tableSlice
 	loading map[uint64]*sliceLoad
+	written map[uint64]struct{} // keys of slices that were changed and written
 
 	hits, misses atomic.Int64
 }
@@ -64,6 +65,7 @@ func newTableCache(budget, sliceBytes int64) *tableCache {
 		hands:   make([]uint8, sets),
 		pinned:  make(map[uint64]*tableSlice),
 		loading: make(map[uint64]*sliceLoad),
+		written: make(map[uint64]struct{}),
 	}
 }
 
@@ -173,6 +175,25 @@ func (c *tableCache) place(s *tableSlice) {
 		}
 	}
 }
+
+// changed is unpin for a slice whose changes were written.
+func (c *tableCache) changed(s *tableSlice) {
+	c.mu.Lock()
+	c.written[s.key] = struct{}{}
+	c.mu.Unlock()
+	c.unpin(s)
+}
+
+// wasWritten reports whether the storage has a slice as it was written here.
+func (c *tableCache) wasWritten(key uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.written[key]
+	return ok
+}
+
+// capacity is how many slices have a place.
+func (c *tableCache) capacity() int { return len(c.places) }
 
 // drop forgets every slice. None may be pinned.
 func (c *tableCache) drop() {

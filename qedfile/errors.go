@@ -31,6 +31,10 @@ var (
 	// for reading.
 	ErrReadOnly = errors.New("qedfile: image is opened read-only")
 
+	// ErrRange is returned by a change that would reach past the end of the
+	// disk. Nothing is changed then.
+	ErrRange = errors.New("qedfile: outside the disk")
+
 	// ErrFailed is returned by every change to an image after its storage
 	// has failed once: what the storage holds is not known any more. What
 	// Sync returned for is safe; reopen the image to go on.

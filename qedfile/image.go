@@ -67,6 +67,9 @@ type Image struct {
 	end     atomic.Int64           // end of the last cluster of the file: the next is allocated here
 	present atomic.Int64           // bytes that the file is known to have, at least
 
+	openedEnd int64 // end when the image was opened for writing
+	write     writeState
+
 	closed       atomic.Bool
 	knownCorrupt atomic.Bool // an invalid table entry was met
 	stats        counters
@@ -78,7 +81,7 @@ type Image struct {
 }
 
 var (
-	_ Disk          = (*Image)(nil)
+	_ WritableDisk  = (*Image)(nil)
 	_ Mapper        = (*Image)(nil)
 	_ io.ReadSeeker = (*Image)(nil)
 	_ io.WriterTo   = (*Image)(nil)

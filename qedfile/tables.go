@@ -137,7 +137,26 @@ func (m *Image) loadSlice(key uint64, table, first int64) (*tableSlice, error) {
 	for i := range s.entries {
 		s.entries[i].Store(binary.LittleEndian.Uint64(b[i*entrySize:]))
 	}
+	if m.w != nil && !m.cache.wasWritten(key) {
+		m.distrust(s)
+	}
 	return s, nil
+}
+
+// distrust keeps an entry invalid that referred to something past the end of
+// the file when the image was opened: a crash of qemu can leave such, and the
+// next cluster that is allocated lies just there. It gets a bit that no
+// offset has.
+func (m *Image) distrust(s *tableSlice) {
+	end := uint64(m.openedEnd)
+	if s.key&l1Key != 0 {
+		end -= uint64(m.geo.tableBytes() - m.geo.clusterSize())
+	}
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e >= end && e > entryZero {
+			s.entries[i].Store(e | 2)
+		}
+	}
 }
 
 // corrupt notes that the image is known to be corrupt: from then on it is not

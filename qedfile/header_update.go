@@ -1,0 +1,67 @@
+package qedfile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// SetBacking changes the name of the backing file in the header, and nothing
+// else: it is for those who know that the new file shows what the old one
+// did. An empty name removes the backing file. raw says that the file is not
+// to be probed. The open image goes on reading through the chain that it was
+// opened with.
+//
+// The name goes to offset 64, as qemu puts it, in one write with the header.
+// It must fit into the header area and have at most 1023 bytes, which every
+// version of qemu opens. An image with compat bits, none of which are known
+// here, can only lose its backing file: [ErrUnsupported].
+func (m *Image) SetBacking(name string, raw bool) error {
+	w := &m.write
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := m.checkWritable(); err != nil {
+		return err
+	}
+	h := m.Header()
+	if err := h.setBacking(name, raw); err != nil {
+		return err
+	}
+	if err := m.flushTables(); err != nil {
+		return err
+	}
+	if err := m.syncStorage(); err != nil {
+		return err
+	}
+	b := h.encode()
+	if err := m.writeFile(append(b[:], name...), 0); err != nil {
+		return err
+	}
+	if err := m.syncStorage(); err != nil {
+		return err
+	}
+	m.header.Store(h)
+	w.ordered = w.ordered || name != ""
+	return nil
+}
+
+// setBacking changes the fields of the header that tell of a backing file.
+func (h *Header) setBacking(name string, raw bool) error {
+	h.Features &^= FeatureBacking | FeatureNoProbe
+	h.BackingFile, h.backingNameOffset, h.backingNameSize = name, headerLen, uint32(len(name))
+	if name == "" {
+		return nil
+	}
+	switch room := h.dataStart() - headerLen; {
+	case h.CompatFeatures != 0:
+		return fmt.Errorf("%w: compat features %x of an image that gets a backing file", ErrUnsupported, h.CompatFeatures)
+	case int64(len(name)) > min(room, maxNewBackingName):
+		return fmt.Errorf("%w: a backing file name of %d bytes where %d fit", ErrRange, len(name), min(room, maxNewBackingName))
+	case strings.IndexByte(name, 0) >= 0:
+		return fmt.Errorf("%w: a backing file name with a NUL", ErrUnsupported)
+	}
+	h.Features |= FeatureBacking
+	if raw {
+		h.Features |= FeatureNoProbe
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package qedfile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/qedfs/qedfs/backend"
+)
+
+// walkPiece is how much of a table is read at once, in bytes. It holds a
+// whole table of the default geometry; a larger one is read in several
+// pieces, so that no header can ask for much memory.
+const walkPiece = 256 << 10
+
+// A tableWalker reads whole tables for the functions that look at every
+// entry of an image (check, repair, compact), past the cache that serves
+// reads of the disk.
+type tableWalker struct {
+	r      backend.Reader
+	holes  backend.DataFinder // nil when r does not know its holes
+	length int64              // bytes of the table
+	buf    []byte
+}
+
+func newTableWalker(r backend.Reader, h *Header) *tableWalker {
+	holes, _ := r.(backend.DataFinder)
+	return &tableWalker{r: r, holes: holes, length: h.tableBytes()}
+}
+
+// A tablePiece is a part of a table: the index of its first entry, and the
+// entries as stored. The bytes are valid until the next piece is asked for.
+type tablePiece struct {
+	first int64
+	b     []byte
+}
+
+func (p tablePiece) len() int64           { return int64(len(p.b)) / entrySize }
+func (p tablePiece) entry(i int64) uint64 { return binary.LittleEndian.Uint64(p.b[i*entrySize:]) }
+
+// run returns how many entries from the i-th on refer to clusters that follow
+// each other in the file.
+func (p tablePiece) run(i int64, clusterSize uint64) int64 {
+	b := p.b[i*entrySize:]
+	next := binary.LittleEndian.Uint64(b)
+	n := int64(0)
+	for len(b) >= entrySize && binary.LittleEndian.Uint64(b) == next {
+		b = b[entrySize:]
+		next += clusterSize
+		n++
+	}
+	return n
+}
+
+// pieces yields the parts of the table at off that may hold entries other
+// than 0, in order. An error of the storage ends it.
+func (w *tableWalker) pieces(off int64) iter.Seq2[tablePiece, error] {
+	return func(yield func(tablePiece, error) bool) {
+		for pos := int64(0); pos < w.length; {
+			start, end, err := w.data(off+pos, off+w.length)
+			if err != nil {
+				yield(tablePiece{}, err)
+				return
+			}
+			if start == end {
+				return
+			}
+			b, err := w.read(start, min(end-start, walkPiece))
+			if err != nil {
+				yield(tablePiece{}, err)
+				return
+			}
+			pos = start - off + int64(len(b))
+			if !yield(tablePiece{(start - off) / entrySize, b}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// data returns the first run of [from, to) that is not a hole of the file, in
+// whole sectors, or an empty one.
+func (w *tableWalker) data(from, to int64) (start, end int64, err error) {
+	if w.holes == nil || to-from <= minClusterSize {
+		return from, to, nil // asking costs more than reading
+	}
+	start, end, err = w.holes.NextData(from)
+	if err != nil {
+		return 0, 0, fmt.Errorf("qedfile: find data at %d: %w", from, err)
+	}
+	start = max(from, start/sectorSize*sectorSize)
+	end = min(to, (end+sectorSize-1)/sectorSize*sectorSize)
+	return start, max(start, end), nil
+}
+
+// read reads n bytes of tables at off. What the file lacks of its last
+// cluster is zeroes.
+func (w *tableWalker) read(off, n int64) ([]byte, error) {
+	if w.buf == nil {
+		w.buf = make([]byte, min(w.length, walkPiece))
+	}
+	b := w.buf[:n]
+	if err := readPadded(w.r, b, off); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// readPadded reads b at off; bytes past the end of the file are zeroes.
+func readPadded(r io.ReaderAt, b []byte, off int64) error {
+	n, err := r.ReadAt(b, off)
+	if n < len(b) && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("qedfile: read %d bytes at %d: %w", len(b), off, err)
+	}
+	clear(b[n:])
+	return nil
+}
