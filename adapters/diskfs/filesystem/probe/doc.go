@@ -19,7 +19,7 @@
 // A signature is a name, not a promise: a volume that is recognised may be
 // damaged, or be of a kind that nobody here can read.
 //
-// Identify is safe for concurrent use. It reads under a megabyte in a bounded
-// number of reads whatever the volume says, most often the first 68 KiB in
-// one read and one or two more for a label.
+// Identify is safe for concurrent use. Whatever the volume says it makes at
+// most 400 reads of 4 MiB together; most often it is one of the first 68 KiB and
+// one or two more for a label.
 package probe

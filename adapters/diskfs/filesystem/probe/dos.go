@@ -106,8 +106,12 @@ func serial(b []byte) string {
 	return fmt.Sprintf("%02X%02X-%02X%02X", b[3], b[2], b[1], b[0])
 }
 
-// maxLabelClusters bounds the walk through a root directory for its label.
-const maxLabelClusters = 100
+// The walk through a root directory for its label ends after so many clusters
+// and bytes.
+const (
+	maxLabelClusters = 100
+	maxLabelBytes    = 1 << 20
+)
 
 // fatLabel is the label that the root directory holds; the one in the boot
 // sector is not kept up to date by Windows.
@@ -116,7 +120,8 @@ func fatLabel(v *volume, f fatBoot) string {
 		label, _ := fatDirLabel(v.bytes(f.rootStart, f.rootEntries*32))
 		return label
 	}
-	for c, n := f.rootCluster, 0; c >= 2 && c < f.clusters+2 && n < maxLabelClusters; n++ {
+	most := max(min(maxLabelClusters, maxLabelBytes/f.cluster), 1)
+	for c, n := f.rootCluster, int64(0); c >= 2 && c < f.clusters+2 && n < most; n++ {
 		label, done := fatDirLabel(v.bytes(f.dataStart+(c-2)*f.cluster, f.cluster))
 		if done {
 			return label

@@ -79,7 +79,13 @@ func jfs(v *volume) Signature {
 func reiserfs(v *volume) Signature {
 	for _, at := range [...]int64{64 << 10, 8 << 10} {
 		sb := v.bytes(at, 116)
-		if sb == nil {
+		if sb == nil || string(sb[52:58]) != "ReIsEr" {
+			continue
+		}
+		// A filesystem that was stored as a file in another one leaves a
+		// copy in that one's journal; it lies too far behind its own.
+		perBlock := int64(le.Uint16(sb[44:]) >> 9)
+		if perBlock == 0 || at>>10/perBlock > int64(le.Uint32(sb[12:]))/2 {
 			continue
 		}
 		switch magic := string(sb[52:61]); {

@@ -71,28 +71,40 @@ func udf(v *volume) Signature {
 	}
 	sig := Signature{Type: "udf"}
 	for block := int64(512); block <= 4096; block <<= 1 {
-		anchor := v.bytes(256*block, 512)
-		if anchor == nil || le.Uint16(anchor) != 2 || le.Uint32(anchor[12:]) != 256 {
-			continue
-		}
-		start, count := int64(le.Uint32(anchor[20:])), int64(le.Uint32(anchor[16:]))/block
-		for i := range min(count, 64) {
-			d := v.bytes((start+i)*block, 512)
-			if d == nil {
-				break
+		// A disc that was not closed may have its anchor at 512 alone.
+		for _, at := range [...]int64{256, 512} {
+			anchor := v.bytes(at*block, 512)
+			if anchor == nil || le.Uint16(anchor) != 2 || int64(le.Uint32(anchor[12:])) != at {
+				continue
 			}
-			switch le.Uint16(d) {
-			case 1: // primary volume descriptor: identifier of the volume set
-				sig.UUID = udfUUID(dstring(d[72:200]))
-			case 6: // logical volume descriptor
-				sig.Label = dstring(d[84:212])
-			case 8: // end of the sequence
-				return sig
-			}
+			sig.Label, sig.UUID = udfNames(v, block, int64(le.Uint32(anchor[20:])), int64(le.Uint32(anchor[16:]))/block)
+			return sig
 		}
-		return sig
 	}
 	return sig
+}
+
+// udfNames walks the volume descriptors for the names that they hold.
+func udfNames(v *volume, block, start, count int64) (label, uuid string) {
+	const (
+		maxSequence = 64
+		charset     = "\x00OSTA Compressed Unicode\x00"
+	)
+	for i := range min(count, maxSequence) {
+		d := v.bytes((start+i)*block, 512)
+		if d == nil || int64(le.Uint32(d[12:])) != start+i {
+			break
+		}
+		switch id := le.Uint16(d); {
+		case id == 1 && string(d[200:225]) == charset && uuid == "": // primary volume: identifier of the set
+			uuid = udfUUID(dstring(d[72:200]))
+		case id == 6 && string(d[20:45]) == charset && label == "": // logical volume
+			label = dstring(d[84:212])
+		case id == 8 || id == 0: // end of the sequence
+			return label, uuid
+		}
+	}
+	return label, uuid
 }
 
 func hasNSR(v *volume) bool {
@@ -135,18 +147,20 @@ func dstring(b []byte) string {
 // udfUUID makes blkid's identifier: 16 hexadecimal digits from the beginning
 // of the volume set's name, whose first half is a random number by custom.
 func udfUUID(set string) string {
-	if len(set) < 16 {
+	if len(set) < 8 {
 		return ""
 	}
+	b := make([]byte, 16)
+	copy(b, set)
 	digits := 0
-	for digits < 16 && strings.IndexByte("0123456789abcdefABCDEF", set[digits]) >= 0 {
+	for digits < 16 && strings.IndexByte("0123456789abcdefABCDEF", b[digits]) >= 0 {
 		digits++
 	}
 	switch {
 	case digits == 16:
-		return strings.ToLower(set[:16])
+		return strings.ToLower(string(b))
 	case digits >= 8:
-		return strings.ToLower(set[:8]) + fmt.Sprintf("%x", set[8:12])
+		return strings.ToLower(string(b[:8])) + fmt.Sprintf("%x", b[8:12])
 	}
-	return fmt.Sprintf("%x", set[:8])
+	return fmt.Sprintf("%x", b[:8])
 }
