@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -28,6 +29,12 @@ func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) 
 			return nil, err
 		}
 		return x.FS, nil
+	case "btrfs":
+		b, err := btrfs.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return b.FS, nil
 	case "iso9660":
 		return foreign.OpenISO9660(r, size)
 	case "squashfs":
