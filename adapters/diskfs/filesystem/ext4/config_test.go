@@ -75,3 +75,25 @@ var configs = []fstreetest.Config{
 	large(filled(config("ext2-1k-many", 256*mib, "-t", "ext2", "-b", "1024", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
 	large(filled(config("ext3-4k-many", 256*mib, "-t", "ext3", "-b", "4096", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
 }
+
+// populated makes a configuration that the kernel at hand does not mount:
+// mke2fs fills it from a directory, which is the oracle. mke2fs keeps times
+// to the second alone, and cuts holes by whole blocks.
+func populated(name string, size int64, args ...string) fstreetest.Config {
+	c := config(name, size, append(args, "-d", "DIR")...)
+	c.Populated, c.LostFound = true, true
+	c.Skip = fstreetest.SkipIno | fstreetest.SkipDirSize | fstreetest.SkipBlocks |
+		fstreetest.SkipTimes | fstreetest.SkipMtime | fstreetest.SkipHoles
+	return c
+}
+
+var unmountable = []fstreetest.Config{
+	populated("ext4-8k", 24*mib, "-t", "ext4", "-b", "8192", "-O", "^has_journal"),
+	populated("ext4-16k", 32*mib, "-t", "ext4", "-b", "16384", "-O", "^has_journal,^extents,^64bit"),
+	populated("ext4-32k", 48*mib, "-t", "ext4", "-b", "32768", "-O", "^has_journal,flex_bg"),
+	populated("ext4-64k", 64*mib, "-t", "ext4", "-b", "65536", "-O", "^has_journal"),
+	populated("ext2-64k", 64*mib, "-t", "ext2", "-b", "65536"),
+	populated("ext4-casefold", 16*mib, "-t", "ext4", "-b", "4096", "-O", "^has_journal,casefold", "-E", "encoding=utf8"),
+	populated("ext4-quota", 16*mib, "-t", "ext4", "-b", "4096", "-O", "^has_journal,quota,project", "-E", "quotatype=usrquota:grpquota:prjquota"),
+	populated("ext4-verity", 16*mib, "-t", "ext4", "-b", "4096", "-O", "^has_journal,verity"),
+}

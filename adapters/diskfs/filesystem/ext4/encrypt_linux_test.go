@@ -45,7 +45,9 @@ func fillEncrypted(tb testing.TB, dir string) {
 		must(os.Mkdir(filepath.Join(top, "sub"), 0o700))
 		for i := range size {
 			name := fmt.Sprintf("secret %d %s", i, strings.Repeat("n", i*4%240))
-			must(os.WriteFile(filepath.Join(top, name), []byte(strings.Repeat(name, i)), 0o640))
+			// Encrypted blocks do not compress: few files have any.
+			body := []byte(name)[:len(name)*(1-min(i, 4)/4)]
+			must(os.WriteFile(filepath.Join(top, name), body, 0o640))
 		}
 		must(os.WriteFile(filepath.Join(top, "sub", strings.Repeat("m", 255)), nil, 0o600))
 		must(os.Symlink("short", filepath.Join(top, "link")))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"testing"
 	"testing/fstest"
 
@@ -16,6 +17,8 @@ import (
 func open(r io.ReaderAt, size int64) (fs.FS, error) { return ext4.Open(r, size) }
 
 func TestTreeEqualsTheKernels(t *testing.T) { fstreetest.Run(t, configs, open) }
+
+func TestTreeEqualsItsSource(t *testing.T) { fstreetest.Run(t, unmountable, open) }
 
 func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
 	image := fstreetest.Image(t, "ext4-ordinary")
@@ -29,7 +32,7 @@ func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
 }
 
 func TestDamagedImagesDoNoHarm(t *testing.T) {
-	for _, c := range append(configs, crashes...) {
+	for _, c := range slices.Concat(configs, crashes, unmountable) {
 		if !c.Large {
 			t.Run(c.Name, func(t *testing.T) { fstreetest.Mutate(t, c.Name, open) })
 		}

@@ -26,8 +26,7 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 // content returns what an inode holds, whatever its type.
 func (e *engine) content(in *inode) (fstree.Content, error) {
 	if in.has(flagInlineData) {
-		b, err := e.inlineFile(in)
-		return inlineContent(b), err
+		return e.inlineContent(in)
 	}
 	m, err := e.mapping(in)
 	if err != nil {
@@ -122,31 +121,4 @@ func (c *content) extent(off, n int64) (fstree.Extent, error) {
 		skip = 0
 	}
 	return x, nil
-}
-
-// inlineContent is a file whose bytes lie in its inode.
-type inlineContent []byte
-
-func (c inlineContent) Size() int64 { return int64(len(c)) }
-
-func (c inlineContent) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, fmt.Errorf("ext4: read at offset %d", off)
-	}
-	if off >= int64(len(c)) {
-		return 0, io.EOF
-	}
-	n := copy(p, c[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (c inlineContent) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
-	return func(yield func(fstree.Extent, error) bool) {
-		if n = min(n, c.Size()-off); off >= 0 && n > 0 {
-			yield(fstree.Extent{Start: off, Length: n, Offset: -1}, nil)
-		}
-	}
 }

@@ -30,6 +30,11 @@ func build(tb testing.TB, c Config) (image string, records []Record) {
 		if err := os.Mkdir(source, 0o755); err != nil {
 			tb.Fatal(err)
 		}
+		if c.LostFound {
+			if err := os.Mkdir(filepath.Join(source, "lost+found"), 0o700); err != nil {
+				tb.Fatal(err)
+			}
+		}
 		c.fill(tb, source)
 	}
 	mkfs(tb, c, image, source)

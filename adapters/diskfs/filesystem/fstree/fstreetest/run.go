@@ -30,7 +30,8 @@ type Config struct {
 	// Populated marks a Mkfs that fills the filesystem itself from the
 	// directory that stands for DIR in its arguments, for filesystems that
 	// the kernel at hand does not mount. The oracle is that directory.
-	Populated bool
+	// LostFound marks one that makes a directory "lost+found" besides.
+	Populated, LostFound bool
 
 	// Crash, if set, changes the mounted tree after it was synced. The image
 	// is then copied as it is, as if the power had failed; the oracle is the
