@@ -18,13 +18,16 @@ var (
 	ErrReadOnly = errors.New("backend: opened read-only")
 )
 
+// maxOffset is the largest offset, and so the largest size, of a storage.
+const maxOffset = math.MaxInt64
+
 // checkRange refuses what no storage can hold: a negative offset, or a range
 // whose end is beyond the largest one.
 func checkRange(op string, off int64, n int) error {
 	if off < 0 {
 		return fmt.Errorf("backend: %s at negative offset %d", op, off)
 	}
-	if off > math.MaxInt64-int64(n) {
+	if off > maxOffset-int64(n) {
 		return fmt.Errorf("backend: %s of %d bytes at %d ends beyond the largest offset", op, n, off)
 	}
 	return nil

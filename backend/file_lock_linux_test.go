@@ -61,15 +61,6 @@ func imageFile(t *testing.T) string {
 	return name
 }
 
-func open(t *testing.T, name string, flag int, opts *backend.FileOptions) (*backend.File, error) {
-	t.Helper()
-	f, err := backend.OpenFile(name, flag, opts)
-	if err == nil {
-		t.Cleanup(func() { f.Close() })
-	}
-	return f, err
-}
-
 func TestImageThatQemuWritesIsRefused(t *testing.T) {
 	name := imageFile(t)
 	before, err := os.ReadFile(name)

@@ -10,6 +10,16 @@ import (
 	"github.com/qedfs/qedfs/backend"
 )
 
+// open opens a file until the test ends.
+func open(t *testing.T, name string, flag int, opts *backend.FileOptions) (*backend.File, error) {
+	t.Helper()
+	f, err := backend.OpenFile(name, flag, opts)
+	if err == nil {
+		t.Cleanup(func() { f.Close() })
+	}
+	return f, err
+}
+
 func TestFileOpenedForReadingRefusesChanges(t *testing.T) {
 	name := tempFile(t, []byte("content"))
 	f, err := backend.OpenFile(name, os.O_RDONLY, nil)

@@ -4,7 +4,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"math"
 	"slices"
 	"sync"
 )
@@ -219,7 +218,7 @@ func (m *Memory) NextData(off int64) (start, end int64, err error) {
 	}
 	start = max(off, first*memoryPageSize)
 	end = m.size
-	if last < math.MaxInt64/memoryPageSize {
+	if last < maxOffset/memoryPageSize {
 		end = min(end, (last+1)*memoryPageSize)
 	}
 	return start, end, nil

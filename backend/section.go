@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"sync/atomic"
 )
 
@@ -32,7 +31,7 @@ var (
 // [io.ErrUnexpectedEOF]. An error means that off or size is negative or that
 // off+size is beyond the largest offset.
 func NewSection(r io.ReaderAt, off, size int64) (*Section, error) {
-	if off < 0 || size < 0 || off > math.MaxInt64-size {
+	if off < 0 || size < 0 || off > maxOffset-size {
 		return nil, fmt.Errorf("backend: no section of %d bytes at offset %d", size, off)
 	}
 	data, _ := r.(DataFinder)
