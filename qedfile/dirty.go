@@ -1,6 +1,10 @@
 package qedfile
 
-import "sync"
+import (
+	"context"
+	"fmt"
+	"sync"
+)
 
 // DirtyPolicy says what happens when an image that was not closed properly is
 // opened for writing.
@@ -41,8 +45,23 @@ func (m *Image) beginWriting(policy DirtyPolicy) error {
 }
 
 func (m *Image) repairDirty(policy DirtyPolicy) error {
-	if policy == DirtyKeep {
+	opts := &CheckOptions{}
+	switch policy {
+	case DirtyKeep:
 		return nil
+	case DirtyRepair:
+		opts.Repair = RepairAll
 	}
-	return ErrNeedsRepair
+	report, err := m.Check(context.Background(), opts)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNeedsRepair, err)
+	}
+	if m.logger != nil {
+		m.logger.Info("image was not closed properly", "corruptions", report.Corruptions, "leaks", report.Leaks,
+			"corruptions fixed", report.CorruptionsFixed, "leaks fixed", report.LeaksFixed)
+	}
+	if !report.Clean() {
+		return fmt.Errorf("%w: %d corruptions and %d unreadable tables", ErrNeedsRepair, report.Corruptions, report.CheckErrors)
+	}
+	return m.setNeedCheck(false)
 }

@@ -118,7 +118,7 @@ func (d *Raw) WriteZeroes(off, n int64) error {
 			continue
 		}
 		if zeroes == nil {
-			zeroes = make([]byte, min(n, (256<<10)))
+			zeroes = make([]byte, min(n, copyPiece))
 		}
 		for pos, end := e.Start, e.Start+e.Length; pos < end; {
 			k, err := d.s.WriteAt(zeroes[:min(end-pos, int64(len(zeroes)))], pos)

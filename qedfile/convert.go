@@ -1,0 +1,174 @@
+package qedfile
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// ConvertOptions says how Convert copies. The zero value is right for most.
+type ConvertOptions struct {
+	// SparseSize is how many zero bytes at least, aligned to as many, are
+	// left out of the target: qemu-img's -S. 0 means 4096 bytes; a negative
+	// number copies every byte that the source stores.
+	SparseSize int64
+	// Workers is how many pieces are read at once; 0 means 4.
+	Workers int
+	// Progress is called with the bytes of the disk that are done, and
+	// their number.
+	Progress func(done, total int64)
+}
+
+const (
+	defaultSparseSize = 4 << 10
+	defaultWorkers    = 4
+)
+
+// Convert copies what the disk src shows, through its backing files, to dst.
+// A smaller dst is made as large as src; of a larger one the rest is left as
+// it is.
+//
+// What src does not store, and zeroes that it does, are not written to a dst
+// that reads as zeroes there already (a new one), else by WriteZeroes. The
+// time taken depends on what is stored, not on the size of the disk. Convert
+// ends with dst.Sync. If it fails dst holds a part of the copy.
+func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptions) error {
+	if opts == nil {
+		opts = &ConvertOptions{}
+	}
+	size := src.Size()
+	if dst.Size() < size {
+		if err := dst.Resize(size); err != nil {
+			return fmt.Errorf("qedfile: convert: resize target: %w", err)
+		}
+	}
+	c, err := newCopier(dst, src, size, opts)
+	if err != nil {
+		return fmt.Errorf("qedfile: convert: %w", err)
+	}
+	if err := c.run(ctx); err != nil {
+		return fmt.Errorf("qedfile: convert: %w", err)
+	}
+	return dst.Sync()
+}
+
+// A copier copies the first size bytes of src to dst. Several goroutines read
+// and look for zeroes; one writes, in order, so that a new image's clusters
+// are allocated in the order of the disk. More writers would gain nothing: the
+// kernel lets one write to a file at a time.
+type copier struct {
+	dst      WritableDisk
+	src      Disk
+	size     int64
+	grain    int64 // bytes; aligned blocks of zeroes this long are not data; 0: none are
+	blank    bool  // dst reads as zeroes
+	workers  int
+	progress func(done, total int64)
+	buffers  sync.Pool // of *[]byte, copyPiece long
+}
+
+func newCopier(dst WritableDisk, src Disk, size int64, opts *ConvertOptions) (*copier, error) {
+	c := &copier{dst: dst, src: src, size: size, workers: opts.Workers, progress: opts.Progress}
+	if c.workers <= 0 {
+		c.workers = defaultWorkers
+	}
+	if opts.SparseSize >= 0 {
+		c.grain = max(opts.SparseSize, sectorSize) / sectorSize * sectorSize
+		if opts.SparseSize == 0 {
+			c.grain = defaultSparseSize
+		}
+		if img, ok := dst.(*Image); ok {
+			// A cluster is written as a whole or not at all.
+			c.grain = max(c.grain, img.Header().ClusterSize)
+		}
+		c.grain = min(c.grain, copyPiece)
+	}
+	c.buffers.New = func() any { b := make([]byte, copyPiece); return &b }
+	var err error
+	c.blank, err = readsAsZeroes(dst, size)
+	return c, err
+}
+
+// readsAsZeroes reports whether the first size bytes of a disk are known to
+// be zeroes without reading them.
+func readsAsZeroes(d Disk, size int64) (bool, error) {
+	for s, err := range spans(d, 0, min(size, d.Size())) {
+		if err != nil || s.data {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// A piece is a part of the disk on its way from src to dst.
+type piece struct {
+	span
+	buf  *[]byte
+	runs []span // of the bytes in buf, with offsets on the disk
+}
+
+func (c *copier) run(ctx context.Context) error {
+	pieces := func(yield func(*piece, error) bool) {
+		for s, err := range cut(spans(c.src, 0, c.size), copyPiece) {
+			if !yield(&piece{span: s}, err) || err != nil {
+				return
+			}
+		}
+	}
+	return inOrder(ctx, c.workers, pieces, c.read, c.write)
+}
+
+func (c *copier) read(p *piece) error {
+	if !p.data {
+		p.runs = append(p.runs, p.span)
+		return nil
+	}
+	p.buf = c.buffers.Get().(*[]byte)
+	b := (*p.buf)[:p.n]
+	if _, err := readDisk(c.src, b, p.off); err != nil {
+		return fmt.Errorf("read %d bytes at %d: %w", p.n, p.off, err)
+	}
+	p.runs = dataRuns(p.runs, b, p.off, c.grain)
+	return nil
+}
+
+// dataRuns appends to runs the parts of b, whose first byte is at off: those
+// of zeroes, in blocks of grain bytes aligned on the disk, and the others.
+func dataRuns(runs []span, b []byte, off, grain int64) []span {
+	if grain == 0 {
+		return append(runs, span{off, int64(len(b)), true})
+	}
+	for len(b) > 0 {
+		n := min(int64(len(b)), grain-off%grain)
+		data := !isZero(b[:n])
+		if k := len(runs) - 1; k >= 0 && runs[k].data == data {
+			runs[k].n += n
+		} else {
+			runs = append(runs, span{off, n, data})
+		}
+		b, off = b[n:], off+n
+	}
+	return runs
+}
+
+func (c *copier) write(p *piece) error {
+	for _, r := range p.runs {
+		var err error
+		switch {
+		case r.data:
+			_, err = c.dst.WriteAt((*p.buf)[r.off-p.off:][:r.n], r.off)
+		case !c.blank:
+			err = c.dst.WriteZeroes(r.off, r.n)
+		}
+		if err != nil {
+			return fmt.Errorf("write %d bytes at %d: %w", r.n, r.off, err)
+		}
+	}
+	if p.buf != nil {
+		c.buffers.Put(p.buf)
+	}
+	if c.progress != nil {
+		c.progress(p.off+p.n, c.size)
+	}
+	return nil
+}

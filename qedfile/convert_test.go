@@ -1,0 +1,396 @@
+package qedfile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// newRaw is an empty raw disk in memory.
+func newRaw(tb testing.TB) (*qedfile.Raw, *backend.Memory) {
+	tb.Helper()
+	mem := backend.NewMemory(nil)
+	d, err := qedfile.NewRaw(mem)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d, mem
+}
+
+// qemuChain makes an image over a raw and a QED one, all of them written to
+// at random, and returns its name.
+func qemuChain(tb testing.TB, rnd *rand.Rand) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	size := 1<<20 + 512*rnd.Int64N(8000)
+	raw := make([]byte, rnd.Int64N(2*size))
+	for i := range raw {
+		raw[i] = byte(i>>12) * byte(rnd.IntN(2))
+	}
+	if err := os.WriteFile(at("base.raw"), raw, 0o644); err != nil {
+		tb.Fatal(err)
+	}
+	geometry := fmt.Sprintf("cluster_size=%d", 4096<<rnd.IntN(6))
+	middle := size/2 + 512*rnd.Int64N(size/512)
+	qemuCreate(tb, at("middle.qed"), middle, geometry, "-b", "base.raw", "-F", "raw")
+	qemuIO(tb, "qed", at("middle.qed"), randomIO(rnd, middle, 4096, 6)...)
+	qemuCreate(tb, at("top.qed"), size, geometry, "-b", "middle.qed", "-F", "qed")
+	qemuIO(tb, "qed", at("top.qed"), randomIO(rnd, size, 4096, 6)...)
+	return at("top.qed")
+}
+
+func TestConvertOfAChainGivesTheBytesThatQemuGives(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 8 {
+		name := qemuChain(t, rnd)
+		for _, sparse := range []int64{0, -1, 64 << 10} {
+			dst, mem := newRaw(t)
+			opts := &qedfile.ConvertOptions{SparseSize: sparse, Workers: 1 + rnd.IntN(5)}
+			if err := qedfile.Convert(t.Context(), dst, open(t, name), opts); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(mem.Bytes(), qemuRaw(t, name)) {
+				t.Fatalf("the copy of %s (sparse size %d) differs from qemu's", name, sparse)
+			}
+		}
+	}
+}
+
+func TestConvertLeavesZeroesOut(t *testing.T) {
+	src := backend.NewMemory(make([]byte, 8<<20))
+	src.WriteAt([]byte{1}, 3<<20)
+	disk, err := qedfile.NewRaw(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst, mem := newRaw(t)
+	if err := qedfile.Convert(t.Context(), dst, disk, nil); err != nil {
+		t.Fatal(err)
+	}
+	start, end, err := mem.NextData(0)
+	if err != nil || start != 3<<20 || end-start > 64<<10 {
+		t.Errorf("data from %d to %d (%v)", start, end, err)
+	}
+	if dst.Size() != 8<<20 {
+		t.Errorf("size %d", dst.Size())
+	}
+}
+
+func TestConvertClearsWhatTheTargetHeld(t *testing.T) {
+	old := bytes.Repeat([]byte{0xaa}, 4<<20)
+	mem := backend.NewMemory(bytes.Clone(old))
+	dst, err := qedfile.NewRaw(mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, srcMem := newRaw(t)
+	if err := src.Resize(3 << 20); err != nil {
+		t.Fatal(err)
+	}
+	srcMem.WriteAt([]byte("data"), 1<<20)
+	if err := qedfile.Convert(t.Context(), dst, src, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, 4<<20)
+	copy(want[1<<20:], "data")
+	copy(want[3<<20:], old) // beyond the source's end nothing changes
+	if !bytes.Equal(mem.Bytes(), want) {
+		t.Error("the target shows what it held before")
+	}
+}
+
+func TestConvertOfAnEmptyImageTakesNoTimeForItsSize(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "empty.qed")
+	qemuCreate(t, name, 1<<46, "table_size=16")
+	reads := &countReads{Memory: readMemory(t, name)}
+	img, err := qedfile.New(reads, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst, mem := newRaw(t)
+	if err := qedfile.Convert(t.Context(), dst, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	if size, _ := mem.Size(); size != 1<<46 {
+		t.Errorf("size %d", size)
+	}
+	if reads.n > 1000 {
+		t.Errorf("%d reads of an image without data", reads.n)
+	}
+}
+
+// countReads counts the reads of a storage.
+type countReads struct {
+	*backend.Memory
+	n int
+}
+
+func (c *countReads) ReadAt(p []byte, off int64) (int, error) {
+	c.n++
+	return c.Memory.ReadAt(p, off)
+}
+
+func readMemory(tb testing.TB, name string) *backend.Memory {
+	tb.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return backend.NewMemory(b)
+}
+
+func TestConvertEndsWhenItsContextDoes(t *testing.T) {
+	src, err := qedfile.NewRaw(backend.NewMemory(bytes.Repeat([]byte{1}, 32<<20)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst, _ := newRaw(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	last := int64(0)
+	err = qedfile.Convert(ctx, dst, src, &qedfile.ConvertOptions{Progress: func(done, total int64) {
+		if last = done; done > total/4 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) || last > 31<<20 {
+		t.Errorf("ended at %d with %v", last, err)
+	}
+}
+
+func TestConvertPassesTheErrorOfEitherSideOn(t *testing.T) {
+	src := backend.NewMemory(bytes.Repeat([]byte{1}, 4<<20))
+	for _, test := range []struct {
+		name     string
+		src, dst backend.FaultPlan
+	}{
+		{"a read fails", backend.FaultPlan{Ops: backend.OpRead, Nth: 3}, backend.FaultPlan{}},
+		{"a write fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpWrite, Nth: 2}},
+		{"the truncation fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpTruncate, Nth: 1}},
+		{"the sync fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpSync, Nth: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			from, err := qedfile.NewRaw(backend.NewFault(src, test.src))
+			if err != nil {
+				t.Fatal(err)
+			}
+			to, err := qedfile.NewRaw(backend.NewFault(backend.NewMemory(nil), test.dst))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := qedfile.Convert(t.Context(), to, from, nil); !errors.Is(err, backend.ErrInjected) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestMeasureIsTheSizeOfTheImageThatQemuMakes(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 6 {
+		name := qemuChain(t, rnd)
+		cluster := int64(4096) << rnd.IntN(5)
+		got, err := qedfile.Measure(t.Context(), open(t, name), &qedfile.CreateOptions{ClusterSize: cluster})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Zeroes are copied (-S 0), as Measure does not look for them.
+		made := filepath.Join(t.TempDir(), "made.qed")
+		full := filepath.Join(t.TempDir(), "full.raw")
+		oracle.Run(t, "qemu-img", "convert", "-O", "qed", "-S", "0", "-o", fmt.Sprint("cluster_size=", cluster), name, made)
+		if err := os.WriteFile(full, bytes.Repeat([]byte{1}, int(open(t, name).Size())), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		fullQED := filepath.Join(t.TempDir(), "full.qed")
+		oracle.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "qed", "-o", fmt.Sprint("cluster_size=", cluster), full, fullQED)
+		if want := fileSize(t, fullQED); got.FullyAllocated != want {
+			t.Errorf("fully allocated %d bytes, qemu-img's file has %d", got.FullyAllocated, want)
+		}
+		if size := fileSize(t, made); got.Required > size {
+			t.Errorf("required %d bytes, qemu-img needs only %d", got.Required, size)
+		}
+	}
+}
+
+func fileSize(tb testing.TB, name string) int64 {
+	tb.Helper()
+	fi, err := os.Stat(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return fi.Size()
+}
+
+func TestCompareFindsTheFirstByteThatDiffers(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 30 {
+		size := 1 + rnd.Int64N(6<<20)
+		a := make([]byte, size)
+		for i := range a {
+			a[i] = byte(i >> 9)
+		}
+		b := bytes.Clone(a)
+		want := qedfile.Comparison{Mismatch: qedfile.Identical, Offset: -1}
+		for range rnd.IntN(3) {
+			at := rnd.Int64N(size)
+			b[at] ^= 1
+			if want.Mismatch == qedfile.Identical || at < want.Offset {
+				want = qedfile.Comparison{Mismatch: qedfile.ContentMismatch, Offset: at}
+			}
+		}
+		if i := firstDifference(a, b); i < 0 {
+			want = qedfile.Comparison{Mismatch: qedfile.Identical, Offset: -1}
+		} else {
+			want.Offset = int64(i)
+		}
+		got, err := qedfile.Compare(t.Context(), rawOf(t, a), rawOf(t, b), &qedfile.CompareOptions{Workers: 1 + rnd.IntN(5)})
+		if err != nil || got != want {
+			t.Fatalf("%+v (%v), want %+v", got, err, want)
+		}
+	}
+}
+
+func rawOf(tb testing.TB, b []byte) *qedfile.Raw {
+	tb.Helper()
+	d, err := qedfile.NewRaw(backend.NewMemory(bytes.Clone(b)))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+func TestCompareOfDifferentSizesLooksForZeroesAtTheEnd(t *testing.T) {
+	short := bytes.Repeat([]byte{7}, 1<<20)
+	for _, test := range []struct {
+		name string
+		tail []byte
+		want qedfile.Comparison
+	}{
+		{"only zeroes follow", make([]byte, 2<<20), qedfile.Comparison{Mismatch: qedfile.Identical, Offset: -1}},
+		{"something follows", append(make([]byte, 1<<20), 5), qedfile.Comparison{Mismatch: qedfile.ContentMismatch, Offset: 2 << 20}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a, b := rawOf(t, short), rawOf(t, append(bytes.Clone(short), test.tail...))
+			for _, pair := range [][2]qedfile.Disk{{a, b}, {b, a}} {
+				got, err := qedfile.Compare(t.Context(), pair[0], pair[1], nil)
+				if err != nil || got != test.want {
+					t.Errorf("%+v (%v), want %+v", got, err, test.want)
+				}
+				got, err = qedfile.Compare(t.Context(), pair[0], pair[1], &qedfile.CompareOptions{Strict: true})
+				if err != nil || got.Mismatch != qedfile.SizeMismatch {
+					t.Errorf("strictly %+v (%v)", got, err)
+				}
+			}
+		})
+	}
+}
+
+func TestCompareAgreesWithQemu(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 12 {
+		a := qemuChain(t, rnd)
+		b := filepath.Join(t.TempDir(), "b.qed")
+		oracle.Run(t, "qemu-img", "convert", "-O", "qed", "-o", "cluster_size=8192", a, b)
+		if rnd.IntN(3) > 0 {
+			qemuIO(t, "qed", b, randomIO(rnd, open(t, a).Size(), 8192, 1)...)
+		}
+		compareAsQemu(t, a, b, false)
+	}
+}
+
+func TestStrictCompareAgreesWithQemu(t *testing.T) {
+	for _, test := range []struct{ name, a, b string }{
+		{"data and nothing", "write -P 0 1M 64k", "write -P 0 2M 64k"},
+		{"data and a zero marker", "write -P 0 1M 64k", "write -z 1M 64k"},
+		{"a zero marker and nothing", "write -z 1M 64k", "write -z 2M 64k"},
+		{"the same", "write -P 5 1M 128k", "write -P 5 1M 128k"},
+		{"the same in another order", "write -P 5 1M 128k", "write -P 5 1M 64k"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a, b := filepath.Join(t.TempDir(), "a.qed"), filepath.Join(t.TempDir(), "b.qed")
+			qemuCreate(t, a, 8<<20, "")
+			qemuCreate(t, b, 8<<20, "")
+			qemuIO(t, "qed", a, test.a)
+			qemuIO(t, "qed", b, "write -P 1 4M 64k", test.b)
+			qemuIO(t, "qed", a, "write -P 1 4M 64k")
+			compareAsQemu(t, a, b, true)
+		})
+	}
+}
+
+// compareAsQemu compares two images and fails unless qemu-img says the same.
+func compareAsQemu(t *testing.T, a, b string, strict bool) {
+	t.Helper()
+	args := []string{"compare", "-f", "qed", "-F", "qed", a, b}
+	if strict {
+		args = append(args, "-s")
+	}
+	out, err := exec.Command(oracle.Tool(t, "qemu-img"), args...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	got, err := qedfile.Compare(t.Context(), open(t, a), open(t, b), &qedfile.CompareOptions{Strict: strict})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "Images are identical."
+	switch got.Mismatch {
+	case qedfile.ContentMismatch:
+		want = fmt.Sprintf("Content mismatch at offset %d!", got.Offset&^511)
+	case qedfile.StatusMismatch:
+		want = fmt.Sprintf("Strict mode: Offset %d block status mismatch!", got.Offset)
+	}
+	if !strings.Contains(string(out), want) {
+		t.Errorf("%q, qemu-img says: %s", want, out)
+	}
+}
+
+func BenchmarkConvertToRaw(b *testing.B) {
+	name := filepath.Join(b.TempDir(), "half.qed")
+	qemuCreate(b, name, 1<<30, "")
+	var writes []string
+	for off := 0; off < 1<<30; off += 64 << 20 {
+		writes = append(writes, fmt.Sprintf("write -q -P 1 %d 32M", off))
+	}
+	qemuIO(b, "qed", name, writes...)
+	b.SetBytes(1 << 29)
+	dst := filepath.Join(b.TempDir(), "out.raw")
+	ours, theirs := time.Duration(0), time.Duration(0)
+	for b.Loop() {
+		os.Remove(dst)
+		start := time.Now()
+		f, err := backend.OpenFile(dst, os.O_RDWR|os.O_CREATE, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		d, err := qedfile.NewRaw(f)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := qedfile.Convert(b.Context(), d, open(b, name), nil); err != nil {
+			b.Fatal(err)
+		}
+		d.Close()
+		ours += time.Since(start)
+		b.StopTimer()
+		os.Remove(dst)
+		start = time.Now()
+		oracle.Run(b, "qemu-img", "convert", "-O", "raw", name, dst)
+		theirs += time.Since(start)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(ours)/float64(theirs), "x-qemu-img")
+}

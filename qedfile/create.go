@@ -1,0 +1,147 @@
+package qedfile
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/qedfs/qedfs/backend"
+)
+
+// Geometry of a new image, as qemu-img chooses it.
+const (
+	DefaultClusterSize = 64 << 10 // bytes
+	DefaultTableSize   = 4        // clusters
+)
+
+// SizeOfBacking, as the size of a new image, stands for that of its backing
+// file.
+const SizeOfBacking = -1
+
+const maxFileSize = math.MaxInt64 &^ (sectorSize - 1)
+
+// CreateOptions says what a new image is like. The zero value, and nil, give
+// qemu-img's default.
+type CreateOptions struct {
+	ClusterSize int64 // bytes, a power of two from 4 KiB to 64 MiB; 0 means 64 KiB
+
+	// TableSize is a power of two from 1 to 16 clusters; 0 means 4. No
+	// version of qemu can open an image whose tables have 1 cluster.
+	TableSize int64
+
+	// BackingFile names the file that shows through where the image holds
+	// nothing, as the image shall store it: at most 1023 bytes. A relative
+	// name is relative to the image.
+	BackingFile string
+
+	// BackingRaw says that the backing file is raw. Else it is a QED image:
+	// QED records only whether it is raw.
+	BackingRaw bool
+
+	// Open says how the new image is opened, first of all whether its
+	// backing file may be. It is always opened for writing.
+	Open Options
+}
+
+// Create makes a new image of size bytes, rounded up to 512, and opens it. It
+// never replaces a file. If it fails no file is left.
+//
+// A size of [SizeOfBacking] is that of the backing file.
+func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
+	f, err := backend.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, nil)
+	if err != nil {
+		return nil, err
+	}
+	img, err := CreateIn(f, size, opts)
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(name))
+	}
+	return img, nil
+}
+
+// CreateIn is Create in an empty storage. The image owns it from then on; if
+// an error is returned it stays the caller's.
+func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error) {
+	if n, err := s.Size(); err != nil || n != 0 {
+		return nil, errors.Join(err, fmt.Errorf("qedfile: create: the storage holds %d bytes already", n))
+	}
+	if opts == nil {
+		opts = &CreateOptions{}
+	}
+	if size == SizeOfBacking {
+		var err error
+		if size, err = opts.backingSize(); err != nil {
+			return nil, err
+		}
+	}
+	h, err := opts.header(size)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeNew(s, h); err != nil {
+		return nil, fmt.Errorf("qedfile: create: %w", err)
+	}
+	open := opts.Open
+	open.Writable = true
+	return New(s, &open)
+}
+
+// backingSize is the size of the backing file's disk.
+func (o *CreateOptions) backingSize() (int64, error) {
+	switch {
+	case o.BackingFile == "":
+		return 0, errors.New("qedfile: create: neither a size nor a backing file is given")
+	case o.Open.Backing == nil:
+		return 0, fmt.Errorf("%w: %q", ErrBackingDenied, o.BackingFile)
+	}
+	d, err := o.Open.Backing(BackingRef{Name: o.BackingFile, Raw: o.BackingRaw, CacheBytes: o.Open.CacheBytes})
+	if err != nil {
+		return 0, fmt.Errorf("qedfile: backing file %q: %w", o.BackingFile, err)
+	}
+	return d.Size(), d.Close()
+}
+
+// writeNew writes an image without data. The header comes last, so that a
+// crash leaves an image or a file that is none.
+func writeNew(s backend.Storage, h *Header) error {
+	if err := s.Truncate(h.dataStart() + h.tableBytes()); err != nil {
+		return err
+	}
+	if h.BackingFile != "" {
+		if _, err := s.WriteAt([]byte(h.BackingFile), int64(h.backingNameOffset)); err != nil {
+			return err
+		}
+	}
+	return writeHeader(s, h)
+}
+
+// header is the header of a new image of size bytes.
+func (o *CreateOptions) header(size int64) (*Header, error) {
+	if o == nil {
+		o = &CreateOptions{}
+	}
+	h := &Header{ClusterSize: o.ClusterSize, TableSize: o.TableSize, HeaderSize: 1}
+	if h.ClusterSize == 0 {
+		h.ClusterSize = DefaultClusterSize
+	}
+	if h.TableSize == 0 {
+		h.TableSize = DefaultTableSize
+	}
+	if !validClusterSize(h.ClusterSize) {
+		return nil, fmt.Errorf("qedfile: create: cluster size %d is not a power of two from %d to %d", h.ClusterSize, minClusterSize, maxClusterSize)
+	}
+	if !validTableSize(h.TableSize) {
+		return nil, fmt.Errorf("qedfile: create: table size %d is not a power of two from %d to %d clusters", h.TableSize, minTableSize, maxTableSize)
+	}
+	rounded, err := roundToSector(size)
+	if err != nil {
+		return nil, err
+	}
+	if rounded > h.MaxImageSize() {
+		return nil, fmt.Errorf("qedfile: create: a size of %d bytes is beyond the %d that this geometry can address", size, h.MaxImageSize())
+	}
+	h.ImageSize = rounded
+	h.L1TableOffset = h.dataStart()
+	return h, h.setBacking(o.BackingFile, o.BackingRaw)
+}
