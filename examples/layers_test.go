@@ -27,7 +27,7 @@ var layers = []struct {
 	{"adapters/diskfs/filesystem/fstree", []string{"golang.org/x/sync"}},
 	{"adapters/diskfs/filesystem", []string{
 		module + "/adapters/diskfs/filesystem", "golang.org/x/text", "golang.org/x/sync",
-		"github.com/diskfs/go-diskfs", "github.com/erofs/go-erofs", "github.com/klauspost/compress", "github.com/anchore/go-lzo",
+		"github.com/diskfs/go-diskfs", "github.com/erofs/go-erofs", "github.com/klauspost/compress", "github.com/anchore/go-lzo", "github.com/cespare/xxhash", "golang.org/x/crypto",
 	}},
 	{"adapters/diskfs", []string{
 		module + "/backend", module + "/qedfile", module + "/adapters/diskfs", "golang.org/x/sync",

@@ -2,6 +2,7 @@ package fstree
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -78,9 +79,21 @@ func (f *FS) step(from place, elem string) (place, error) {
 	}
 	to := place{ID: e.ID, Type: e.Type, dirs: from.dirs}
 	if e.Type == fs.ModeDir {
+		if err := f.checkCycle(from.dirs, e.ID); err != nil {
+			return place{}, err
+		}
 		to.dirs = append(from.dirs, e.ID)
 	}
 	return to, nil
+}
+
+// checkCycle returns an error for a directory that leads back to one above it,
+// which only a damaged volume has: following it would never end.
+func (t *tree) checkCycle(above []ID, dir ID) error {
+	if !slices.Contains(above, dir) {
+		return nil
+	}
+	return &DamageError{FS: t.engine.Info().Type, Structure: "directory", Block: -1, Why: "leads back to a directory above it"}
 }
 
 // lookup finds an entry by its name as the tree shows it, and its type.

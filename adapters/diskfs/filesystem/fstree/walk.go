@@ -83,11 +83,8 @@ func (w *walk) visit(e *WalkEntry) bool {
 	if e.Skip || !e.IsDir() {
 		return true
 	}
-	for _, id := range w.above {
-		if id == e.ID {
-			why := &DamageError{FS: w.fs.engine.Info().Type, Structure: "directory", Block: -1, Why: "leads back to a directory above it"}
-			return w.yield(e, pathError("walk", e.Path, why))
-		}
+	if err := w.fs.checkCycle(w.above, e.ID); err != nil {
+		return w.yield(e, pathError("walk", e.Path, err))
 	}
 	list, err := w.fs.listGuarded(e.Path, e.ID)
 	if err != nil && !w.yield(e, err) {

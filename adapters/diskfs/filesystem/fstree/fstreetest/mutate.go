@@ -170,7 +170,7 @@ type walker struct {
 
 func (w *walker) walk(fsys fs.FS, name string, depth int) {
 	if depth > 1000 {
-		w.failure = "directories deeper than the image can hold: " + name
+		w.failure = fmt.Sprintf("directories deeper than the image can hold: %.200s", name)
 	}
 	entries, err := fs.ReadDir(fsys, name)
 	w.note(name, err)
