@@ -69,11 +69,24 @@ func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 				}
 				continue
 			}
+			if _, changed := e.fast.name(in.num, d.name); changed {
+				continue
+			}
 			if !yield(e.entry(d, name(d)), nil) {
 				return
 			}
 		}
+		for name, ino := range e.fast.added(in.num) {
+			if !yield(addedEntry(name, ino), nil) {
+				return
+			}
+		}
 	}
+}
+
+// addedEntry is an entry that is in a fast commit alone, which has no types.
+func addedEntry(name string, ino uint32) fstree.Entry {
+	return fstree.Entry{Name: name, ID: fstree.ID{Ino: uint64(ino)}, Type: fstree.TypeUnknown}
 }
 
 func (e *engine) entry(d dirent, name string) fstree.Entry {
@@ -91,6 +104,12 @@ func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 	in, err := e.directory(dir)
 	if err != nil {
 		return fstree.Entry{}, err
+	}
+	if ino, changed := e.fast.name(in.num, []byte(name)); changed {
+		if ino == 0 {
+			return fstree.Entry{}, fs.ErrNotExist
+		}
+		return addedEntry(name, ino), nil
 	}
 	if in.has(flagIndex) && !in.has(flagEncrypt|flagCasefold) && e.sb.compat.has(compatDirIndex) {
 		// Whatever is wrong with the tree, the leaves may still be good.

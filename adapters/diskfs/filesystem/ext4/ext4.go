@@ -33,6 +33,7 @@ type engine struct {
 	groups *groupTable
 	notes  []string
 	info   func() fstree.Info
+	fast   *fastCommits // nil but after a crash
 }
 
 var _ fstree.Engine = (*engine)(nil)
@@ -77,12 +78,13 @@ func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	patches, _, err := j.recover()
+	patches, sequence, err := j.recover()
 	if err != nil {
 		return nil, err
 	}
-	if len(patches) == 0 {
-		return e, nil
+	tags, err := j.fastTags(sequence)
+	if err != nil || len(patches) == 0 && len(tags) == 0 {
+		return e, err
 	}
 	replayed, err := openVolume(&overlay{r: r, blockBits: e.sb.blockBits, patches: patches}, size)
 	if err != nil {
@@ -91,7 +93,14 @@ func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
 	if replayed.sb.blockBits != e.sb.blockBits {
 		return nil, damagedJournal(-1, "it changes the block size")
 	}
-	replayed.notes = append(replayed.notes, fmt.Sprintf("the journal was replayed in memory (%d blocks)", len(patches)))
+	note := fmt.Sprintf("the journal was replayed in memory (%d blocks", len(patches))
+	if len(tags) > 0 {
+		if err := replayed.replayFast(tags); err != nil {
+			return nil, err
+		}
+		note += fmt.Sprintf(", %d tags of fast commits", len(tags))
+	}
+	replayed.notes = append(replayed.notes, note+")")
 	return replayed, nil
 }
 

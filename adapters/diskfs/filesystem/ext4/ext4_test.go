@@ -32,7 +32,7 @@ func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
 }
 
 func TestDamagedImagesDoNoHarm(t *testing.T) {
-	for _, c := range slices.Concat(configs, crashes, unmountable) {
+	for _, c := range slices.Concat(configs, crashes, fastCrashes, unmountable) {
 		if !c.Large {
 			t.Run(c.Name, func(t *testing.T) { fstreetest.Mutate(t, c.Name, open) })
 		}

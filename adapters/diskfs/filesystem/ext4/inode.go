@@ -81,16 +81,33 @@ func (e *engine) inode(num uint64) (*inode, error) {
 // anyInode reads an inode from 1 to sb.inodes, of a file or of the
 // filesystem's own use, in use or not.
 func (e *engine) anyInode(num uint64) (*inode, error) {
-	g, err := e.groups.get((num - 1) / e.sb.inodesPerGroup)
+	raw, at, err := e.rawInode(num)
 	if err != nil {
 		return nil, err
 	}
-	off := int64(g.inodeTable)<<e.sb.blockBits + int64((num-1)%e.sb.inodesPerGroup)*int64(e.sb.inodeSize)
-	raw, err := e.cache.Bytes(off, int64(e.sb.inodeSize))
-	if err != nil {
-		return nil, fmt.Errorf("ext4: inode %d: %w", num, err)
+	return e.decodeInode(uint32(num), raw, at)
+}
+
+// rawInode returns an inode as stored, and its block; -1 if it comes from a
+// fast commit, which has a checksum of its own.
+func (e *engine) rawInode(num uint64) (raw []byte, at int64, err error) {
+	if raw, ok := e.fast.inode(num); ok {
+		return raw, -1, nil
 	}
-	return e.decodeInode(uint32(num), raw, off>>e.sb.blockBits)
+	if num < 1 || num > e.sb.inodes {
+		return nil, 0, &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("inode %d", num),
+			Block: -1, Why: fmt.Sprintf("there are %d", e.sb.inodes)}
+	}
+	g, err := e.groups.get((num - 1) / e.sb.inodesPerGroup)
+	if err != nil {
+		return nil, 0, err
+	}
+	off := int64(g.inodeTable)<<e.sb.blockBits + int64((num-1)%e.sb.inodesPerGroup)*int64(e.sb.inodeSize)
+	raw, err = e.cache.Bytes(off, int64(e.sb.inodeSize))
+	if err != nil {
+		return nil, 0, fmt.Errorf("ext4: inode %d: %w", num, err)
+	}
+	return raw, off >> e.sb.blockBits, nil
 }
 
 // decodeInode decodes what lies on disk, by the rules of __ext4_iget
@@ -141,7 +158,7 @@ func (e *engine) decodeInode(num uint32, raw []byte, at int64) (*inode, error) {
 }
 
 func (e *engine) verifyInode(in *inode, raw []byte, extraSize int, at int64) error {
-	if !e.sb.hasChecksums() {
+	if !e.sb.hasChecksums() || at < 0 {
 		return nil
 	}
 	const low, high = 0x7C, 0x82

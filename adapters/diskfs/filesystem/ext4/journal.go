@@ -20,6 +20,8 @@ const (
 	blockRevoke     = 5
 
 	journalHeader = 12 // magic, type, sequence
+
+	minJournalBlocks = 1024 // that fast commits leave
 )
 
 // Features of the journal.
@@ -110,8 +112,8 @@ func (j *journal) parseSuperblock(b []byte) error {
 		return damagedJournal(-1, "%d blocks in %d", length, j.length)
 	}
 	j.length, j.end = length, length
-	if j.incompat.has(journalFastCommit) {
-		j.end -= min(j.end, j.fastBlocks(b))
+	if fast := j.fastBlocks(b); j.incompat.has(journalFastCommit) && length >= fast+minJournalBlocks {
+		j.end -= fast
 	}
 	if j.first == 0 || j.first >= j.end || j.start != 0 && (j.start < j.first || j.start >= j.end) {
 		return damagedJournal(-1, "start %d in blocks [%d, %d)", j.start, j.first, j.end)

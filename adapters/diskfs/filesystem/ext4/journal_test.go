@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,11 +73,65 @@ var crashes = []fstreetest.Config{
 	crashed(config("crash-ext4-orphan-file", 8*mib, "-t", "ext4", "-b", "1024", "-O", "orphan_file")),
 }
 
+// fastCrashed makes a configuration whose last changes are in fast commits.
+func fastCrashed(c fstreetest.Config) fstreetest.Config {
+	c.Tree = fstreetest.Tree{Entries: 20, Plain: true}
+	c.Crash = fastCrash
+	// The kernel counts blocks anew when it replays, and gives changed
+	// directories the time of the replay.
+	c.Skip = fstreetest.SkipBlocks | fstreetest.SkipTimes | fstreetest.SkipMtime
+	return c
+}
+
+// fastCrash changes files one by one and syncs each for itself, which the
+// kernel does by fast commits.
+func fastCrash(tb testing.TB, dir string) {
+	tb.Helper()
+	must := func(err error) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	path := func(name string) string { return filepath.Join(dir, name) }
+	change := func(name string, flags int, do func(f *os.File) error) {
+		f, err := os.OpenFile(path(name), flags, 0o640)
+		must(err)
+		defer f.Close()
+		must(do(f))
+		must(f.Sync())
+	}
+	write := func(n int, off int64) func(f *os.File) error {
+		return func(f *os.File) error {
+			_, err := f.WriteAt(bytes.Repeat([]byte{byte(n), byte(off)}, n), off)
+			return err
+		}
+	}
+	for i := range 5 {
+		change(fmt.Sprint("new ", i), os.O_CREATE|os.O_WRONLY, write(1000*(i+1), 0))
+	}
+	change("sizes/65536.bin", os.O_WRONLY, write(5000, 90000))
+	change("sizes/12345.bin", os.O_WRONLY, func(f *os.File) error { return f.Truncate(3000) })
+	change("sizes/200000.bin", os.O_WRONLY, write(3000, 100))
+	must(os.Remove(path("sizes/4097.bin")))
+	must(os.Link(path("sizes/512.bin"), path("sizes/linked")))
+	change("sizes/512.bin", os.O_WRONLY, write(10, 2000))
+	must(os.Rename(path("new 1"), path("renamed")))
+	change("renamed", os.O_WRONLY, write(10, 9000))
+}
+
+var fastCrashes = []fstreetest.Config{
+	fastCrashed(config("crash-ext4-fast-1k", 12*mib, "-t", "ext4", "-b", "1024", "-O", "fast_commit", "-J", "size=4,fast_commit_size=256")),
+	fastCrashed(config("crash-ext4-fast-4k", 24*mib, "-t", "ext4", "-b", "4096", "-O", "fast_commit", "-J", "size=8")),
+}
+
+func TestTreeEqualsTheKernelsAfterFastCommits(t *testing.T) { fstreetest.Run(t, fastCrashes, open) }
+
 func TestTreeEqualsTheKernelsAfterACrash(t *testing.T) { fstreetest.Run(t, crashes, open) }
 
 // Without this, a crash that left nothing in the journal would go unnoticed.
 func TestCrashedImagesAreReplayed(t *testing.T) {
-	for _, c := range crashes {
+	for _, c := range slices.Concat(crashes, fastCrashes) {
 		image := fstreetest.Image(t, c.Name)
 		vol, err := ext4.Open(bytes.NewReader(image), int64(len(image)))
 		if err != nil {
@@ -85,6 +140,9 @@ func TestCrashedImagesAreReplayed(t *testing.T) {
 		info := vol.Info()
 		if !info.Dirty || len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "replayed in memory") {
 			t.Errorf("%s: dirty %v, notes %q", c.Name, info.Dirty, info.Notes)
+		}
+		if fast := strings.Contains(c.Name, "fast"); fast != strings.Contains(info.Notes[0], "fast commits") {
+			t.Errorf("%s: notes %q", c.Name, info.Notes)
 		}
 	}
 }

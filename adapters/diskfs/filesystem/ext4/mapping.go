@@ -26,9 +26,9 @@ func (e *engine) mapping(in *inode) (mapping, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &extentTree{e: e, in: in, root: root}, nil
+		return e.fast.mapping(in.num, &extentTree{e: e, in: in, root: root}), nil
 	}
-	return &blockMap{e: e, in: in}, nil
+	return e.fast.mapping(in.num, &blockMap{e: e, in: in}), nil
 }
 
 // block returns a block of the volume, which the caller must not change.
