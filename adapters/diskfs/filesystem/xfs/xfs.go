@@ -33,20 +33,34 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 // volume is the engine beneath an FS. Nothing in it changes after open; the
 // cache is safe for concurrent use.
 type volume struct {
-	sb    superblock
-	cache *fstree.Cache
-	info  fstree.Info
+	sb       superblock
+	cache    *fstree.Cache
+	replayed *overlay // what the log's replay changed, nil if there was none
+	info     fstree.Info
 }
 
 var _ fstree.Engine = (*volume)(nil)
 
 func open(r io.ReaderAt, size int64) (*volume, error) {
-	sb, err := readSuperblock(r, size)
+	sb, err := readSuperblock(r, size, nil)
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{sb: sb, cache: fstree.NewCache(r, size, cacheBudget)}
+	log, err := replayLog(r, size, &sb)
+	if err == nil && log.overlay != nil {
+		r = log.overlay
+		sb, err = readSuperblock(r, size, log.overlay)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &volume{sb: sb, cache: fstree.NewCache(r, size, cacheBudget), replayed: log.overlay}
+	if log.dirty && sb.lazyCount {
+		v.recount()
+	}
 	v.info = v.describe()
+	v.info.Dirty = log.dirty
+	v.info.Notes = append(v.info.Notes, log.notes...)
 	return v, nil
 }
 
@@ -91,9 +105,6 @@ func (v *volume) describe() fstree.Info {
 	}
 	if sb.needsRepair {
 		info.Notes = append(info.Notes, "marked as needing xfs_repair; the kernel would not mount it")
-	}
-	if sb.logStart == 0 {
-		info.Notes = append(info.Notes, "the log is on another device and was not looked at")
 	}
 	if sb.rtBlocks > 0 {
 		info.Notes = append(info.Notes, "files on the realtime device cannot be read")
