@@ -1,5 +1,7 @@
 package qedfile
 
+import "errors"
+
 // WriteZeroes makes n bytes from off on read as zeroes. Whole clusters that
 // the image does not have are marked as zero clusters, which take no space and
 // hide the backing file; clusters that it has are overwritten with zeroes and
@@ -93,6 +95,42 @@ func (m *Image) zeroFile(off, n int64) error {
 			return err
 		}
 		off, n = off+int64(len(b)), n-int64(len(b))
+	}
+	return nil
+}
+
+// A holePuncher is a storage that can give up the space of a part of it,
+// which then reads as zeroes. It may say [errors.ErrUnsupported].
+type holePuncher interface {
+	PunchHole(off, n int64) error
+}
+
+// Discard says that n bytes from off on are not needed any more. Where the
+// storage can, their space is given back to the host and they read as zeroes;
+// elsewhere they stay as they are. Their clusters stay the image's: the format
+// knows no free space, so that letting go of them would leak it.
+func (m *Image) Discard(off, n int64) error {
+	m.write.cut.RLock()
+	defer m.write.cut.RUnlock()
+	if err := m.checkWrite(off, n); err != nil {
+		return err
+	}
+	puncher, ok := m.w.(holePuncher)
+	for ok && n > 0 {
+		r, err := m.run(off, n)
+		if err != nil {
+			return err
+		}
+		if r.kind == Data {
+			err := puncher.PunchHole(r.host, r.n)
+			if errors.Is(err, errors.ErrUnsupported) {
+				return nil
+			}
+			if err := m.fail("discard", err); err != nil {
+				return err
+			}
+		}
+		off, n = off+r.n, n-r.n
 	}
 	return nil
 }
