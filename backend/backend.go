@@ -36,3 +36,13 @@ type DataFinder interface {
 	// data left it returns start = end = the size of the storage.
 	NextData(off int64) (start, end int64, err error)
 }
+
+// HolePuncher is implemented by a Storage that can give the space of a part
+// of it back to the host.
+type HolePuncher interface {
+	// PunchHole makes n bytes from off on read as zeroes, and frees what they
+	// took. The size of the storage stays. An error that matches
+	// [errors.ErrUnsupported] says that nothing was done, as this storage
+	// cannot after all.
+	PunchHole(off, n int64) error
+}

@@ -2,9 +2,9 @@
 // servers.
 //
 // A [Reader] has bytes at offsets and a length. A [Storage] can be written
-// too. A [DataFinder] knows its holes. Everything above, from the QED format to
-// the file trees, is written against these three interfaces, so that an image
-// can lie wherever somebody implements one.
+// too. A [DataFinder] knows its holes, a [HolePuncher] makes some. Everything
+// above, from the QED format to the file trees, is written against these
+// interfaces, so that an image can lie wherever somebody implements one.
 //
 //	kind      is             where the bytes are
 //	File      Storage        a file or block device, with qemu's locks

@@ -154,7 +154,7 @@ func (x *model) compareAll() {
 
 func TestRandomHistoriesAgreeWithAFlatDisk(t *testing.T) {
 	rnd := oracle.Seed(t)
-	steps := 120
+	steps := 60
 	if oracle.Long() {
 		steps = 3000
 	}

@@ -1,6 +1,10 @@
 package qedfile
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/qedfs/qedfs/backend"
+)
 
 // WriteZeroes makes n bytes from off on read as zeroes. Whole clusters that
 // the image does not have are marked as zero clusters, which take no space and
@@ -99,12 +103,6 @@ func (m *Image) zeroFile(off, n int64) error {
 	return nil
 }
 
-// A holePuncher is a storage that can give up the space of a part of it,
-// which then reads as zeroes. It may say [errors.ErrUnsupported].
-type holePuncher interface {
-	PunchHole(off, n int64) error
-}
-
 // Discard says that n bytes from off on are not needed any more. Where the
 // storage can, their space is given back to the host and they read as zeroes;
 // elsewhere they stay as they are. Their clusters stay the image's: the format
@@ -115,7 +113,7 @@ func (m *Image) Discard(off, n int64) error {
 	if err := m.checkWrite(off, n); err != nil {
 		return err
 	}
-	puncher, ok := m.w.(holePuncher)
+	puncher, ok := m.w.(backend.HolePuncher)
 	for ok && n > 0 {
 		r, err := m.run(off, n)
 		if err != nil {

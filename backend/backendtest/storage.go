@@ -33,6 +33,7 @@ func TestStorage(t *testing.T, open func(t *testing.T) backend.Storage) {
 		{"writing nothing changes nothing", writeNothing},
 		{"a negative offset or size is an error and changes nothing", writeNegative},
 		{"a range beyond the largest offset is an error and changes nothing", writeFarBeyond},
+		{"a punched hole reads as zeroes, and only that", punchHole},
 		{"a write keeps no hold of the caller's buffer", writeCopies},
 		{"disjoint writes may run concurrently", writeConcurrently},
 		{"it agrees with a slice of bytes through a random history", randomHistory},
@@ -44,6 +45,33 @@ func TestStorage(t *testing.T, open func(t *testing.T) backend.Storage) {
 			t.Cleanup(func() { s.Close() })
 			tt.check(t, s)
 		})
+	}
+}
+
+// punchHole is for storages that can do it.
+func punchHole(t *testing.T, s backend.Storage) {
+	puncher, ok := s.(backend.HolePuncher)
+	if !ok {
+		t.Skip("it punches no holes")
+	}
+	want := bytes.Repeat([]byte{7}, 300<<10)
+	write(t, s, want, 0)
+	for _, hole := range [][2]int64{{100, 1}, {4000, 200 << 10}, {290 << 10, 100 << 10}, {0, 0}} {
+		err := puncher.PunchHole(hole[0], hole[1])
+		if errors.Is(err, errors.ErrUnsupported) {
+			t.Skip("it punches no holes here")
+		}
+		if err != nil {
+			t.Fatalf("PunchHole(%d, %d): %v", hole[0], hole[1], err)
+		}
+		clear(want[hole[0]:min(hole[0]+hole[1], int64(len(want)))])
+	}
+	got := make([]byte, len(want)+1)
+	if n, err := s.ReadAt(got, 0); n != len(want) || err != io.EOF || !bytes.Equal(got[:n], want) {
+		t.Errorf("ReadAt = %d, %v, or other bytes than expected", n, err)
+	}
+	if err := puncher.PunchHole(-1, 10); err == nil {
+		t.Error("a hole at -1 was punched")
 	}
 }
 
