@@ -3,6 +3,7 @@ package qedfile
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 )
 
@@ -42,51 +43,18 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 			return fmt.Errorf("qedfile: convert: resize target: %w", err)
 		}
 	}
-	c, err := newCopier(dst, src, size, opts)
+	c := newCopier(dst, src, opts)
+	blank, err := readsAsZeroes(dst, size)
 	if err != nil {
-		return fmt.Errorf("qedfile: convert: %w", err)
+		return fmt.Errorf("qedfile: convert: look at target: %w", err)
 	}
-	if err := c.run(ctx); err != nil {
+	if !blank {
+		c.clearTo = size
+	}
+	if err := c.run(ctx, spans(src, 0, size), size); err != nil {
 		return fmt.Errorf("qedfile: convert: %w", err)
 	}
 	return dst.Sync()
-}
-
-// A copier copies the first size bytes of src to dst. Several goroutines read
-// and look for zeroes; one writes, in order, so that a new image's clusters
-// are allocated in the order of the disk. More writers would gain nothing: the
-// kernel lets one write to a file at a time.
-type copier struct {
-	dst      WritableDisk
-	src      Disk
-	size     int64
-	grain    int64 // bytes; aligned blocks of zeroes this long are not data; 0: none are
-	blank    bool  // dst reads as zeroes
-	workers  int
-	progress func(done, total int64)
-	buffers  sync.Pool // of *[]byte, copyPiece long
-}
-
-func newCopier(dst WritableDisk, src Disk, size int64, opts *ConvertOptions) (*copier, error) {
-	c := &copier{dst: dst, src: src, size: size, workers: opts.Workers, progress: opts.Progress}
-	if c.workers <= 0 {
-		c.workers = defaultWorkers
-	}
-	if opts.SparseSize >= 0 {
-		c.grain = max(opts.SparseSize, sectorSize) / sectorSize * sectorSize
-		if opts.SparseSize == 0 {
-			c.grain = defaultSparseSize
-		}
-		if img, ok := dst.(*Image); ok {
-			// A cluster is written as a whole or not at all.
-			c.grain = max(c.grain, img.Header().ClusterSize)
-		}
-		c.grain = min(c.grain, copyPiece)
-	}
-	c.buffers.New = func() any { b := make([]byte, copyPiece); return &b }
-	var err error
-	c.blank, err = readsAsZeroes(dst, size)
-	return c, err
 }
 
 // readsAsZeroes reports whether the first size bytes of a disk are known to
@@ -100,6 +68,41 @@ func readsAsZeroes(d Disk, size int64) (bool, error) {
 	return true, nil
 }
 
+// A copier copies parts of src to the same places of dst. Several goroutines
+// read and look for zeroes; one writes, in order, so that a new image's
+// clusters are allocated in the order of the disk. More writers would gain
+// nothing: the kernel lets one write to a file at a time.
+type copier struct {
+	dst      WritableDisk
+	src      Disk
+	grain    int64 // bytes; aligned blocks of zeroes this long are not data; 0: none are
+	clearTo  int64 // zeroes are written up to here: dst reads as zeroes from there on
+	workers  int
+	progress func(done, total int64)
+	total    int64     // bytes, for progress
+	buffers  sync.Pool // of *[]byte, copyPiece long
+}
+
+func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
+	c := &copier{dst: dst, src: src, workers: opts.Workers, progress: opts.Progress}
+	if c.workers <= 0 {
+		c.workers = defaultWorkers
+	}
+	switch {
+	case opts.SparseSize > 0:
+		c.grain = max(opts.SparseSize, sectorSize) / sectorSize * sectorSize
+	case opts.SparseSize == 0:
+		c.grain = defaultSparseSize
+	}
+	if img, ok := dst.(*Image); ok && c.grain > 0 {
+		// A cluster is written as a whole or not at all.
+		c.grain = max(c.grain, img.Header().ClusterSize)
+	}
+	c.grain = min(c.grain, copyPiece)
+	c.buffers.New = func() any { b := make([]byte, copyPiece); return &b }
+	return c
+}
+
 // A piece is a part of the disk on its way from src to dst.
 type piece struct {
 	span
@@ -107,9 +110,12 @@ type piece struct {
 	runs []span // of the bytes in buf, with offsets on the disk
 }
 
-func (c *copier) run(ctx context.Context) error {
+// run copies the spans of a disk of total bytes: data as such, the others as
+// zeroes.
+func (c *copier) run(ctx context.Context, parts iter.Seq2[span, error], total int64) error {
+	c.total = total
 	pieces := func(yield func(*piece, error) bool) {
-		for s, err := range cut(spans(c.src, 0, c.size), copyPiece) {
+		for s, err := range cut(parts, copyPiece) {
 			if !yield(&piece{span: s}, err) || err != nil {
 				return
 			}
@@ -157,8 +163,8 @@ func (c *copier) write(p *piece) error {
 		switch {
 		case r.data:
 			_, err = c.dst.WriteAt((*p.buf)[r.off-p.off:][:r.n], r.off)
-		case !c.blank:
-			err = c.dst.WriteZeroes(r.off, r.n)
+		case r.off < c.clearTo:
+			err = c.dst.WriteZeroes(r.off, min(r.n, c.clearTo-r.off))
 		}
 		if err != nil {
 			return fmt.Errorf("write %d bytes at %d: %w", r.n, r.off, err)
@@ -168,7 +174,7 @@ func (c *copier) write(p *piece) error {
 		c.buffers.Put(p.buf)
 	}
 	if c.progress != nil {
-		c.progress(p.off+p.n, c.size)
+		c.progress(p.off+p.n, c.total)
 	}
 	return nil
 }

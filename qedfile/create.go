@@ -64,7 +64,7 @@ func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
 // an error is returned it stays the caller's.
 func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error) {
 	if n, err := s.Size(); err != nil || n != 0 {
-		return nil, errors.Join(err, fmt.Errorf("qedfile: create: the storage holds %d bytes already", n))
+		return nil, fmt.Errorf("qedfile: create: %w", notEmpty(n, err))
 	}
 	if opts == nil {
 		opts = &CreateOptions{}
@@ -85,6 +85,14 @@ func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error
 	open := opts.Open
 	open.Writable = true
 	return New(s, &open)
+}
+
+// notEmpty is the error for a storage of n bytes that should have none.
+func notEmpty(n int64, err error) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the storage holds %d bytes already", n)
 }
 
 // backingSize is the size of the backing file's disk.
@@ -143,5 +151,8 @@ func (o *CreateOptions) header(size int64) (*Header, error) {
 	}
 	h.ImageSize = rounded
 	h.L1TableOffset = h.dataStart()
+	if o.BackingFile == "" {
+		return h, nil
+	}
 	return h, h.setBacking(o.BackingFile, o.BackingRaw)
 }

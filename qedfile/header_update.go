@@ -11,8 +11,10 @@ import (
 // to be probed. The open image goes on reading through the chain that it was
 // opened with.
 //
-// The name goes to offset 64, as qemu puts it, in one write with the header.
-// It must fit into the header area and have at most 1023 bytes, which every
+// The name goes to offset 64, as qemu puts it, unless a crash could then mix it
+// with the old one: the header and a name of up to 448 bytes are one sector,
+// which changes as a whole; a longer one goes where the old one is not. It must
+// fit into the header area and have at most 1023 bytes, which every
 // version of qemu opens. An image with compat bits, none of which are known
 // here, can only lose its backing file: [ErrUnsupported].
 func (m *Image) SetBacking(name string, raw bool) error {
@@ -33,7 +35,18 @@ func (m *Image) SetBacking(name string, raw bool) error {
 		return err
 	}
 	b := h.encode()
-	if err := m.writeFile(append(b[:], name...), 0); err != nil {
+	update := b[:]
+	if h.nameInSector() {
+		update = append(update, name...)
+	} else {
+		if err := m.writeFile([]byte(name), int64(h.backingNameOffset)); err != nil {
+			return err
+		}
+		if err := m.syncStorage(); err != nil {
+			return err
+		}
+	}
+	if err := m.writeFile(update, 0); err != nil {
 		return err
 	}
 	if err := m.syncStorage(); err != nil {
@@ -46,6 +59,10 @@ func (m *Image) SetBacking(name string, raw bool) error {
 
 // setBacking changes the fields of the header that tell of a backing file.
 func (h *Header) setBacking(name string, raw bool) error {
+	oldStart, oldEnd := int64(h.backingNameOffset), int64(h.backingNameOffset)+int64(h.backingNameSize)
+	if h.Features&FeatureBacking == 0 {
+		oldStart, oldEnd = 0, 0
+	}
 	h.Features &^= FeatureBacking | FeatureNoProbe
 	h.BackingFile, h.backingNameOffset, h.backingNameSize = name, headerLen, uint32(len(name))
 	if name == "" {
@@ -63,5 +80,17 @@ func (h *Header) setBacking(name string, raw bool) error {
 	if raw {
 		h.Features |= FeatureNoProbe
 	}
+	if end := headerLen + int64(len(name)); end > sectorSize && oldStart < end && oldEnd > headerLen {
+		h.backingNameOffset = uint32(oldEnd)
+		if oldEnd+int64(len(name)) > h.dataStart() {
+			return fmt.Errorf("%w: a backing file name of %d bytes beside the old one", ErrRange, len(name))
+		}
+	}
 	return nil
+}
+
+// nameInSector reports whether the name of the backing file follows the header
+// in its sector.
+func (h *Header) nameInSector() bool {
+	return h.backingNameOffset == headerLen && headerLen+len(h.BackingFile) <= sectorSize
 }

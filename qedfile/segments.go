@@ -28,7 +28,7 @@ func spans(d Disk, off, end int64) iter.Seq2[span, error] {
 	})
 }
 
-// join makes one of neighbours that are alike.
+// join makes one of spans that touch and are alike.
 func join(spans iter.Seq2[span, error]) iter.Seq2[span, error] {
 	return func(yield func(span, error) bool) {
 		var last span
@@ -37,7 +37,7 @@ func join(spans iter.Seq2[span, error]) iter.Seq2[span, error] {
 				yield(s, err)
 				return
 			}
-			if s.data == last.data && last.n > 0 {
+			if s.data == last.data && last.n > 0 && last.off+last.n == s.off {
 				last.n += s.n
 				continue
 			}

@@ -1,0 +1,132 @@
+package qedfile
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/qedfs/qedfs/backend"
+)
+
+// CompactOptions says how Compact works. The zero value is right for most.
+type CompactOptions struct {
+	// Progress is called with the bytes of the disk that are done, and
+	// their number.
+	Progress func(done, total int64)
+}
+
+// Compact writes the image src anew into dst, which must be empty: with its
+// geometry, its backing file and all that its header area holds, but without
+// the clusters that nothing refers to, those past the end of the disk, and
+// those of zeroes. What is left lies in the order of the disk. Over a backing
+// file zeroes become zero markers, where they have something to hide; they are
+// not looked for in clusters of more than 1 MiB.
+//
+// The source is not changed, and may be dirty or in use for reading. dst stays
+// the caller's, and ends synced. Until then it is no valid image.
+func Compact(ctx context.Context, dst backend.Storage, src *Image, opts *CompactOptions) error {
+	if opts == nil {
+		opts = &CompactOptions{}
+	}
+	if err := compact(ctx, dst, src, opts); err != nil {
+		return fmt.Errorf("qedfile: compact: %w", err)
+	}
+	return nil
+}
+
+func compact(ctx context.Context, dst backend.Storage, src *Image, opts *CompactOptions) error {
+	if n, err := dst.Size(); err != nil || n != 0 {
+		return notEmpty(n, err)
+	}
+	h := src.Header()
+	h.L1TableOffset = h.dataStart()
+	h.AutoclearFeatures = 0 // whose they are must see that the tables have changed
+	h.Features &^= FeatureNeedCheck
+	if err := copyHeaderArea(ctx, dst, src, h); err != nil {
+		return err
+	}
+	out, err := New(&headless{dst, h.encode()}, &Options{
+		Writable: true,
+		Backing:  func(BackingRef) (Disk, error) { return borrowed{src.backing}, nil },
+	})
+	if err != nil {
+		return err
+	}
+	c := newCopier(out, src, &ConvertOptions{Progress: opts.Progress})
+	if h.ClusterSize > copyPiece {
+		c.grain = 0
+	}
+	c.clearTo = min(roundUp(src.backingSize, h.ClusterSize), h.ImageSize)
+	if err := c.run(ctx, src.ownSpans(), h.ImageSize); err != nil {
+		out.Close()
+		return err
+	}
+	if err := out.Close(); err != nil {
+		return err
+	}
+	return writeHeader(dst, h)
+}
+
+// copyHeaderArea gives dst an empty L1 table and everything that src has
+// before its first cluster but the header.
+func copyHeaderArea(ctx context.Context, dst backend.Storage, src *Image, h *Header) error {
+	if err := dst.Truncate(h.dataStart() + h.tableBytes()); err != nil {
+		return err
+	}
+	to, err := NewRaw(dst)
+	if err != nil {
+		return err
+	}
+	from, err := NewRaw(src.r)
+	if err != nil {
+		return err
+	}
+	c := newCopier(to, from, &ConvertOptions{})
+	return c.run(ctx, spans(from, headerLen, h.dataStart()), h.dataStart())
+}
+
+// A headless storage shows the header of an image that the file does not have
+// yet, so that what is there of the image is not taken for all of it.
+type headless struct {
+	backend.Storage
+	header [headerLen]byte
+}
+
+// Close does nothing: the storage belongs to somebody else.
+func (s *headless) Close() error { return nil }
+
+func (s *headless) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.Storage.ReadAt(p, off)
+	if off < headerLen {
+		copy(p[:n], s.header[off:])
+	}
+	return n, err
+}
+
+func (s *headless) WriteAt(p []byte, off int64) (int, error) {
+	if off >= headerLen {
+		return s.Storage.WriteAt(p, off)
+	}
+	k := copy(s.header[off:], p)
+	n, err := s.Storage.WriteAt(p[k:], headerLen)
+	return k + n, err
+}
+
+// ownSpans yields what the image itself stores, as data and as zero markers.
+// What shows the backing file is left out.
+func (m *Image) ownSpans() iter.Seq2[span, error] {
+	return join(func(yield func(span, error) bool) {
+		for pos, size := int64(0), m.Size(); pos < size; {
+			r, err := m.run(pos, size-pos)
+			if (err != nil || r.kind != Unallocated) && !yield(span{pos, r.n, r.kind == Data}, err) || err != nil {
+				return
+			}
+			pos += r.n
+		}
+	})
+}
+
+// borrowed is a disk that somebody else closes.
+type borrowed struct{ Disk }
+
+func (borrowed) Close() error { return nil }
