@@ -184,7 +184,7 @@ func (d *Raw) Extents(off, n int64) iter.Seq2[Extent, error] {
 				yield(Extent{}, err)
 				return
 			}
-			e := Extent{Start: pos, Length: min(start, end) - pos, Kind: Zero, Offset: -1}
+			e := Extent{Start: pos, Length: min(start, end) - pos, Kind: Zero, Offset: pos}
 			if e.Length > 0 && !yield(e, nil) {
 				return
 			}

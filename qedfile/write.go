@@ -137,48 +137,50 @@ type allocation struct {
 	clean bool // the place reads as zeroes already
 }
 
+func (a *allocation) none() bool { return a.disk.start == a.disk.end }
+
 // writeNew writes p to clusters that are unallocated or zero.
 func (m *Image) writeNew(p []byte, off int64) (int, error) {
 	a, err := m.reserve(off, int64(len(p)))
-	if a == nil || err != nil {
+	if a.none() || err != nil {
 		return 0, err
 	}
 	p = p[:min(int64(len(p)), a.disk.end-off)]
-	if err := m.fill(a, p, off); err != nil {
-		m.abandon(a)
+	if err := m.fill(&a, p, off); err != nil {
+		m.abandon(&a)
 		return 0, err
 	}
-	if err := m.link(a); err != nil {
+	if err := m.link(&a); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// reserve finds a place for the first clusters of a range that are alike. It
-// returns nil when they have got one meanwhile.
-func (m *Image) reserve(off, n int64) (*allocation, error) {
+// reserve finds a place for the first clusters of a range that are alike: none
+// when they have got one meanwhile.
+func (m *Image) reserve(off, n int64) (a allocation, err error) {
 	w := &m.write
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
 		if err := m.checkWritable(); err != nil {
-			return nil, err
+			return a, err
 		}
 		r, err := m.newRun(off, n)
 		if err != nil || r.kind == Data {
-			return nil, err
+			return a, err
 		}
 		disk := diskRange{off &^ (m.geo.clusterSize() - 1), roundUp(off+r.n, m.geo.clusterSize())}
 		if w.isBusy(disk) {
 			w.idle.Wait()
 			continue
 		}
-		a := &allocation{disk: disk, zero: r.kind == Zero}
-		if a.host, a.clean, err = m.allocate(disk.end - disk.start); err != nil {
-			return nil, err
+		host, clean, err := m.allocate(disk.end - disk.start)
+		if err != nil {
+			return a, err
 		}
 		w.busy = append(w.busy, disk)
-		return a, nil
+		return allocation{disk: disk, host: host, clean: clean, zero: r.kind == Zero}, nil
 	}
 }
 

@@ -481,3 +481,63 @@ func TestAClosedImageCannotBeChanged(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestDiscardGivesSpaceBackAndKeepsTheClusters(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.qed")
+	m, err := qedfile.Create(name, 8<<20, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bytes.Repeat([]byte{1}, 4<<20)
+	if _, err := m.WriteAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Discard(64<<10, 7<<20); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 4<<20)
+	if _, err := m.ReadAt(got, 0); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got[:64<<10], b[:64<<10]) {
+		t.Error("bytes before the range were lost")
+	}
+	if rest := got[64<<10:]; !bytes.Equal(rest, make([]byte, len(rest))) && !bytes.Equal(rest, b[64<<10:]) {
+		t.Error("the range reads neither as zeroes nor as it was")
+	}
+	for e, err := range m.Extents(0, 4<<20) {
+		if err != nil || e.Kind != qedfile.Data {
+			t.Errorf("extent %+v, %v", e, err)
+		}
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	qemuCheck(t, name, 64<<10)
+}
+
+func TestATableThatRefersToClustersInTheMiddleStaysWhenTheDiskShrinks(t *testing.T) {
+	// The second table maps only what is cut off and lies at the end of the
+	// file; its data lies before data that stays.
+	l := empty(4096, 1, 4<<20)
+	l.length = 6 * 4096
+	l.entries = map[int64]uint64{
+		4096: 2 * 4096, 4096 + 8: 5 * 4096,
+		2 * 4096: 4 * 4096, 5 * 4096: 3 * 4096,
+	}
+	storage := l.storage()
+	m, err := qedfile.New(keepOpen{storage}, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Resize(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkFile(t, storage)
+	if size, _ := storage.Size(); size != 6*4096 {
+		t.Errorf("the file has %d bytes", size)
+	}
+}
