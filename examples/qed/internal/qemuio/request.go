@@ -1,0 +1,136 @@
+package qemuio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+)
+
+// request is a read or a write, complete but for its execution. It may run in
+// a goroutine of its own.
+type request struct {
+	device *Device
+	op     string // in the report
+	failed string // before "failed: ..."
+	offset int64
+	buf    []byte // to fill or to write; nil for zeroes
+	n      int64  // bytes
+
+	write, sync     bool
+	verify          *verification
+	quiet, machine  bool
+	dump            bool
+	invalid         string // printed in place of the request
+	done            chan struct{}
+	took            time.Duration
+	err             error
+	unsupportedHere bool
+}
+
+// verification is what read -P expects.
+type verification struct {
+	pattern  byte
+	start, n int64 // within the buffer
+}
+
+// execute does the work and keeps the outcome.
+func (r *request) execute() {
+	began := time.Now()
+	r.err = r.do()
+	r.took = time.Since(began)
+}
+
+func (r *request) do() error {
+	if r.unsupportedHere {
+		return errNoSupport
+	}
+	if r.offset > math.MaxInt64-r.n || r.offset+r.n > r.device.Disk.Size() {
+		return errOutside
+	}
+	if r.n == 0 {
+		return nil
+	}
+	var err error
+	switch {
+	case !r.write:
+		if _, err = r.device.Disk.ReadAt(r.buf, r.offset); errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return err
+	case r.buf == nil:
+		err = r.device.Writable.WriteZeroes(r.offset, r.n)
+	default:
+		_, err = r.device.Writable.WriteAt(r.buf, r.offset)
+	}
+	if err == nil && r.sync {
+		err = r.device.Writable.Sync()
+	}
+	return err
+}
+
+// answer prints the outcome.
+func (s *Session) answer(r *request) error {
+	if r.err != nil {
+		return s.fail(r.failed, r.err)
+	}
+	var result error
+	if v := r.verify; v != nil && !v.holds(r.buf) {
+		fmt.Fprintf(s.Out, "Pattern verification failed at offset %d, %d bytes\n", r.offset+v.start, v.n)
+		result = errFailed
+	}
+	if r.quiet {
+		return result
+	}
+	if r.dump {
+		dump(s.Out, r.buf, r.offset)
+	}
+	report := report{r.op, r.offset, r.n, r.n, r.took, r.machine}
+	report.print(s.Out)
+	return result
+}
+
+func (v *verification) holds(b []byte) bool {
+	b = b[v.start : v.start+v.n]
+	return bytes.Count(b, []byte{v.pattern}) == len(b)
+}
+
+// start runs a request in the background. No more than a few dozen are under
+// way, as in a guest's queue.
+func (s *Session) start(r *request) {
+	const queue = 64
+	if len(s.pending) == queue {
+		s.drain()
+	}
+	r.done = make(chan struct{})
+	s.pending = append(s.pending, r)
+	go func() {
+		defer close(r.done)
+		r.execute()
+	}()
+}
+
+// drain waits for the requests under way and prints their outcomes in the
+// order of their commands. As in qemu-io their failures are no failure of the
+// session.
+func (s *Session) drain() {
+	for _, r := range s.pending {
+		<-r.done
+		_ = s.answer(r)
+	}
+	s.pending = nil
+}
+
+// readFull reads until b is full or the input ends.
+func readFull(r io.Reader, b []byte) (int, error) {
+	n, err := io.ReadFull(r, b)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return n, err
+}
+
+// filled is a buffer of n equal bytes.
+func filled(n int64, pattern byte) []byte { return bytes.Repeat([]byte{pattern}, int(n)) }

@@ -1,0 +1,173 @@
+package qemuio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+func (s *Session) length(context.Context, []string) error {
+	fmt.Fprintln(s.Out, humanSize(float64(s.device.Disk.Size())))
+	return nil
+}
+
+func (s *Session) info(context.Context, []string) error {
+	fmt.Fprintf(s.Out, "format name: %s\n", s.device.Format)
+	fmt.Fprintf(s.Out, "cluster size: %s\n", humanSize(float64(s.device.ClusterSize)))
+	fmt.Fprintln(s.Out, "vm state offset: 0 bytes")
+	return nil
+}
+
+// layout calls visit for runs of the disk that the top image itself stores or
+// does not, within n bytes from off on.
+func (s *Session) layout(off, n int64, visit func(start, length int64, allocated bool)) error {
+	mapper, ok := s.device.Disk.(qedfile.Mapper)
+	if !ok || s.device.Format == "raw" {
+		visit(off, n, true)
+		return nil
+	}
+	start, length, was := off, int64(0), false
+	for e, err := range mapper.Extents(off, n) {
+		if err != nil {
+			return err
+		}
+		if is := e.Depth == 0 && e.Kind != qedfile.Unallocated; is != was {
+			if length > 0 {
+				visit(start, length, was)
+			}
+			start, length, was = e.Start, 0, is
+		}
+		length += e.Length
+	}
+	if length > 0 {
+		visit(start, length, was)
+	}
+	return nil
+}
+
+func (s *Session) diskMap(context.Context, []string) error {
+	s.drain()
+	err := s.layout(0, s.device.Disk.Size(), func(start, length int64, allocated bool) {
+		state := "not allocated"
+		if allocated {
+			state = "    allocated"
+		}
+		fmt.Fprintf(s.Out, "%s (0x%x) bytes %s at offset %s (0x%x)\n",
+			humanSize(float64(length)), length, state, humanSize(float64(start)), start)
+	})
+	if err != nil {
+		s.Complain(fmt.Errorf("Failed to get allocation status: %w", err)) //nolint:staticcheck // qemu's text
+		return errFailed
+	}
+	return nil
+}
+
+func (s *Session) alloc(_ context.Context, args []string) error {
+	s.drain()
+	off, err := s.size(args[0])
+	if err != nil {
+		return err
+	}
+	n := int64(sector)
+	if len(args) == 2 {
+		if n, err = s.size(args[1]); err != nil {
+			return err
+		}
+	}
+	n = min(n, max(0, s.device.Disk.Size()-off))
+	sum := int64(0)
+	err = s.layout(off, n, func(_, length int64, allocated bool) {
+		if allocated {
+			sum += length
+		}
+	})
+	if err != nil {
+		return s.fail("is_allocated", err)
+	}
+	fmt.Fprintf(s.Out, "%d/%d bytes allocated at offset %s\n", sum, n, humanSize(float64(off)))
+	return nil
+}
+
+func (s *Session) flush(context.Context, []string) error {
+	s.drain()
+	if s.device.Writable == nil {
+		return nil
+	}
+	if err := s.device.Writable.Sync(); err != nil {
+		s.Complain(err)
+		return errFailed
+	}
+	return nil
+}
+
+// discard changes nothing: neither QED nor, unless told, qemu's raw driver
+// does anything with it.
+func (s *Session) discard(_ context.Context, args []string) error {
+	o, err := s.options("discard", args, "Cq")
+	if err != nil {
+		return err
+	}
+	off, n, err := s.extent(o.args, "")
+	if err != nil {
+		return err
+	}
+	if off > s.device.Disk.Size()-n {
+		return s.fail("discard", errOutside)
+	}
+	if !o.has('q') {
+		r := report{op: "discard", offset: off, total: n, want: n, machine: o.has('C')}
+		r.print(s.Out)
+	}
+	return nil
+}
+
+func (s *Session) truncate(_ context.Context, args []string) error {
+	s.drain()
+	o, err := s.options("truncate", args, "m:")
+	if err != nil {
+		return err
+	}
+	switch mode := o.value['m']; mode {
+	case "", "off":
+	case "metadata", "falloc", "full":
+		s.Complain(fmt.Errorf("Unsupported preallocation mode '%s'", mode)) //nolint:staticcheck // qemu's text
+		return errFailed
+	default:
+		s.Complain(fmt.Errorf("Invalid preallocation mode '%s'", mode)) //nolint:staticcheck // qemu's text
+		return errFailed
+	}
+	if len(o.args) != 1 {
+		return errUsage
+	}
+	size, err := s.size(o.args[0])
+	if err != nil {
+		return err
+	}
+	if s.device.Format == "qed" && size%sector != 0 {
+		s.Complain(errors.New("Invalid image size specified")) //nolint:staticcheck // qemu's text
+		return errFailed
+	}
+	if err := s.device.Writable.Resize(size); err != nil {
+		s.Complain(err)
+		return errFailed
+	}
+	return nil
+}
+
+func (s *Session) sleep(ctx context.Context, args []string) error {
+	ms, err := strconv.ParseUint(args[0], 0, 32)
+	if err != nil {
+		fmt.Fprintf(s.Out, "%s is not a valid number\n", args[0])
+		return errFailed
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(ms) * time.Millisecond):
+		return nil
+	}
+}
