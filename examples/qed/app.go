@@ -53,6 +53,13 @@ func newRoot(a *app) *cobra.Command {
 	add(groupImage,
 		newInfo(a),
 		newMap(a),
+		newCheck(a),
+		newCreate(a),
+		newConvert(a),
+		newResize(a),
+		newCompare(a),
+		newMeasure(a),
+		newIO(a),
 	)
 	add(groupFiles)
 	add(groupOther, newMan(a))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,18 @@ func (e *exitError) Error() string {
 }
 
 func (e *exitError) Unwrap() error { return e.err }
+
+// failureAnnotation is the key of a subcommand's annotation with the exit code
+// of its failures, where [exitFailed] means something else.
+const failureAnnotation = "qed-failure-exit-code"
+
+// failureCode is the exit code of a subcommand that could not do its work.
+func failureCode(cmd *cobra.Command) int {
+	if code, err := strconv.Atoi(cmd.Annotations[failureAnnotation]); err == nil {
+		return code
+	}
+	return exitFailed
+}
 
 // usageError is a mistake on the command line, with a pointer to the help.
 func usageError(cmd *cobra.Command, err error) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -68,8 +69,8 @@ type imageInfo struct {
 // print writes the lines of qemu-img info.
 func (i *imageInfo) print(w io.Writer) {
 	fmt.Fprintf(w, "image: %s\nfile format: %s\n", i.Filename, i.Format)
-	fmt.Fprintf(w, "virtual size: %s (%d bytes)\n", humanSize(i.VirtualSize), i.VirtualSize)
-	fmt.Fprintf(w, "disk size: %s\n", humanSize(i.ActualSize))
+	fmt.Fprintf(w, "virtual size: %s (%d bytes)\n", bytesize.Format(i.VirtualSize), i.VirtualSize)
+	fmt.Fprintf(w, "disk size: %s\n", bytesize.Format(i.ActualSize))
 	if i.ClusterSize != 0 {
 		fmt.Fprintf(w, "cluster_size: %d\n", i.ClusterSize)
 	}

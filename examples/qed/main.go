@@ -22,7 +22,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
 	root := newRoot(a)
-	root.SetArgs(args)
+	root.SetArgs(protectNegativeSize(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	var exit *exitError
 	if !errors.As(err, &exit) {
-		exit = &exitError{code: exitFailed, err: err}
+		exit = &exitError{code: failureCode(cmd), err: err}
 	}
 	if exit.err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", commandPrefix(cmd), message(exit.err))

@@ -2,8 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 
 	"github.com/spf13/cobra"
@@ -19,7 +23,7 @@ func newMap(a *app) *cobra.Command {
 file of its backing chain. The table, which leaves out what reads as zeroes,
 and the JSON are those of qemu-img map.
 
---svg draws a picture as well: the file with its header, tables, data and
+--svg draws a picture: the file with its header, tables, data and
 unused clusters, the disk above it, and how the one maps to the other.`,
 		Args: cobra.ExactArgs(1),
 	}
@@ -28,23 +32,25 @@ unused clusters, the disk above it, and how the one maps to the other.`,
 	var start, length sizeFlag = 0, math.MaxInt64
 	cmd.Flags().Var(&start, "start-offset", "begin at this offset of the disk")
 	cmd.Flags().Var(&length, "max-length", "show so many bytes at most")
+	cmd.Flags().Lookup("max-length").DefValue = ""
+	svg := cmd.Flags().String("svg", "", "draw a picture into this `file` instead; - is standard output")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d, err := a.openDisk(args[0])
 		if err != nil {
 			return err
 		}
 		defer d.Close()
-		runs, err := d.runs(int64(start), int64(length))
-		if err != nil {
-			return fileError(d.name, err)
+		if *svg != "" {
+			return a.drawMap(cmd.Context(), d, *svg)
 		}
 		w := bufio.NewWriter(a.stdout)
+		runs := d.runs(cmd.Context(), int64(start), int64(length))
 		if out.json() {
-			printRunsJSON(w, runs)
+			err = printRunsJSON(w, runs)
 		} else {
-			printRuns(w, runs, d.layers())
+			err = printRuns(w, runs, d.layers())
 		}
-		return w.Flush()
+		return errors.Join(fileError(d.name, err), w.Flush())
 	}
 	return cmd
 }
@@ -58,45 +64,62 @@ type mapRun struct {
 	offset        int64 // in the file at depth, -1 if nowhere
 }
 
-// runs maps n bytes of the disk from off on. Holes of a raw file are present
-// in qemu's sense, with the offset that they have.
-func (d *disk) runs(off, n int64) ([]mapRun, error) {
+// runs maps n bytes of the disk from off on, without holding the map: a small
+// image can be made to have a very long one. Holes of a raw file are present
+// in qemu's sense, with the offset that they have. An invalid part is left
+// out; the first one's error comes last.
+func (d *disk) runs(ctx context.Context, off, n int64) iter.Seq2[mapRun, error] {
 	layers := d.layers()
-	mapper, ok := d.Disk.(qedfile.Mapper)
-	if !ok {
-		return nil, fmt.Errorf("a disk of format %s has no map", d.format)
-	}
-	if d.Size() == 0 {
-		return []mapRun{{offset: -1}}, nil
-	}
-	var runs []mapRun
-	for e, err := range mapper.Extents(off, n) {
-		if err != nil {
-			return nil, err
+	return func(yield func(mapRun, error) bool) {
+		if d.Size() == 0 {
+			yield(mapRun{offset: -1}, nil)
+			return
 		}
-		r := mapRun{
-			start: e.Start, length: e.Length, depth: e.Depth,
-			present: e.Kind != qedfile.Unallocated,
-			zero:    e.Kind != qedfile.Data,
-			data:    e.Kind == qedfile.Data,
-			offset:  e.Offset,
+		var damage error
+		for e, err := range d.Disk.(qedfile.Mapper).Extents(off, n) {
+			if ctx.Err() != nil {
+				damage = ctx.Err()
+				break
+			}
+			if err != nil {
+				damage = cmp.Or(damage, err)
+				continue
+			}
+			r := mapRun{
+				start: e.Start, length: e.Length, depth: e.Depth,
+				present: e.Kind != qedfile.Unallocated,
+				zero:    e.Kind != qedfile.Data,
+				data:    e.Kind == qedfile.Data,
+				offset:  e.Offset,
+			}
+			if e.Kind == qedfile.Zero && layers[e.Depth].raw != nil {
+				r.offset = e.Start
+			}
+			if !yield(r, nil) {
+				return
+			}
 		}
-		if e.Kind == qedfile.Zero && layers[e.Depth].raw != nil {
-			r.offset = e.Start
+		if damage != nil {
+			yield(mapRun{}, damage)
 		}
-		runs = append(runs, r)
 	}
-	return runs, nil
 }
 
 // printRuns prints the table of qemu-img map.
-func printRuns(w io.Writer, runs []mapRun, layers []*disk) {
+func printRuns(w io.Writer, runs iter.Seq2[mapRun, error], layers []*disk) error {
 	fmt.Fprintf(w, "%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File")
-	for _, r := range runs {
-		if r.data {
-			fmt.Fprintf(w, "%-16s%-16s%-16s%s\n", cHex(r.start), cHex(r.length), cHex(r.offset), layers[r.depth].name)
+	for r, err := range runs {
+		if err != nil {
+			return err
+		}
+		if !r.data {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%-16s%-16s%-16s%s\n", cHex(r.start), cHex(r.length), cHex(r.offset), layers[r.depth].name); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // cHex prints a number as C's "%#x" does, which leaves zero bare.
@@ -108,18 +131,27 @@ func cHex(n int64) string {
 }
 
 // printRunsJSON prints what qemu-img map --output=json does, byte for byte.
-func printRunsJSON(w io.Writer, runs []mapRun) {
-	for i, r := range runs {
-		separator := ",\n"
-		if i == 0 {
-			separator = "["
+func printRunsJSON(w io.Writer, runs iter.Seq2[mapRun, error]) (damage error) {
+	separator := "["
+	for r, err := range runs {
+		if err != nil {
+			damage = err
+			break
 		}
-		fmt.Fprintf(w, `%s{ "start": %d, "length": %d, "depth": %d, "present": %t, "zero": %t, "data": %t`,
-			separator, r.start, r.length, r.depth, r.present, r.zero, r.data)
+		offset := ""
 		if r.offset >= 0 {
-			fmt.Fprintf(w, `, "offset": %d`, r.offset)
+			offset = fmt.Sprintf(`, "offset": %d`, r.offset)
 		}
-		fmt.Fprint(w, "}")
+		_, err := fmt.Fprintf(w, `%s{ "start": %d, "length": %d, "depth": %d, "present": %t, "zero": %t, "data": %t%s}`,
+			separator, r.start, r.length, r.depth, r.present, r.zero, r.data, offset)
+		if err != nil {
+			return err
+		}
+		separator = ",\n"
+	}
+	if separator == "[" {
+		fmt.Fprint(w, "[")
 	}
 	fmt.Fprintln(w, "]")
+	return damage
 }

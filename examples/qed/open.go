@@ -73,12 +73,25 @@ func (a *app) backingFunc(name string) qedfile.BackingFunc {
 }
 
 // disk is an open image or raw disk, and what the command line said of it.
+// (The Disk is no embedded field: embedding would hide what else it can do, as
+// to say where its data lies, from the functions that it is given to.)
 type disk struct {
-	qedfile.Disk
+	Disk   qedfile.Disk
 	name   string
 	format string
 	image  *qedfile.Image // nil for a raw disk
 	raw    *qedfile.Raw   // nil for an image
+}
+
+func (d *disk) Size() int64  { return d.Disk.Size() }
+func (d *disk) Close() error { return d.Disk.Close() }
+
+// writable is the disk for what changes it; it was opened for that.
+func (d *disk) writable() qedfile.WritableDisk {
+	if d.raw != nil {
+		return d.raw
+	}
+	return d.image
 }
 
 // access says what a disk is opened for.

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // pending is a file that is being made. It has a temporary name beside its
@@ -19,20 +21,16 @@ type pending struct {
 }
 
 // newPending begins a file that shall become name. A name that is a symbolic
-// link stays one: the file it leads to is replaced.
+// link stays one: the file it leads to is replaced. An image that another
+// process uses is not replaced.
 func newPending(name string) (*pending, error) {
 	final := name
 	if resolved, err := filepath.EvalSymlinks(name); err == nil {
 		final = resolved
 	}
-	mode := fs.FileMode(0o666)
-	switch st, err := os.Stat(final); {
-	case err == nil && !st.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: not a regular file", name)
-	case err == nil:
-		mode = st.Mode().Perm()
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+	mode, err := replaceable(final)
+	if err != nil {
+		return nil, fileError(name, err)
 	}
 	dir, base := filepath.Split(final)
 	for range 100 {
@@ -47,6 +45,26 @@ func newPending(name string) (*pending, error) {
 		return &pending{temp: temp, final: final}, f.Close()
 	}
 	return nil, fmt.Errorf("%s: no free temporary name beside it", name)
+}
+
+// replaceable returns the permissions of the file that takes the place of
+// name: those of the old one if there is one.
+func replaceable(name string) (fs.FileMode, error) {
+	st, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0o666, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if !st.Mode().IsRegular() {
+		return 0, errors.New("not a regular file")
+	}
+	f, err := backend.OpenFile(name, os.O_RDWR, nil)
+	if err != nil {
+		return 0, err
+	}
+	return st.Mode().Perm(), f.Close()
 }
 
 // commit gives the file its name, replacing what was there. Its writer has

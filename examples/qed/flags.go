@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 )
 
 // choice is a flag that takes one of a few words.
@@ -55,4 +58,15 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "    ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// sizeFlag is a flag that takes a size.
+type sizeFlag int64
+
+func (f *sizeFlag) String() string { return strconv.FormatInt(int64(*f), 10) }
+func (f *sizeFlag) Type() string   { return "size" }
+func (f *sizeFlag) Set(s string) error {
+	n, err := bytesize.Parse(s)
+	*f = sizeFlag(n)
+	return err
 }

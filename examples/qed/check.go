@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// Exit codes of check, those of qemu-img.
+const (
+	exitCorrupt = 2
+	exitLeaks   = 3
+	exitNoCheck = 63 // the format has nothing to check
+)
+
+func newCheck(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [flags] IMAGE",
+		Short: "Check the image's tables, and repair them",
+		Long: `Check that every table entry is valid and that no two share a cluster, and
+count the clusters that nothing refers to (leaks). Only the image itself is
+looked at; its backing file need not be there.
+
+-r repairs: "leaks" gives unused space back, "all" also clears invalid entries
+and gives clusters that are referred to twice a copy for each. With
+--dry-run it tells what it would do.
+
+Exit codes: 0 sound, 1 could not check, 2 corruptions, 3 leaks only.`,
+		Args: cobra.ExactArgs(1),
+	}
+	a.addOpenFlags(cmd)
+	out := addOutputFlag(cmd)
+	asked := addProgressFlag(cmd)
+	var repair string
+	addChoice(cmd, &repair, "repair", "r", "", "repair the image", "leaks", "all")
+	dryRun := cmd.Flags().Bool("dry-run", false, "with -r, change nothing")
+	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
+	list := cmd.Flags().BoolP("list", "l", false, "list each finding before the summary")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		name := args[0]
+		if *dryRun && repair == "" {
+			return usageError(cmd, errors.New("--dry-run is for use with -r"))
+		}
+		modes := map[string]qedfile.RepairMode{"": qedfile.RepairNone, "leaks": qedfile.RepairLeaks, "all": qedfile.RepairAll}
+		d, err := a.openDiskFor(name, access{format: a.open.format, write: repair != "" && !*dryRun, topOnly: true, dirty: qedfile.DirtyKeep})
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		if d.image == nil {
+			return &exitError{exitNoCheck, fileError(name, errors.New("a raw disk has nothing to check"))}
+		}
+		w := bufio.NewWriter(a.stdout)
+		progress := a.newProgress("check", *asked)
+		defer progress.finish()
+		opts := &qedfile.CheckOptions{Repair: modes[repair], DryRun: *dryRun, Progress: progress.set}
+		if *list && !out.json() && !*quiet {
+			opts.Found = func(f qedfile.Finding) error {
+				_, err := fmt.Fprintln(w, describeFinding(&f))
+				return err
+			}
+		}
+		report, err := d.image.Check(cmd.Context(), opts)
+		if err == nil {
+			err = d.Close()
+		}
+		if err != nil {
+			return fileError(name, err)
+		}
+		progress.finish()
+		switch {
+		case *quiet:
+		case out.json():
+			err = printJSON(w, newCheckResult(name, report))
+		default:
+			printReport(w, report, *dryRun)
+		}
+		if err := errors.Join(err, w.Flush()); err != nil {
+			return err
+		}
+		return checkOutcome(report)
+	}
+	return cmd
+}
+
+func checkOutcome(r *qedfile.CheckReport) error {
+	switch {
+	case r.CheckErrors > 0:
+		return &exitError{code: exitFailed}
+	case r.Corruptions > 0:
+		return &exitError{code: exitCorrupt}
+	case r.Leaks > 0:
+		return &exitError{code: exitLeaks}
+	}
+	return nil
+}
+
+// checkResult has the keys of qemu-img check.
+type checkResult struct {
+	Filename           string `json:"filename"`
+	Format             string `json:"format"`
+	CheckErrors        int64  `json:"check-errors"`
+	Corruptions        int64  `json:"corruptions,omitempty"`
+	Leaks              int64  `json:"leaks,omitempty"`
+	CorruptionsFixed   int64  `json:"corruptions-fixed,omitempty"`
+	LeaksFixed         int64  `json:"leaks-fixed,omitempty"`
+	TotalClusters      int64  `json:"total-clusters,omitempty"`
+	AllocatedClusters  int64  `json:"allocated-clusters,omitempty"`
+	FragmentedClusters int64  `json:"fragmented-clusters,omitempty"`
+}
+
+func newCheckResult(name string, r *qedfile.CheckReport) *checkResult {
+	return &checkResult{
+		name, formatQED, r.CheckErrors, r.Corruptions, r.Leaks, r.CorruptionsFixed, r.LeaksFixed,
+		r.TotalClusters, r.AllocatedClusters, r.FragmentedClusters,
+	}
+}
+
+// printReport prints the lines of qemu-img check.
+func printReport(w io.Writer, r *qedfile.CheckReport, dryRun bool) {
+	if r.CorruptionsFixed > 0 || r.LeaksFixed > 0 {
+		verb := "were found and repaired"
+		if dryRun {
+			verb = "would be repaired"
+		}
+		fmt.Fprintf(w, "The following inconsistencies %s:\n\n    %d leaked clusters\n    %d corruptions\n\n", verb, r.LeaksFixed, r.CorruptionsFixed)
+		if !dryRun {
+			fmt.Fprintln(w, "Double checking the fixed image now...")
+		}
+	}
+	if r.Clean() && r.Leaks == 0 {
+		fmt.Fprintln(w, "No errors were found on the image.")
+	}
+	if r.Corruptions > 0 {
+		fmt.Fprintf(w, "\n%d errors were found on the image.\nData may be corrupted, or further writes to the image may corrupt it.\n", r.Corruptions)
+	}
+	if r.Leaks > 0 {
+		fmt.Fprintf(w, "\n%d leaked clusters were found on the image.\nThis means waste of disk space, but no harm to data.\n", r.Leaks)
+	}
+	if r.CheckErrors > 0 {
+		fmt.Fprintf(w, "\n%d internal errors have occurred during the check.\n", r.CheckErrors)
+	}
+	if r.TotalClusters > 0 && r.AllocatedClusters > 0 {
+		fmt.Fprintf(w, "%d/%d = %.2f%% allocated, %.2f%% fragmented, 0.00%% compressed clusters\n",
+			r.AllocatedClusters, r.TotalClusters,
+			100*float64(r.AllocatedClusters)/float64(r.TotalClusters),
+			100*float64(r.FragmentedClusters)/float64(r.AllocatedClusters))
+	}
+}
+
+// describeFinding is one line about a finding: what, where in the file, where
+// on the disk.
+func describeFinding(f *qedfile.Finding) string {
+	if f.Kind == qedfile.Leak {
+		return fmt.Sprintf("leak: %d clusters at %#x", f.Clusters, f.Offset)
+	}
+	s := fmt.Sprintf("%s: L%d table at %#x", f.Kind, f.Level, f.Table)
+	if f.Index >= 0 {
+		s += fmt.Sprintf(", entry %d is %#x", f.Index, f.Entry)
+	}
+	s += ": " + f.Why
+	if f.Start >= 0 {
+		s += fmt.Sprintf(" (disk offset %d)", f.Start)
+	}
+	if f.Err != nil {
+		s += ": " + message(f.Err)
+	}
+	return s
+}
