@@ -28,6 +28,9 @@ type BackingRef struct {
 
 	// CacheBytes is what the image gives away of its [Options.CacheBytes].
 	CacheBytes int64
+
+	// ForceShare is the image's [Options.ForceShare].
+	ForceShare bool
 }
 
 // A BackingFunc opens the backing file of an image that is being opened. The
@@ -38,15 +41,15 @@ type BackingFunc func(BackingRef) (Disk, error)
 
 // openBacking opens the backing file if there is one. It returns what is left
 // of the budget for this image's own tables.
-func (m *Image) openBacking(open BackingFunc, budget int64) (int64, error) {
+func (m *Image) openBacking(opts *Options, budget int64) (int64, error) {
 	h := m.header.Load()
 	if h.BackingFile == "" {
 		return budget, nil
 	}
-	if open == nil {
+	if opts.Backing == nil {
 		return 0, fmt.Errorf("%w: %q", ErrBackingDenied, h.BackingFile)
 	}
-	d, err := open(BackingRef{Name: h.BackingFile, Raw: h.BackingRaw(), CacheBytes: budget / 2})
+	d, err := opts.Backing(BackingRef{Name: h.BackingFile, Raw: h.BackingRaw(), CacheBytes: budget / 2, ForceShare: opts.ForceShare})
 	if err != nil {
 		return 0, fmt.Errorf("qedfile: backing file %q: %w", h.BackingFile, err)
 	}
@@ -215,7 +218,7 @@ func (c *chain) checkLoop(fi fs.FileInfo) error {
 // openDisk makes a disk of an open file: QED, whose own backing file the next
 // link of the chain opens, or raw.
 func (c *chain) openDisk(f *os.File, fi fs.FileInfo, name string, ref BackingRef) (Disk, error) {
-	r, err := backend.NewFile(f, os.O_RDONLY, nil)
+	r, err := backend.NewFile(f, os.O_RDONLY, &backend.FileOptions{ForceShare: ref.ForceShare})
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +236,7 @@ func (c *chain) openDisk(f *os.File, fi fs.FileInfo, name string, ref BackingRef
 		next.dir = filepath.Dir(name)
 		next.seen = append(c.seen[:len(c.seen):len(c.seen)], fi)
 		next.depth++
-		return New(r, &Options{Backing: next.open, CacheBytes: ref.CacheBytes})
+		return New(r, &Options{Backing: next.open, CacheBytes: ref.CacheBytes, ForceShare: ref.ForceShare})
 	}
 	return nil, fmt.Errorf("%w: the file looks like %s, which is not read here", ErrUnsupported, format)
 }

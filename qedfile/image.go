@@ -36,7 +36,8 @@ type Options struct {
 	// opened for writing.
 	Dirty DirtyPolicy
 
-	// ForceShare reads a file that another process has open for writing.
+	// ForceShare reads files that another process has open for writing: the
+	// one that is opened by name, and those of its backing chain.
 	ForceShare bool
 
 	// Logger is told what is done without being asked for: the repair of a
@@ -151,7 +152,7 @@ func New(r backend.Reader, opts *Options) (*Image, error) {
 	if budget <= 0 {
 		budget = defaultCacheBytes
 	}
-	if budget, err = m.openBacking(opts.Backing, budget); err != nil {
+	if budget, err = m.openBacking(opts, budget); err != nil {
 		return nil, err
 	}
 	m.cache = newTableCache(budget, m.geo.sliceBytes())
