@@ -1,0 +1,59 @@
+package fat_test
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"testing"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+)
+
+// TestMain lets the tests run in a virtual machine too.
+func TestMain(m *testing.M) { os.Exit(fstreetest.Main(m)) }
+
+func open(r io.ReaderAt, size int64) (fs.FS, error) { return fat.Open(r, size) }
+
+// Linux gives out the inode numbers of FAT anew whenever it reads a file, and
+// knows no holes in it.
+const skip = fstreetest.SkipIno
+
+const mountOptions = "tz=UTC,utf8,codepage=437,umask=022"
+
+func config(name string, size int64, mkfs ...string) fstreetest.Config {
+	return fstreetest.Config{
+		Name: "fat-" + name, Size: size, Mkfs: append([]string{"mkfs.fat", "-i", "12AB34CD"}, mkfs...),
+		Mount: "vfat", Opts: mountOptions, Skip: skip, Fill: fstreetest.FillDOS,
+	}
+}
+
+func large(c fstreetest.Config) fstreetest.Config {
+	c.Large = true
+	return c
+}
+
+// configs are the geometries that mkfs.fat makes.
+func configs() []fstreetest.Config {
+	crafted := config("crafted", 2<<20, "-F", "12", "-s", "1", "-n", "ON THE DISK")
+	crafted.Craft = craft
+	return []fstreetest.Config{
+		crafted,
+		config("12-floppy", 2880<<10, "-F", "12", "-n", "FLOPPY"),
+		config("12-sector4096", 4<<20, "-F", "12", "-S", "4096"),
+		config("16", 16<<20, "-F", "16", "-s", "2", "-R", "7", "-h", "63", "-f", "1"),
+		config("32", 34<<20, "-F", "32", "-s", "1"),
+		large(config("12-fat4", 8<<20, "-F", "12", "-f", "4", "-r", "1024", "-a")),
+		large(config("16-atari", 16<<20, "-A")),
+		large(config("16-sector1024", 24<<20, "-F", "16", "-S", "1024", "-s", "1")),
+		large(config("16-cluster64k", 300<<20, "-F", "16", "-s", "128")),
+		large(config("32-few-clusters", 64<<20, "-F", "32", "-s", "64", "-R", "99")),
+		large(config("32-sector2048", 160<<20, "-F", "32", "-S", "2048", "-s", "1", "-b", "9")),
+		large(config("32-mbr", 300<<20, "-F", "32", "--mbr=y")),
+		large(config("32-cluster512k", 512<<20, "-F", "32", "-S", "4096", "-s", "128")),
+	}
+}
+
+func TestTreeEqualsTheKernels(t *testing.T) {
+	fstreetest.RunInGuest(t, []string{"vfat", "nls_cp437", "nls_ascii", "nls_utf8"}, configs(), open)
+}
