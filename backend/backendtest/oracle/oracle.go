@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -34,6 +35,19 @@ func Tool(tb testing.TB, name string) string {
 	}
 	missing(tb, name+" is not installed")
 	return ""
+}
+
+// File returns the first file that matches a pattern, or ends the test.
+func File(tb testing.TB, pattern string) string {
+	tb.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if len(names) == 0 {
+		missing(tb, "there is no "+pattern)
+	}
+	return names[0]
 }
 
 // Root ends the test unless it may mount and make devices.

@@ -3,6 +3,7 @@
 package fstreetest
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
@@ -12,6 +13,7 @@ import (
 type Tree struct {
 	Entries, Extents int
 	Plain, NoXattrs  bool
+	Huge             bool
 }
 
 // build needs the Linux kernel.
@@ -20,3 +22,19 @@ func build(tb testing.TB, c Config) (string, []Record) {
 	oracle.Tool(tb, "the Linux kernel's "+c.Mount+" driver")
 	return "", nil
 }
+
+// RunInGuest needs Linux too: its test binary is the guest's init.
+func RunInGuest(t *testing.T, _ []string, configs []Config, open Opener) {
+	for _, c := range configs {
+		if !c.Large {
+			t.Run(c.Name+"/committed", func(t *testing.T) {
+				image, records := Committed(t, c.Name)
+				compareOn(t, bytes.NewReader(image), int64(len(image)), records, c.Skip, open)
+			})
+		}
+	}
+	t.Run("guest", func(t *testing.T) { oracle.Tool(t, "the Linux kernel in qemu") })
+}
+
+// Main is what TestMain of a package that uses [RunInGuest] calls.
+func Main(m *testing.M) int { return m.Run() }

@@ -33,6 +33,10 @@ type Config struct {
 	// LostFound marks one that makes a directory "lost+found" besides.
 	Populated, LostFound bool
 
+	// Craft, if set, changes the image after mkfs instead of filling it: for
+	// structures that no driver writes. Only [RunInGuest] knows it.
+	Craft func(tb testing.TB, image string)
+
 	// Crash, if set, changes the mounted tree after it was synced. The image
 	// is then copied as it is, as if the power had failed; the oracle is the
 	// kernel's recovery of another copy.
@@ -40,6 +44,10 @@ type Config struct {
 
 	// ReadOpts are options for the oracle's mount besides "ro".
 	ReadOpts string
+
+	// Adjust, if set, changes what the oracle says of a file where that is
+	// not what the image holds. Only [RunInGuest] knows it.
+	Adjust func(r *Record)
 
 	Skip  Skip
 	Large bool // too large to commit: made and compared only with the oracle
