@@ -8,6 +8,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 // TestMain lets the tests run in a virtual machine too.
@@ -37,7 +38,7 @@ func large(c fstreetest.Config) fstreetest.Config {
 func configs() []fstreetest.Config {
 	crafted := config("crafted", 2<<20, "-F", "12", "-s", "1", "-n", "ON THE DISK")
 	crafted.Craft = craft
-	return []fstreetest.Config{
+	all := []fstreetest.Config{
 		crafted,
 		config("12-floppy", 2880<<10, "-F", "12", "-n", "FLOPPY"),
 		config("12-sector4096", 4<<20, "-F", "12", "-S", "4096"),
@@ -46,12 +47,17 @@ func configs() []fstreetest.Config {
 		large(config("12-fat4", 8<<20, "-F", "12", "-f", "4", "-r", "1024", "-a")),
 		large(config("16-atari", 16<<20, "-A")),
 		large(config("16-sector1024", 24<<20, "-F", "16", "-S", "1024", "-s", "1")),
-		large(config("16-cluster64k", 300<<20, "-F", "16", "-s", "128")),
 		large(config("32-few-clusters", 64<<20, "-F", "32", "-s", "64", "-R", "99")),
-		large(config("32-sector2048", 160<<20, "-F", "32", "-S", "2048", "-s", "1", "-b", "9")),
-		large(config("32-mbr", 300<<20, "-F", "32", "--mbr=y")),
-		large(config("32-cluster512k", 512<<20, "-F", "32", "-S", "4096", "-s", "128")),
 	}
+	if oracle.Long() {
+		all = append(all,
+			large(config("16-cluster64k", 300<<20, "-F", "16", "-s", "128")),
+			large(config("32-sector2048", 160<<20, "-F", "32", "-S", "2048", "-s", "1", "-b", "9")),
+			large(config("32-mbr", 300<<20, "-F", "32", "--mbr=y")),
+			large(config("32-cluster512k", 512<<20, "-F", "32", "-S", "4096", "-s", "128")),
+		)
+	}
+	return all
 }
 
 func TestTreeEqualsTheKernels(t *testing.T) {
