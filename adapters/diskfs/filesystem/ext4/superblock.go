@@ -90,9 +90,11 @@ func parseSuperblock(b []byte) (*superblock, error) {
 		descSize:       minDescSize,
 		clusterBlocks:  1,
 	}
-	if le.Uint32(b[0x4C:]) != 0 {
-		s.decodeDynamic(b)
+	if revision := le.Uint32(b[0x4C:]); revision != 0 {
+		s.firstIno = le.Uint32(b[0x54:])
+		s.inodeSize = int(le.Uint16(b[0x58:]))
 	}
+	s.decodeFeatures(b)
 	if s.incompat.has(incompatJournalDev) {
 		return nil, fmt.Errorf("ext4: a journal device (journal_dev), which holds no files: %w", fstree.ErrUnsupported)
 	}
@@ -108,10 +110,9 @@ func parseSuperblock(b []byte) (*superblock, error) {
 	return s, nil
 }
 
-// decodeDynamic decodes the fields that revision 1 added.
-func (s *superblock) decodeDynamic(b []byte) {
-	s.firstIno = le.Uint32(b[0x54:])
-	s.inodeSize = int(le.Uint16(b[0x58:]))
+// decodeFeatures decodes the features and what came with them. Revision 0 has
+// none, but the kernel looks at these fields all the same.
+func (s *superblock) decodeFeatures(b []byte) {
 	s.compat = featureSet(le.Uint32(b[0x5C:]))
 	s.incompat = featureSet(le.Uint32(b[0x60:]))
 	s.roCompat = featureSet(le.Uint32(b[0x64:]))
