@@ -195,8 +195,8 @@ func (e *engine) scan(in *inode, b dirBlock, visit func(dirent) bool) (more bool
 		if d.ino == 0 || isDot(d.name) {
 			continue
 		}
-		if err := e.checkTarget(in, b, d); err != nil {
-			return true, err
+		if len(d.name) == 0 {
+			return true, in.damagedDir(b.at, "entry for inode %d without a name", d.ino)
 		}
 		if !visit(d) {
 			return false, nil
@@ -207,18 +207,6 @@ func (e *engine) scan(in *inode, b dirBlock, visit func(dirent) bool) (more bool
 
 func isDot(name []byte) bool {
 	return len(name) == 1 && name[0] == '.' || len(name) == 2 && name[0] == '.' && name[1] == '.'
-}
-
-// checkTarget refuses entries that no sound directory has, and that would
-// lead a walk in a circle.
-func (e *engine) checkTarget(in *inode, b dirBlock, d dirent) error {
-	switch {
-	case len(d.name) == 0:
-		return in.damagedDir(b.at, "entry for inode %d without a name", d.ino)
-	case d.ino == in.num || d.ino == rootIno:
-		return in.damagedDir(b.at, "entry %q leads back to directory %d", d.name, d.ino)
-	}
-	return nil
 }
 
 // dirent decodes and checks the entry at off and returns its length, by the

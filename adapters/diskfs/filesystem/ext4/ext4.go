@@ -59,11 +59,12 @@ func open(r io.ReaderAt, size int64) (*engine, error) {
 
 // openVolume opens the filesystem as it lies on the volume.
 func openVolume(r io.ReaderAt, size int64) (*engine, error) {
-	sb, err := readSuperblock(r, size)
+	cache := fstree.NewCache(r, size, 0)
+	sb, err := readSuperblock(cache)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{sb: sb, cache: fstree.NewCache(r, size, 0)}
+	e := &engine{sb: sb, cache: cache}
 	e.groups = newGroupTable(sb, e.cache)
 	e.info = sync.OnceValue(e.makeInfo)
 	if blocks := uint64(size) >> sb.blockBits; sb.blocks > blocks {
@@ -104,12 +105,12 @@ func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
 	return replayed, nil
 }
 
-func readSuperblock(r io.ReaderAt, size int64) (*superblock, error) {
-	if size < superblockOffset+superblockSize {
-		return nil, fmt.Errorf("ext4: a volume of %d bytes: %w", size, fstree.ErrNotThis)
+func readSuperblock(cache *fstree.Cache) (*superblock, error) {
+	if cache.Size() < superblockOffset+superblockSize {
+		return nil, fmt.Errorf("ext4: a volume of %d bytes: %w", cache.Size(), fstree.ErrNotThis)
 	}
-	b := make([]byte, superblockSize)
-	if n, err := r.ReadAt(b, superblockOffset); n < len(b) {
+	b, err := cache.Bytes(superblockOffset, superblockSize)
+	if err != nil {
 		return nil, fmt.Errorf("ext4: superblock: %w", err)
 	}
 	return parseSuperblock(b)

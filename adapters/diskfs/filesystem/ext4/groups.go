@@ -27,12 +27,17 @@ type groupTable struct {
 }
 
 func newGroupTable(sb *superblock, cache *fstree.Cache) *groupTable {
-	pages := (sb.groups-1)/groupPage + 1
+	// The superblock may claim more groups than the volume has descriptors.
+	groups := min(sb.groups, uint64(cache.Size())/uint64(sb.descSize))
+	pages := groups/groupPage + 1
 	return &groupTable{sb: sb, cache: cache, pages: make([]atomic.Pointer[[groupPage]atomic.Pointer[group]], pages)}
 }
 
 // get returns the descriptor of a group, which must be below sb.groups.
 func (t *groupTable) get(n uint64) (*group, error) {
+	if n/groupPage >= uint64(len(t.pages)) {
+		return nil, &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("group descriptor %d", n), Block: -1, Why: "the volume has no room for it"}
+	}
 	slot := &t.pages[n/groupPage]
 	page := slot.Load()
 	if page == nil {

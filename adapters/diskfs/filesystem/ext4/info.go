@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -38,8 +39,15 @@ func (e *engine) makeInfo() fstree.Info {
 	return info
 }
 
+// maxCounted is how many groups are asked for what they have free: 128 TiB of
+// them, at the usual size. A filesystem that claims more is believed.
+const maxCounted = 1 << 20
+
 // free adds up what is free in the groups.
 func (e *engine) free() (clusters, inodes uint64, err error) {
+	if e.sb.groups > maxCounted {
+		return e.sb.freeBlocks / e.sb.clusterBlocks, e.sb.freeInodes, nil
+	}
 	for n := range e.sb.groups {
 		g, err := e.groups.get(n)
 		if err != nil {
@@ -60,10 +68,7 @@ func (e *engine) overhead() uint64 {
 	if s.clusterBlocks > 1 {
 		return s.overhead * s.clusterBlocks
 	}
-	blocks := s.firstDataBlock + s.groups*(s.inodeTableBlocks()+2)
-	for n := range s.groups {
-		blocks += s.descriptorOverhead(n)
-	}
+	blocks := s.firstDataBlock + s.groups*(s.inodeTableBlocks()+2) + s.descriptorOverhead()
 	if s.compat.has(compatHasJournal) && s.journalIno != 0 && uint64(s.journalIno) <= s.inodes {
 		if in, err := e.anyInode(uint64(s.journalIno)); err == nil {
 			blocks += uint64(in.size) >> s.blockBits
@@ -72,26 +77,39 @@ func (e *engine) overhead() uint64 {
 	return blocks
 }
 
-// descriptorOverhead is how many blocks copies of the superblock and the
-// descriptors take in a group (ext4_bg_num_gdb in fs/ext4/balloc.c).
-func (s *superblock) descriptorOverhead(group uint64) uint64 {
+// descriptorOverhead is how many blocks the copies of the superblock and the
+// descriptors take (ext4_bg_num_gdb in fs/ext4/balloc.c).
+func (s *superblock) descriptorOverhead() uint64 {
 	perBlock := uint64(s.blockSize) / uint64(s.descSize)
-	meta, hasSuper := s.incompat.has(incompatMetaBG), s.groupHasSuper(group)
-	var blocks uint64
-	if hasSuper {
-		blocks += 1 + s.reservedGDT
+	blocks := s.supersBelow(s.groups) * (1 + s.reservedGDT)
+	if !s.incompat.has(incompatMetaBG) {
+		return blocks + s.supersBelow(s.groups)*((s.groups+perBlock-1)/perBlock)
 	}
-	switch metaGroup := group / perBlock; {
-	case !meta && hasSuper:
-		blocks += (s.groups + perBlock - 1) / perBlock
-	case meta && metaGroup < s.firstMetaBG:
-		if hasSuper {
-			blocks += s.firstMetaBG
-		}
-	case meta:
-		if at := group % perBlock; at <= 1 || at == perBlock-1 {
-			blocks++
+	// From firstMetaBG on, the block that describes some groups lies in the
+	// first, the second and the last of them.
+	old := min(s.groups, s.firstMetaBG*perBlock)
+	meta, rest := (s.groups-old)/perBlock, (s.groups-old)%perBlock
+	return blocks + s.supersBelow(old)*s.firstMetaBG + 3*meta + min(rest, 2)
+}
+
+// supersBelow counts the groups with a copy of the superblock, as
+// groupHasSuper has them, below a number.
+func (s *superblock) supersBelow(n uint64) uint64 {
+	if !s.compat.has(compatSparseSuper2) && !s.roCompat.has(roSparseSuper) {
+		return n
+	}
+	candidates := []uint64{0, 1, uint64(s.backupGroups[0]), uint64(s.backupGroups[1])}
+	for _, base := range []uint64{3, 5, 7} {
+		for power := base; power < n; power *= base {
+			candidates = append(candidates, power)
 		}
 	}
-	return blocks
+	slices.Sort(candidates)
+	var count uint64
+	for _, group := range slices.Compact(candidates) {
+		if group < n && s.groupHasSuper(group) {
+			count++
+		}
+	}
+	return count
 }

@@ -80,7 +80,7 @@ func (r *recovery) descriptor(b []byte, n uint64) (next uint64, err error) {
 	// expected number by chance; its commit tells.
 	r.suspect = r.suspect || !r.j.tailIsValid(b)
 	tags, next := r.j.tags(b, r.sequence, n)
-	if len(r.pending)+len(tags) > int(r.j.end-r.j.first) {
+	if uint64(len(r.pending)+len(tags)) > r.j.end-r.j.first {
 		return 0, damagedJournal(-1, "a transaction longer than the journal")
 	}
 	r.pending = append(r.pending, tags...)

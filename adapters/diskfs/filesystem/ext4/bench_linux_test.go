@@ -6,24 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 )
-
-// counting counts the reads of an image.
-type counting struct {
-	r            io.ReaderAt
-	reads, bytes atomic.Int64
-}
-
-func (c *counting) ReadAt(p []byte, off int64) (int, error) {
-	c.reads.Add(1)
-	c.bytes.Add(int64(len(p)))
-	return c.r.ReadAt(p, off)
-}
 
 // manyFiles is a filesystem of 20,000 files of 12 KiB on average.
 var manyFiles = fstreetest.Config{
