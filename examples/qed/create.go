@@ -75,7 +75,7 @@ func (a *app) completeOptions(name, format string, o *diskOptions, unsafe bool) 
 	}
 	if o.backing != "" && !unsafe {
 		// Whoever typed this name may open it, wherever it is.
-		base, err := a.openDiskFor(backingPath(name, o.backing), access{format: o.backingFmt})
+		base, err := a.openDiskFor(backingFile(name, o.backing), access{format: o.backingFmt})
 		if err != nil {
 			return fmt.Errorf("backing file: %w", err)
 		}

@@ -177,13 +177,18 @@ func backingPath(image, backing string) string {
 	return dir + backing
 }
 
+// backingFile is backingPath as the host knows it.
+func backingFile(image, backing string) string {
+	return strings.TrimPrefix(backingPath(image, backing), "file:")
+}
+
 // layers is the disk and what lies beneath it, with the paths of the files.
 func (d *disk) layers() []*disk {
 	layers := []*disk{d}
 	for top := d; top.image != nil && top.image.Backing() != nil; top = layers[len(layers)-1] {
 		next := &disk{
 			Disk: top.image.Backing(),
-			name: strings.TrimPrefix(backingPath(top.name, top.image.Header().BackingFile), "file:"),
+			name: backingFile(top.name, top.image.Header().BackingFile),
 		}
 		next.image, _ = next.Disk.(*qedfile.Image)
 		next.raw, _ = next.Disk.(*qedfile.Raw)

@@ -43,6 +43,11 @@ func (a *app) addOpenFlags(cmd *cobra.Command) {
 // addShareFlags is addOpenFlags without the format.
 func (a *app) addShareFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&a.open.forceShare, "force-share", "U", false, "read an image even while another process writes it")
+	a.addBackingFlag(cmd)
+}
+
+// addBackingFlag gives a subcommand the --backing flag.
+func (a *app) addBackingFlag(cmd *cobra.Command) {
 	addChoice(cmd, &a.open.backing, "backing", "", "sibling", "backing files that may be opened: none, those beside the image, or any", "none", "sibling", "any")
 }
 

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+func newCompact(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "compact [flags] SRC DST",
+		Short: "Copy an image without waste",
+		Long: `Copy an image with its geometry and backing file, but without clusters that
+nothing refers to or that hold zeroes, and in the order of the disk. Unlike
+convert it keeps what the image stores apart from what lies beneath it.
+
+DST gets its name when it is complete.`,
+		Args: cobra.ExactArgs(2),
+	}
+	a.addShareFlags(cmd)
+	asked := addProgressFlag(cmd)
+	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		src, err := a.openDiskFor(args[0], access{})
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		if err := sameBacking(src, args[1]); err != nil {
+			return err
+		}
+		progress := a.newProgress("compact", *asked)
+		defer progress.finish()
+		size, err := compact(cmd.Context(), args[1], src.image, &qedfile.CompactOptions{Progress: progress.set})
+		if err != nil {
+			return fileError(args[1], err)
+		}
+		progress.finish()
+		if *quiet {
+			return nil
+		}
+		old, err := os.Stat(args[0])
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s: %d bytes, %s: %d bytes\n", args[0], old.Size(), args[1], size)
+		return err
+	}
+	return cmd
+}
+
+// compact writes the copy and returns the length of its file.
+func compact(ctx context.Context, name string, src *qedfile.Image, opts *qedfile.CompactOptions) (int64, error) {
+	p, err := newPending(name)
+	if err != nil {
+		return 0, err
+	}
+	defer p.discard()
+	f, err := backend.OpenFile(p.temp, os.O_RDWR, nil)
+	if err != nil {
+		return 0, err
+	}
+	err = qedfile.Compact(ctx, f, src, opts)
+	size, sizeErr := f.Size()
+	if err := errors.Join(err, sizeErr, f.Close()); err != nil {
+		return 0, err
+	}
+	return size, p.commit()
+}
+
+// sameBacking refuses a place for the copy where its backing file's name
+// would mean another file.
+func sameBacking(src *disk, name string) error {
+	backing := src.image.Header().BackingFile
+	if backing == "" || filepath.IsAbs(backing) {
+		return nil
+	}
+	from, err := os.Stat(filepath.Dir(src.name))
+	if err != nil {
+		return err
+	}
+	to, err := os.Stat(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(from, to) {
+		return fmt.Errorf("%s: the backing file %q is relative to the image, so the copy must be in the same directory", name, backing)
+	}
+	return nil
+}
