@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -85,5 +86,32 @@ func TestAnAbsoluteLinkBeginsAtTheRootOfItsVolume(t *testing.T) {
 	b, err := fs.ReadFile(tree, "p2/home/user/hostname")
 	if err != nil || string(b) != "example\n" {
 		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestWalkYieldsThePathsOfTheTree(t *testing.T) {
+	tree := openCommitted(t, "gpt.qed").FS()
+	for _, root := range []string{".", "p2", "p2/var"} {
+		var got, want []string
+		for e, err := range tree.Walk(t.Context(), root, nil) {
+			if err != nil {
+				t.Errorf("%s: %v", e.Path, err)
+			}
+			got = append(got, e.Path+" "+e.Name())
+			e.Skip = e.Path == "p2/etc"
+		}
+		err := fs.WalkDir(tree, root, func(path string, d fs.DirEntry, err error) error {
+			want = append(want, path+" "+d.Name())
+			if path == "p2/etc" {
+				return fs.SkipDir
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\n got %q\nwant %q", root, got, want)
+		}
 	}
 }

@@ -231,24 +231,25 @@ func (t *Tree) walkAll(ctx context.Context, opts *fstree.WalkOptions, yield func
 	}
 }
 
-// walkVolume walks a part of one volume. It returns false when the walk is over.
+// walkVolume walks a part of one volume. It returns false when the walk is
+// over. The walk goes on from the entry that it yielded, so that what is
+// changed in it for the caller is changed back.
 func walkVolume(ctx context.Context, fsys *fstree.FS, volume, root string, opts *fstree.WalkOptions, yield func(*fstree.WalkEntry, error) bool) bool {
-	var last *fstree.WalkEntry // an entry comes again with an error
 	for e, err := range fsys.Walk(ctx, root, opts) {
+		inVolume, entry := e.Path, e.DirEntry
 		switch {
-		case e == last:
 		case e.Path != ".":
 			e.Path = volume + "/" + e.Path
+		case e.DirEntry != nil:
+			e.DirEntry = volumeEntry{e.DirEntry, volume}
+			fallthrough
 		default:
 			e.Path = volume
-			if e.DirEntry != nil {
-				e.DirEntry = volumeEntry{e.DirEntry, volume}
-			}
 		}
-		last = e
 		if !yield(e, in(volume, err)) {
 			return false
 		}
+		e.Path, e.DirEntry = inVolume, entry
 	}
 	return ctx.Err() == nil
 }

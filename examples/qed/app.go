@@ -64,7 +64,13 @@ func newRoot(a *app) *cobra.Command {
 		newMeasure(a),
 		newIO(a),
 	)
-	add(groupFiles)
+	add(groupFiles,
+		newVolumes(a),
+		newLs(a),
+		newCat(a),
+		newStat(a),
+		newTree(a),
+	)
 	add(groupOther, newMan(a))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)

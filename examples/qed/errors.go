@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 )
@@ -78,5 +79,22 @@ var libraryPrefixes = strings.NewReplacer(
 	"fstree: ", "",
 )
 
-// message is an error as a user reads it.
-func message(err error) string { return libraryPrefixes.Replace(err.Error()) }
+// message is an error as a user reads it. Names in it may come from an image:
+// no control character among them reaches the terminal.
+func message(err error) string {
+	s := libraryPrefixes.Replace(err.Error())
+	if !strings.ContainsFunc(s, forbidden) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if forbidden(r) {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func forbidden(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -30,11 +31,24 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARGS...  run a program that must end with this code
 //	poke FILE OFFSET HEX        overwrite bytes of a file
 //	fill FILE OFFSET N HEX      overwrite bytes of a file with one repeated value
+//	swap FILE OLD NEW           replace bytes wherever they are in a file by as many others, both
+//	                            as Go writes them in quotes
 //	cmpjson FILE FILE           compare JSON documents, whatever the order of their keys
 //	[oracle:NAME]               true if the tool is there; where oracles are
 //	                            required, its absence is an error
+//
+// $IMAGES is the directory of the committed images; times are in UTC.
 func TestScripts(t *testing.T) {
+	images, err := filepath.Abs("../../testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("IMAGES", images)
+			e.Setenv("TZ", "UTC")
+			return nil
+		},
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
@@ -44,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"exits":   cmdExits,
 			"poke":    cmdPoke,
 			"fill":    cmdFill,
+			"swap":    cmdSwap,
 			"cmpjson": cmdCmpJSON,
 		},
 	})
@@ -106,6 +121,21 @@ func writeAt(ts *testscript.TestScript, name, offset string, b []byte) {
 	ts.Check(err)
 	_, err = f.WriteAt(b, off)
 	ts.Check(errors.Join(err, f.Close()))
+}
+
+func cmdSwap(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: swap FILE OLD NEW")
+	}
+	was, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	becomes, err := strconv.Unquote(`"` + args[2] + `"`)
+	ts.Check(err)
+	b := ts.ReadFile(args[0])
+	if !strings.Contains(b, was) || len(was) != len(becomes) {
+		ts.Fatalf("%q is not in %s, or not as long as %q", was, args[0], becomes)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(b, was, becomes)), 0o666))
 }
 
 func cmdCmpJSON(ts *testscript.TestScript, neg bool, args []string) {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+func newCat(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cat [flags] IMAGE PATH...",
+		Short: "Print files inside the image",
+		Long: `Print the contents of files, one after the other. Symbolic links are followed
+inside their volume.`,
+		Args: cobra.MinimumNArgs(2),
+	}
+	a.addFileFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		out := &sink{ctx: cmd.Context(), w: a.stdout}
+		for _, name := range f.paths(args[1:]) {
+			if err := f.copyTo(out, name); err != nil {
+				f.fail(f.explain(name, err))
+			}
+			if out.err != nil {
+				return out.err
+			}
+		}
+		return f.failed()
+	}
+	return cmd
+}
+
+// copyTo writes the contents of a file.
+func (f *files) copyTo(w io.Writer, name string) error {
+	file, err := f.tree.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.Copy(w, file)
+	return err
+}
+
+// sink is where a command writes what it reads from an image. It remembers
+// its own failure, to tell it from one of reading, and stops when the command
+// is interrupted.
+type sink struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (s *sink) Write(p []byte) (n int, err error) {
+	if s.err == nil {
+		s.err = s.ctx.Err()
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, s.err = s.w.Write(p)
+	return n, s.err
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+func newLs(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls [flags] IMAGE [PATH]...",
+		Short: "List files inside the image",
+		Long: `List a directory, or describe a file. Without PATH the volumes are listed,
+which are the top directories of the tree.
+
+-R lists everything below, one full path a line, so that each line is an
+argument for cat, cp and the others, and grep finds what it looks for. Names
+that begin with a dot are listed with -a only, as ls does.
+
+--output json prints one object a line for every file, those with a dot too:
+path, type (f d l c b p s), size, mode, uid, gid, nlink, ino, mtime, and where
+they apply target and rdev. A path that is not valid UTF-8 is shown in an
+escaped form, and path_hex has its bytes.
+
+A name with control characters is printed as $'...', as bash reads it. Of a
+damaged directory what can be read is listed; the exit code is 1 then.`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	a.addFileFlags(cmd)
+	out := addOutputFlag(cmd)
+	var opts lsOptions
+	cmd.Flags().BoolVarP(&opts.long, "long", "l", false, "show mode, links, owner, size and time, as ls -l does")
+	cmd.Flags().BoolVarP(&opts.recursive, "recursive", "R", false, "list all that is below, too")
+	cmd.Flags().BoolVarP(&opts.all, "all", "a", false, "list names that begin with a dot, too")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		l := &lister{files: f, lsOptions: opts, w: bufio.NewWriterSize(a.stdout, 64<<10)}
+		if out.json() {
+			l.all, l.json = true, json.NewEncoder(l.w)
+			l.json.SetEscapeHTML(false)
+		}
+		for i, name := range f.paths(args[1:]) {
+			follow := !l.long && l.json == nil || i+1 < len(args) && strings.HasSuffix(args[i+1], "/")
+			if err := l.list(cmd.Context(), name, follow); err != nil {
+				return err
+			}
+		}
+		if err := l.w.Flush(); err != nil {
+			return err
+		}
+		return f.failed()
+	}
+	return cmd
+}
+
+type lsOptions struct{ long, recursive, all bool }
+
+// lister prints a listing.
+type lister struct {
+	*files
+	lsOptions
+	w    *bufio.Writer
+	json *json.Encoder // nil for people
+}
+
+// list prints one argument. Only an error that ends the command is returned.
+func (l *lister) list(ctx context.Context, name string, follow bool) error {
+	stat := l.tree.Lstat
+	if follow {
+		stat = l.tree.Stat
+	}
+	info, err := stat(name)
+	if err != nil && follow {
+		info, err = l.tree.Lstat(name) // a link that leads nowhere is still there
+	}
+	if err != nil {
+		l.fail(l.explain(name, err))
+		return nil
+	}
+	if !info.IsDir() {
+		return l.print(name, name, fs.FileInfoToDirEntry(info))
+	}
+	if name == "." {
+		l.reportUnreadable()
+	}
+	return l.walk(ctx, name)
+}
+
+// walk prints what is in a directory and, with -R, all below it.
+func (l *lister) walk(ctx context.Context, dir string) error {
+	opts := &fstree.WalkOptions{Stat: l.long || l.json != nil}
+	for e, err := range l.tree.Walk(ctx, dir, opts) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			l.fail(err)
+			continue
+		}
+		if e.Path == dir {
+			continue
+		}
+		e.Skip = !l.recursive
+		if !l.all && hidden(e.Name()) {
+			e.Skip = true
+			continue
+		}
+		shown := e.Path
+		if !l.recursive {
+			shown = e.Name()
+		}
+		if err := l.print(e.Path, shown, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hidden(name string) bool { return name != "" && name[0] == '.' }
+
+// print prints one file.
+func (l *lister) print(name, shown string, d fs.DirEntry) error {
+	if l.json == nil && !l.long {
+		l.w.WriteString(showName(shown))
+		return l.w.WriteByte('\n')
+	}
+	info, err := d.Info()
+	if err != nil {
+		l.fail(atPath(name, err))
+		return nil
+	}
+	st := info.Sys().(*qeddiskfs.Stat)
+	if l.json == nil {
+		return l.printLong(name, shown, st)
+	}
+	e, err := l.newEntry(name, st)
+	if err != nil {
+		l.fail(err)
+	}
+	return l.json.Encode(e)
+}
+
+func (l *lister) printLong(name, shown string, st *qeddiskfs.Stat) error {
+	suffix := ""
+	if st.Mode&fs.ModeSymlink != 0 {
+		target, err := l.tree.ReadLink(name)
+		if err != nil {
+			l.fail(err)
+		} else {
+			suffix = " -> " + showTarget(target)
+		}
+	}
+	mtime := "               -"
+	if !st.Mtime.IsZero() {
+		mtime = st.Mtime.Local().Format("2006-01-02 15:04")
+	}
+	_, err := fmt.Fprintf(l.w, "%s %2d %5d %5d %9s %s %s%s\n",
+		modeString(st.Mode), st.Nlink, st.UID, st.GID, sizeColumn(st), mtime, showName(shown), suffix)
+	return err
+}
+
+// showTarget is a link's target as people see it, escaped like a path.
+func showTarget(target string) string {
+	shown, _ := storedTarget(target)
+	return showName(shown)
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+)
+
+func newVolumes(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "volumes [flags] IMAGE",
+		Short: "List partitions, logical volumes and what they hold",
+		Long: `List what on the disk can hold a filesystem: partitions as p1, p2, ... by the
+number that Linux gives them, logical volumes as vg-lv by their name in
+/dev/mapper, and "disk" where a filesystem fills the whole disk. These names
+are the top directories of the tree that ls, cat, cp and the others work in.
+
+The filesystem is named as blkid names it. What is worth knowing of the
+partition table and of the filesystems (a journal that had to be replayed,
+damage) is said on standard error.`,
+		Args: cobra.ExactArgs(1),
+	}
+	a.addFileFlags(cmd)
+	out := addOutputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if out.json() {
+			// An empty disk is an empty array, not null.
+			err = printJSON(a.stdout, append([]qeddiskfs.Volume{}, f.volumes...))
+		} else {
+			err = printVolumes(a.stdout, f.volumes)
+		}
+		if err != nil {
+			return err
+		}
+		return f.noteVolumes()
+	}
+	return cmd
+}
+
+func printVolumes(w io.Writer, volumes []qeddiskfs.Volume) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tKIND\tOFFSET\tSIZE\tFILESYSTEM\tLABEL\tUUID\tTYPE")
+	for _, v := range volumes {
+		offset := "-"
+		if v.Offset >= 0 {
+			offset = strconv.FormatInt(v.Offset, 10)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", showName(v.Name), v.Kind, offset, bytesize.Format(v.Size),
+			orDash(v.Filesystem), orDash(showName(v.Label)), orDash(v.UUID), orDash(v.Type))
+	}
+	return t.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// noteVolumes says what a user should know of the disk and its filesystems.
+func (f *files) noteVolumes() error {
+	notes, err := f.Notes()
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
+		f.note(errors.New(n))
+	}
+	for i := range f.volumes {
+		v := &f.volumes[i]
+		fsys, err := v.FS()
+		switch {
+		case err == nil:
+			for _, n := range fsys.Info().Notes {
+				f.note(fmt.Errorf("%s: %s", v.Name, n))
+			}
+		case !errors.Is(err, qeddiskfs.ErrNoFilesystem) && !errors.Is(err, qeddiskfs.ErrUnsupported):
+			f.fail(err)
+		}
+	}
+	return f.failed()
+}
