@@ -20,7 +20,7 @@ import (
 
 const (
 	guestTime   = 8 * time.Minute // for everything; emulation is slow, and KVM within another virtual machine worse
-	guestOutput = 256 << 20        // bytes of the disk for manifests; sparse
+	guestOutput = 256 << 20       // bytes of the disk for manifests; sparse
 )
 
 // RunInGuest is [Run] for filesystems that the kernel at hand does not have:
