@@ -61,27 +61,34 @@ func (f *file) readDir(n int) ([]fs.DirEntry, error) {
 	return d.ReadDir(n)
 }
 
-func (f *file) Readdir(n int) ([]os.FileInfo, error) {
+func (f *file) Readdir(n int) ([]os.FileInfo, error) { return infos(f.readDir(n)) }
+
+func (f *file) Readdirnames(n int) ([]string, error) {
 	entries, err := f.readDir(n)
-	infos := make([]os.FileInfo, 0, len(entries))
+	return names(entries), err
+}
+
+// infos describes entries. Those that can't be described are left out, and
+// their errors added.
+func infos(entries []fs.DirEntry, err error) ([]os.FileInfo, error) {
+	list := make([]os.FileInfo, 0, len(entries))
 	for _, e := range entries {
 		info, infoErr := e.Info()
 		if infoErr != nil {
 			err = errors.Join(err, infoErr)
 			continue
 		}
-		infos = append(infos, info)
+		list = append(list, info)
 	}
-	return infos, err
+	return list, err
 }
 
-func (f *file) Readdirnames(n int) ([]string, error) {
-	entries, err := f.readDir(n)
-	names := make([]string, len(entries))
+func names(entries []fs.DirEntry) []string {
+	list := make([]string, len(entries))
 	for i, e := range entries {
-		names[i] = e.Name()
+		list[i] = e.Name()
 	}
-	return names, err
+	return list
 }
 
 // ReadDir is what [afero.NewIOFS] and newer users ask for.
