@@ -6,6 +6,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
@@ -22,7 +23,11 @@ func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) 
 		}
 		return e.FS, nil
 	case "vfat":
-		return foreign.OpenFAT(r, size)
+		f, err := fat.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return f.FS, nil
 	case "xfs":
 		x, err := xfs.Open(r, size)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/diskfs/go-diskfs/backend"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
@@ -98,8 +98,13 @@ func (v *volume) write(off int64, b []byte) error {
 	return err
 }
 
+// reader shows the volume as it is now.
 func (v *volume) reader() (*fstree.FS, error) {
-	return foreign.OpenFAT(io.NewSectionReader(v.storage, v.start, v.size), v.size)
+	f, err := fat.Open(io.NewSectionReader(v.storage, v.start, v.size), v.size)
+	if err != nil {
+		return nil, err
+	}
+	return f.FS, nil
 }
 
 // checkName follows the specification of long names, less what go-diskfs

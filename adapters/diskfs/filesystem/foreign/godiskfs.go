@@ -8,9 +8,6 @@ import (
 	"os"
 
 	"github.com/diskfs/go-diskfs/filesystem"
-	"github.com/diskfs/go-diskfs/filesystem/fat12"
-	"github.com/diskfs/go-diskfs/filesystem/fat16"
-	"github.com/diskfs/go-diskfs/filesystem/fat32"
 	"github.com/diskfs/go-diskfs/filesystem/iso9660"
 	"github.com/diskfs/go-diskfs/filesystem/squashfs"
 
@@ -36,19 +33,6 @@ func OpenSquashfs(r io.ReaderAt, size int64) (*fstree.FS, error) {
 			s.SetCacheSize(squashfsCache)
 		}
 		return s, err
-	})
-}
-
-// OpenFAT opens a volume with go-diskfs's readers of FAT32, FAT16 and FAT12.
-func OpenFAT(r io.ReaderAt, size int64) (*fstree.FS, error) {
-	return openGoDiskfs(r, size, "vfat", func(m *meter) (filesystem.FileSystem, error) {
-		if f, err := fat32.Read(m, m.size, 0, 512); err == nil {
-			return f, nil
-		}
-		if f, err := fat16.Read(m, m.size, 0, 512); err == nil {
-			return f, nil
-		}
-		return fat12.Read(m, m.size, 0, 512)
 	})
 }
 
@@ -79,10 +63,7 @@ func (g *goDiskfs) info() fstree.Info {
 }
 
 func (g *goDiskfs) root() (fs.FileInfo, error) {
-	if info, err := g.fsys.Stat("."); err == nil {
-		return info, nil
-	}
-	return rootInfo{meterInfo{}}, nil // go-diskfs has no entry for the root of a FAT
+	return g.fsys.Stat(".")
 }
 
 func (g *goDiskfs) list(path string) ([]fs.DirEntry, error) { return g.fsys.ReadDir(path) }
@@ -115,9 +96,6 @@ func (g *goDiskfs) open(path string, info fs.FileInfo) (fstree.Content, error) {
 		const block = 2048
 		return run{r: g.meter.r, off: int64(s.Location) * block, size: min(info.Size(), g.meter.size)}, nil
 	}
-	if info.Size() == 0 {
-		return run{r: g.meter.r}, nil
-	}
 	f, err := g.fsys.OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -140,10 +118,3 @@ func (c run) ReadAt(p []byte, off int64) (int, error) {
 func (c run) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 	return oneExtent(off, n, c.size, c.off+off)
 }
-
-// rootInfo is a root directory of which nothing is known.
-type rootInfo struct{ meterInfo }
-
-func (rootInfo) Name() string      { return "." }
-func (rootInfo) Mode() fs.FileMode { return fs.ModeDir | 0o755 }
-func (rootInfo) IsDir() bool       { return true }
