@@ -9,6 +9,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
 )
 
@@ -40,6 +41,12 @@ func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) 
 			return nil, err
 		}
 		return b.FS, nil
+	case "ntfs":
+		n, err := ntfs.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return n.FS, nil
 	case "iso9660":
 		return foreign.OpenISO9660(r, size)
 	case "squashfs":

@@ -13,7 +13,7 @@ import (
 type Tree struct {
 	Entries, Extents int
 	Plain, NoXattrs  bool
-	Huge             bool
+	Since1970, Huge  bool
 }
 
 // build needs the Linux kernel.
