@@ -79,18 +79,23 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 	if err == nil && s.clean {
 		return replayed{}, nil
 	}
+	out := replayed{dirty: true}
 	p := &replay{sb: sb, size: size, overlay: newOverlay(r), cancelled: map[bufferID]int{}, intents: map[uint64]bool{}}
 	if err == nil {
 		err = p.run(j, s)
+		p.overlay.freeze()
+		out.overlay = p.overlay
 	}
 	switch {
+	case errors.Is(err, errLogDamaged) && out.overlay != nil:
+		out.notes = append(out.notes, fmt.Sprintf("the log was replayed in memory as far as it is whole: %v", err))
 	case errors.Is(err, errLogDamaged), errors.Is(err, errOverlayFull), errors.Is(err, fstree.ErrUnsupported):
 		return replayed{dirty: true, notes: []string{fmt.Sprintf("the log was not replayed: %v", err)}}, nil
 	case err != nil:
 		return replayed{}, fmt.Errorf("xfs: %w", err)
+	default:
+		out.notes = append(out.notes, "the log was replayed in memory")
 	}
-	p.overlay.freeze()
-	out := replayed{overlay: p.overlay, dirty: true, notes: []string{"the log was replayed in memory"}}
 	if n := len(p.intents); n > 0 {
 		out.notes = append(out.notes, fmt.Sprintf("%d operations that the log holds unfinished were left so", n))
 	}
@@ -98,15 +103,18 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 }
 
 // run reads the log twice: what buffers are void has to be known before any is
-// written.
+// written. It stops before what is damaged.
 func (p *replay) run(j *journal, s span) error {
 	if err := p.formatOf(s.last); err != nil {
 		return err
 	}
-	if err := p.pass(j, s, p.noteCancelled); err != nil {
-		return err
+	end, damage := p.pass(j, s, p.noteCancelled)
+	if damage != nil && !errors.Is(damage, errLogDamaged) {
+		return damage
 	}
-	return p.pass(j, s, p.apply)
+	s.head = end
+	_, err := p.pass(j, s, p.apply)
+	return errors.Join(err, damage)
 }
 
 // formatOf takes the byte order from a record, and sees to it that the log is
@@ -126,26 +134,28 @@ func (p *replay) formatOf(r *record) error {
 	return nil
 }
 
-func (p *replay) pass(j *journal, s span, commit func(*transaction) error) error {
+// pass hands all transactions of a span to commit, and tells where it ended.
+func (p *replay) pass(j *journal, s span, commit func(*transaction) error) (at int64, err error) {
 	d := decoder{order: p.order, open: map[uint32]*transaction{}, commit: commit}
-	for at, done := s.tail, int64(0); at != s.head; {
+	done := int64(0)
+	for at = s.tail; at != s.head; {
 		r, err := j.record(at)
 		if err != nil {
-			return err
+			return at, err
 		}
 		if done += r.size(); done > j.sectors {
-			return fmt.Errorf("records longer than the log: %w", errLogDamaged)
+			return at, fmt.Errorf("records longer than the log: %w", errLogDamaged)
 		}
 		data, err := j.data(r)
 		if err != nil {
-			return err
+			return at, err
 		}
 		if err := d.record(r, data); err != nil {
-			return err
+			return at, err
 		}
 		at = (at + r.size()) % j.sectors
 	}
-	return nil
+	return at, nil
 }
 
 func (p *replay) itemType(it *item) uint16 { return p.order.Uint16(it.regions[0]) }
