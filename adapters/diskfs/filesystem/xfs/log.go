@@ -32,7 +32,7 @@ type journal struct {
 	r       io.ReaderAt
 	start   int64 // byte of the volume
 	sectors int64
-	v2      bool
+	v2, v5  bool
 }
 
 // record is a log record's place and header.
@@ -194,7 +194,7 @@ func (j *journal) data(r *record) ([]byte, error) {
 	// The checksum covers the header as C lays it out, which is four bytes
 	// longer where 64-bit numbers are aligned.
 	want := binary.LittleEndian.Uint32(r.header[32:])
-	if want != 0 && r.checksum(b, 328) != want && r.checksum(b, 324) != want {
+	if (want != 0 || j.v5) && r.checksum(b, 328) != want && r.checksum(b, 324) != want {
 		return nil, fmt.Errorf("the checksum of the record at sector %d: %w", r.at, errLogDamaged)
 	}
 	cycle := binary.BigEndian.Uint32(r.header[4:])

@@ -2,6 +2,7 @@ package xfs_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 // crashed is a filesystem that was copied while it was mounted, after changes
@@ -41,8 +43,24 @@ func TestDirtyLogIsReplayedAsTheKernelDoes(t *testing.T) {
 		large(crashed(config("xfs-dirty-small-records", 64, many, "-n", "size=16k"), 40, "logbsize=16k")),
 		large(crashed(config("xfs-dirty-sectors-of-4k", 128, many, "-s", "size=4k", "-i", "nrext64=1"), 40, "")),
 		large(crashed(config("xfs-dirty-without-bigtime", 64, many, "-m", "bigtime=0,finobt=0,rmapbt=1", "-i", "sparse=0"), 40, "")),
+		large(then(crashed(config("xfs-dirty-shut-down", 64, many), 20, ""), shutDown)),
 		large(crashed(config("xfs-dirty-64k", 512, small, "-b", "size=64k", "-i", "size=2048"), 40, "")),
 	}, open)
+}
+
+// then has something happen after a crash's changes, before the copy.
+func then(c fstreetest.Config, last func(tb testing.TB, dir string)) fstreetest.Config {
+	crash := c.Crash
+	c.Crash = func(tb testing.TB, dir string) {
+		crash(tb, dir)
+		last(tb, dir)
+	}
+	return c
+}
+
+// shutDown ends all writing at once.
+func shutDown(tb testing.TB, dir string) {
+	oracle.Run(tb, "xfs_io", "-x", "-c", "shutdown", dir)
 }
 
 // upheaval changes a tree in all ways that a log records, and has the log
@@ -79,6 +97,7 @@ func upheaval(tb testing.TB, dir string, round int) {
 	check(os.Chmod(in("file 25"), 0o4711))
 	check(os.Link(in("file 26"), in("another name")))
 	check(fragments(in("many extents"), 50+rng.IntN(100)))
+	check(clone(in("many extents"), in("cloned")))
 	check(os.MkdirAll(in("sub/sub/sub"), 0o700))
 	open, err := os.Create(in("removed while open"))
 	check(err)
@@ -101,6 +120,26 @@ func fragments(name string, n int) error {
 		}
 	}
 	return f.Sync()
+}
+
+// clone makes a file of another's blocks, where the filesystem can.
+func clone(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = unix.IoctlFileClone(int(f.Fd()), int(source.Fd()))
+	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+		return err
+	}
+	_, err = f.WriteAt([]byte("changed"), 40000)
+	return err
 }
 
 // flush writes a file, and with it the log.

@@ -74,7 +74,7 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 	case !ok || length == 0 || start > size-length:
 		return replayed{notes: []string{"the log lies outside the volume and was not looked at"}}, nil
 	}
-	j := &journal{r: r, start: start, sectors: length / sectorSize, v2: sb.logV2}
+	j := &journal{r: r, start: start, sectors: length / sectorSize, v2: sb.logV2, v5: sb.v5}
 	s, err := j.span()
 	if err == nil && s.clean {
 		return replayed{}, nil
@@ -260,10 +260,10 @@ func (p *replay) buffer(it *item) (buffer, error) {
 	return out, nil
 }
 
-// inside tells whether sectors are the filesystem's.
+// inside tells whether sectors are the volume's. They may lie behind the
+// filesystem's end, where the log holds that it grew.
 func (p *replay) inside(sector, n int64) bool {
-	end := min(p.size, int64(p.sb.blocks)<<p.sb.blockLog) / sectorSize
-	return sector >= 0 && n > 0 && sector <= end-n
+	return sector >= 0 && n > 0 && sector <= p.size/sectorSize-n
 }
 
 // applyBuffer writes the chunks of a buffer that were logged, unless it was

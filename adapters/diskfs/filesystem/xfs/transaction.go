@@ -22,6 +22,11 @@ const (
 	clientTrans      = 0x69
 	clientLog        = 0xaa
 	maxOpenTransacts = 1 << 16
+
+	// maxHeld bounds what unfinished transactions hold, in bytes. A kernel
+	// writes at most 64 MiB before it ends one (XLOG_CIL_BLOCKING_SPACE_LIMIT).
+	maxHeld      = 80 << 20
+	regionWeight = 48 // bytes of memory of a region besides its own
 )
 
 // transaction gathers the items of a transaction, whose regions arrive one by
@@ -30,6 +35,7 @@ type transaction struct {
 	lsn    uint64 // of the record that it begins in
 	header int    // bytes of its header that have come
 	items  []item
+	held   int // bytes
 }
 
 // item is one change: its regions, of which the first describes it.
@@ -44,6 +50,7 @@ type item struct {
 type decoder struct {
 	order  binary.ByteOrder
 	open   map[uint32]*transaction
+	held   int // bytes of all that is open
 	commit func(*transaction) error
 }
 
@@ -83,14 +90,14 @@ func (d *decoder) operation(r *record, tid uint32, flags uint8, data []byte) err
 	ok := true
 	switch flags {
 	case 0, opContinue:
-		ok = t.add(data, d.order)
+		ok = t.add(data, d.order) && d.hold(t, len(data))
 	case opContinued:
-		ok = t.extend(data)
+		ok = t.extend(data) && d.hold(t, len(data))
 	case opCommit:
-		delete(d.open, tid)
+		d.close(tid, t)
 		return d.commit(t)
 	case opUnmount:
-		delete(d.open, tid)
+		d.close(tid, t)
 	default:
 		ok = false
 	}
@@ -98,6 +105,18 @@ func (d *decoder) operation(r *record, tid uint32, flags uint8, data []byte) err
 		return fmt.Errorf("transaction %d in the record at sector %d: %w", tid, r.at, errLogDamaged)
 	}
 	return nil
+}
+
+func (d *decoder) close(tid uint32, t *transaction) {
+	delete(d.open, tid)
+	d.held -= t.held
+}
+
+// hold counts what a transaction has taken, and tells whether that is bearable.
+func (d *decoder) hold(t *transaction, n int) bool {
+	t.held += n + regionWeight
+	d.held += n + regionWeight
+	return d.held <= maxHeld
 }
 
 // add takes a new region. The first region of a transaction is its header, the
@@ -125,7 +144,7 @@ func (t *transaction) add(data []byte, order binary.ByteOrder) bool {
 		t.items = append(t.items, item{total: total})
 	}
 	last := &t.items[len(t.items)-1]
-	last.regions = append(last.regions, data)
+	last.regions = append(last.regions, append([]byte(nil), data...)) // not the whole record
 	return true
 }
 
@@ -140,6 +159,6 @@ func (t *transaction) extend(data []byte) bool {
 	}
 	last := &t.items[len(t.items)-1]
 	region := &last.regions[len(last.regions)-1]
-	*region = append((*region)[:len(*region):len(*region)], data...)
+	*region = append(*region, data...)
 	return true
 }
