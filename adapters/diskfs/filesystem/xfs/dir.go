@@ -65,7 +65,7 @@ func (v *volume) shortEntries(f *fork, size int64, visit func(fstree.Entry) bool
 	raw = raw[:size]
 	count, width := int(raw[0]), 4
 	if raw[1] != 0 {
-		count, width = max(count, int(raw[1])), 8
+		width = 8 // some number needs it, if only the parent's
 	}
 	if len(raw) < 2+width {
 		return f.damage(f.block, "a directory of %d bytes", size)

@@ -65,7 +65,10 @@ func (j *journal) read(first, n int64) ([]byte, error) {
 		return nil, fmt.Errorf("reading the log: %w", err)
 	}
 	rest := b[before:]
-	if got, err := j.r.ReadAt(rest, j.start); len(rest) > 0 && got < len(rest) {
+	if len(rest) == 0 {
+		return b, nil
+	}
+	if got, err := j.r.ReadAt(rest, j.start); got < len(rest) {
 		return nil, fmt.Errorf("reading the log: %w", err)
 	}
 	return b, nil
@@ -174,9 +177,11 @@ func (j *journal) record(at int64) (*record, error) {
 	if version := be.Uint32(b[8:]); j.v2 && version&2 != 0 && size > cyclesInHeader*sectorSize {
 		sectors = int64(min(size, maxRecordBytes)+cyclesInHeader*sectorSize-1) / (cyclesInHeader * sectorSize)
 	}
-	r := &record{at: at, length: int(length)}
-	if r.header, err = j.read(at, sectors); err != nil {
-		return nil, err
+	r := &record{at: at, header: b, length: int(length)}
+	if sectors > 1 {
+		if r.header, err = j.read(at, sectors); err != nil {
+			return nil, err
+		}
 	}
 	if r.size() > j.sectors || int64(length) > sectors*cyclesInHeader*sectorSize {
 		return nil, fmt.Errorf("a record of %d bytes at sector %d: %w", length, at, errLogDamaged)
