@@ -46,8 +46,8 @@ func TestSizesAreThoseOfStatfs(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fsys.Info()
-	if got.Size != int64(want.Blocks)*want.Bsize || got.Free != int64(want.Bfree)*want.Bsize {
-		t.Errorf("size %d and free %d, want %d and %d", got.Size, got.Free, int64(want.Blocks)*want.Bsize, int64(want.Bfree)*want.Bsize)
+	if got.Size != int64(want.Blocks)*int64(want.Bsize) || got.Free != int64(want.Bfree)*int64(want.Bsize) {
+		t.Errorf("size %d and free %d, want %d and %d", got.Size, got.Free, int64(want.Blocks)*int64(want.Bsize), int64(want.Bfree)*int64(want.Bsize))
 	}
 	if got.Files != want.Files || got.FreeFiles != want.Ffree {
 		t.Errorf("%d files and %d free, want %d and %d", got.Files, got.FreeFiles, want.Files, want.Ffree)
