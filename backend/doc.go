@@ -13,6 +13,7 @@
 //	HTTP      Reader         a web server that serves ranges
 //	Cached    Reader         blocks of a slow Reader, kept
 //	Section   Reader         a part of something else
+//	Unsynced  Storage        beneath it; does not wait for the disk
 //	Counter   Storage        beneath it; counts what passes
 //	Fault     Storage        beneath it; fails when a test wants it to
 //	Crash     Storage        memory; shows what a crash can leave of it

@@ -32,7 +32,9 @@ const (
 // What src does not store, and zeroes that it does, are not written to a dst
 // that reads as zeroes there already (a new one), else by WriteZeroes. The
 // time taken depends on what is stored, not on the size of the disk. Convert
-// ends with dst.Sync. If it fails dst holds a part of the copy.
+// does not call dst.Sync; see [backend.Unsynced] for an image that is only
+// worth something when all of it is there. If it fails dst holds a part of the
+// copy.
 func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptions) error {
 	if opts == nil {
 		opts = &ConvertOptions{}
@@ -54,7 +56,7 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	if err := c.run(ctx, spans(src, 0, size), size); err != nil {
 		return fmt.Errorf("qedfile: convert: %w", err)
 	}
-	return dst.Sync()
+	return nil
 }
 
 // readsAsZeroes reports whether the first size bytes of a disk are known to

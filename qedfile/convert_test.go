@@ -179,7 +179,6 @@ func TestConvertPassesTheErrorOfEitherSideOn(t *testing.T) {
 		{"a read fails", backend.FaultPlan{Ops: backend.OpRead, Nth: 3}, backend.FaultPlan{}},
 		{"a write fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpWrite, Nth: 2}},
 		{"the truncation fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpTruncate, Nth: 1}},
-		{"the sync fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpSync, Nth: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			from, err := qedfile.NewRaw(backend.NewFault(src, test.src))

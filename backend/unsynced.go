@@ -1,0 +1,27 @@
+package backend
+
+// Unsynced returns s with a Sync that does nothing, for a file that is being
+// made and thrown away if that fails: waiting for the disk in between gains
+// nothing then. It is qemu's cache=unsafe. Sync s itself in the end where the
+// file must outlive a crash of the machine.
+func Unsynced(s Storage) Storage { return unsynced{s} }
+
+type unsynced struct{ Storage }
+
+var _ DataFinder = unsynced{}
+
+// Sync does nothing; it fails where s is closed.
+func (u unsynced) Sync() error {
+	_, err := u.Size()
+	return err
+}
+
+// NextData implements [DataFinder]. All is data where the storage beneath does
+// not know its holes.
+func (u unsynced) NextData(off int64) (start, end int64, err error) {
+	if holes, ok := u.Storage.(DataFinder); ok {
+		return holes.NextData(off)
+	}
+	size, err := u.Size()
+	return min(off, size), size, err
+}
