@@ -13,6 +13,10 @@ type ConvertOptions struct {
 	// left out of the target: qemu-img's -S. 0 means 4096 bytes; a negative
 	// number copies every byte that the source stores.
 	SparseSize int64
+	// SameBacking says that dst is an image over the same backing file as
+	// the image src: only what src itself stores is copied. It is qemu-img's
+	// -B.
+	SameBacking bool
 	// Workers is how many pieces are read at once; 0 means 4.
 	Workers int
 	// Progress is called with the bytes of the disk that are done, and
@@ -46,6 +50,13 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 		}
 	}
 	c := newCopier(dst, src, opts)
+	if img, ok := src.(*Image); ok && opts.SameBacking {
+		c.clearTo = size
+		if err := c.run(ctx, img.ownSpans(), size); err != nil {
+			return fmt.Errorf("qedfile: convert: %w", err)
+		}
+		return nil
+	}
 	blank, err := readsAsZeroes(dst, size)
 	if err != nil {
 		return fmt.Errorf("qedfile: convert: look at target: %w", err)

@@ -154,8 +154,5 @@ func (o *CreateOptions) header(size int64) (*Header, error) {
 	if o.BackingFile == "" {
 		return h, nil
 	}
-	if o.BackingFile == "" {
-		return h, nil
-	}
 	return h, h.setBacking(o.BackingFile, o.BackingRaw)
 }
