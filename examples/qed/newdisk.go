@@ -100,7 +100,8 @@ func (o *diskOptions) onlyGeometry() error {
 }
 
 // makeDisk makes a disk file and has fill write to it. Only when all of it
-// has succeeded the file gets its name.
+// has succeeded the file gets its name. Like qemu-img it does not wait for the
+// host's disk.
 func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile.WritableDisk) error) error {
 	if format == formatRaw && isDevice(name) {
 		return fillDevice(name, size, fill)
@@ -118,7 +119,7 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 	if err != nil {
 		return errors.Join(fileError(name, err), f.Close())
 	}
-	if err := errors.Join(fill(dst), dst.Sync(), dst.Close()); err != nil {
+	if err := errors.Join(fill(dst), dst.Close()); err != nil {
 		return err
 	}
 	return fileError(name, p.commit())
@@ -126,7 +127,7 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 
 func newDiskIn(f *backend.File, format string, size int64, o *diskOptions) (qedfile.WritableDisk, error) {
 	if format == formatQED {
-		return qedfile.CreateIn(f, size, o.create())
+		return qedfile.CreateIn(backend.Unsynced(f), size, o.create())
 	}
 	raw, err := qedfile.NewRaw(f)
 	if err != nil {
