@@ -36,14 +36,18 @@ func ReadAll(t *testing.T, fsys *fstree.FS, size int64) {
 
 // readStored reads what is no hole of a file, and up to 1 MiB of the whole.
 func readStored(fsys *fstree.FS, name string, size int64) error {
-	f, err := fsys.Open(name)
+	opened, err := fsys.Open(name)
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer opened.Close()
+	f, ok := opened.(fstree.File)
+	if !ok {
+		return nil // a damaged directory may have two files of one name
+	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(f, 1<<20))
 	stored := int64(0)
-	for x, err := range f.(fstree.File).Extents(0, 1<<40) {
+	for x, err := range f.Extents(0, 1<<40) {
 		if err != nil {
 			break
 		}
