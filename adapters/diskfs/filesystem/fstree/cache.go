@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 )
@@ -35,6 +36,7 @@ type Cache struct {
 	size int64
 	sets []cacheSet // a power of two
 	bits uint       // log2(len(sets))
+	fits bool       // the whole volume does
 	runs sync.Pool  // buffers of reads of several pieces
 
 	reads, bytes, evictions atomic.Int64
@@ -54,6 +56,7 @@ type piece struct {
 	run  int           // how many pieces were read at a time with it
 	used atomic.Bool   // since the hand passed
 	done chan struct{} // closed when b and err are set
+	read atomic.Bool   // done is closed; to ask a channel takes its lock
 	b    []byte        // shorter than a piece at the volume's end
 	err  error
 }
@@ -65,10 +68,13 @@ func NewCache(r io.ReaderAt, size, budget int64) *Cache {
 		budget = defaultBudget
 	}
 	c := &Cache{r: r, size: max(size, 0)}
-	// A volume smaller than the budget needs no more places than pieces.
-	pieces := min(budget, c.size) >> pieceBits
-	for int64(setWays)<<(c.bits+1) <= pieces && c.bits < 20 {
-		c.bits++
+	// A volume that fits into the budget gets a place for each of its pieces.
+	pieces := (c.size + pieceSize - 1) >> pieceBits
+	c.fits = pieces<<pieceBits <= budget
+	if c.fits {
+		c.bits = uint(bits.Len64(uint64(max(pieces-1, 0)) / setWays))
+	} else {
+		c.bits = uint(bits.Len64(uint64(max(budget>>pieceBits/setWays, 1)))) - 1
 	}
 	c.sets = make([]cacheSet, 1<<c.bits)
 	return c
@@ -183,15 +189,21 @@ func (c *Cache) get(no int64) *piece {
 	if !p.used.Load() {
 		p.used.Store(true)
 	}
-	<-p.done
+	p.wait()
 	return p
 }
 
-// set returns the places that a piece may be in. The hash spreads pieces that
-// lie at equal distances, as block groups do.
+func (p *piece) wait() {
+	if !p.read.Load() {
+		<-p.done
+	}
+}
+
+// set returns the places that a piece may be in. In a large volume a hash
+// spreads the pieces that lie at equal distances, as those of block groups do.
 func (c *Cache) set(no int64) *cacheSet {
-	if c.bits == 0 {
-		return &c.sets[0]
+	if c.fits || c.bits == 0 {
+		return &c.sets[uint64(no)&(1<<c.bits-1)]
 	}
 	return &c.sets[uint64(no)*0x9E3779B97F4A7C15>>(64-c.bits)]
 }
@@ -215,7 +227,7 @@ func (c *Cache) miss(no int64) *piece {
 	}
 	first, mine := c.claim(no, run)
 	if !mine {
-		<-first.done
+		first.wait()
 		return first
 	}
 	claimed := [maxRun]*piece{first}
@@ -271,6 +283,7 @@ func (c *Cache) load(ps []*piece) {
 			if p.b == nil {
 				c.drop(p)
 			}
+			p.read.Store(true)
 			close(p.done)
 		}
 	}()

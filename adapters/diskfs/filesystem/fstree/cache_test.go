@@ -1,0 +1,198 @@
+package fstree_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
+)
+
+// counted counts the reads of a volume, and can hold them up or fail them.
+type counted struct {
+	data  []byte
+	reads atomic.Int64
+	gate  chan struct{} // nil, or what every read waits for
+	bad   func(off, n int64) bool
+}
+
+var errBad = errors.New("unreadable")
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	c.reads.Add(1)
+	if c.gate != nil {
+		<-c.gate
+	}
+	if c.bad != nil && c.bad(off, int64(len(p))) {
+		return 0, errBad
+	}
+	return bytes.NewReader(c.data).ReadAt(p, off)
+}
+
+func random(rng *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+func TestCacheGivesTheVolumesBytes(t *testing.T) {
+	rng := oracle.Seed(t)
+	r := &counted{data: random(rng, 5<<20+123)}
+	size := int64(len(r.data))
+	c := fstree.NewCache(r, size, 1<<20)
+	for range 2000 {
+		off := rng.Int64N(size + 1)
+		n := min(rng.Int64N(1<<rng.Int64N(20)), size-off)
+		b, err := c.Bytes(off, n)
+		if err != nil || !bytes.Equal(b, r.data[off:off+n]) {
+			t.Fatalf("Bytes(%d, %d): %d bytes, %v", off, n, len(b), err)
+		}
+		p := make([]byte, n)
+		if m, err := c.ReadAt(p, off); err != nil || int64(m) != n || !bytes.Equal(p, r.data[off:off+n]) {
+			t.Fatalf("ReadAt(%d, %d): %d, %v", off, n, m, err)
+		}
+	}
+	if c.Stats().Evictions == 0 {
+		t.Error("5 MiB went through a cache of 1 MiB, and nothing was evicted")
+	}
+}
+
+func TestCacheRefusesWhatLiesOutside(t *testing.T) {
+	r := &counted{data: make([]byte, 100_000)}
+	for _, c := range []struct {
+		name          string
+		size, off, n  int64
+		wantReadsMost int64
+	}{
+		{"before the volume", 100_000, -1, 2, 0},
+		{"negative length", 100_000, 5, -1, 0},
+		{"over the end", 100_000, 99_999, 2, 0},
+		{"far away", 100_000, 1 << 62, 1 << 62, 0},
+		{"volume shorter than said, within a piece", 1 << 40, 99_999, 2, 1},
+		{"volume shorter than said, whole pieces", 1 << 40, 1 << 30, 1 << 38, 1},
+		{"volume shorter than said, much asked for", 1 << 40, 0, 1 << 39, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r.reads.Store(0)
+			cache := fstree.NewCache(r, c.size, 0)
+			if _, err := cache.Bytes(c.off, c.n); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("error %v", err)
+			}
+			if n := r.reads.Load(); n > c.wantReadsMost {
+				t.Errorf("%d reads", n)
+			}
+		})
+	}
+}
+
+func TestGoroutinesThatMissTogetherReadOnce(t *testing.T) {
+	r := &counted{data: make([]byte, 1<<20), gate: make(chan struct{})}
+	c := fstree.NewCache(r, 1<<20, 0)
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			if _, err := c.Bytes(int64(i)*100, 100); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(r.gate)
+	wg.Wait()
+	if n := r.reads.Load(); n != 1 {
+		t.Errorf("%d reads, want 1", n)
+	}
+}
+
+func TestSequentialReadsAreReadAhead(t *testing.T) {
+	r := &counted{data: make([]byte, 8<<20)}
+	c := fstree.NewCache(r, 8<<20, 0)
+	for off := int64(0); off < 8<<20; off += 4096 {
+		if _, err := c.Bytes(off, 4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.reads.Load(); n > 20 { // 1, 2, 4, and then 8 pieces at a time
+		t.Errorf("%d reads for 8 MiB, want at most 20", n)
+	}
+	if s := c.Stats(); s.Bytes != 8<<20 {
+		t.Errorf("%d bytes read for 8 MiB", s.Bytes)
+	}
+}
+
+func TestAVolumeThatFitsIsReadOnce(t *testing.T) {
+	for _, size := range []int64{1, 65536, 65537, 600_000, 3 << 20, 16 << 20} {
+		r := &counted{data: make([]byte, size)}
+		c := fstree.NewCache(r, size, 0)
+		for range 3 {
+			for off := int64(0); off < size; off += 1 << 16 {
+				if _, err := c.Bytes(off, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if s := c.Stats(); s.Bytes != size || s.Evictions != 0 {
+			t.Errorf("volume of %d bytes: %+v", size, s)
+		}
+	}
+}
+
+func TestAnUnreadablePieceSpoilsNoNeighbourAndIsTriedAgain(t *testing.T) {
+	r := &counted{data: make([]byte, 1<<20)}
+	broken := true
+	r.bad = func(off, n int64) bool { return broken && off < 200_000 && 200_000 < off+n } // in piece 3
+	c := fstree.NewCache(r, 1<<20, 0)
+	for piece := range int64(16) {
+		_, err := c.Bytes(piece<<16, 10)
+		if want := piece == 3; errors.Is(err, errBad) != want {
+			t.Errorf("piece %d: %v", piece, err)
+		}
+	}
+	broken = false
+	if _, err := c.Bytes(3<<16, 10); err != nil {
+		t.Errorf("read again: %v", err)
+	}
+}
+
+func TestAPanicOfTheReaderLeavesNobodyWaiting(t *testing.T) {
+	r := &counted{data: make([]byte, 1<<20)}
+	r.bad = func(int64, int64) bool { panic("reader") }
+	c := fstree.NewCache(r, 1<<20, 0)
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = c.Bytes(0, 10)
+	}()
+	r.bad = nil
+	if _, err := c.Bytes(0, 10); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAHitAllocatesNothing(t *testing.T) {
+	c := fstree.NewCache(&counted{data: make([]byte, 1<<20)}, 1<<20, 0)
+	p := make([]byte, 100)
+	if n := testing.AllocsPerRun(100, func() {
+		_, _ = c.Bytes(5000, 200)
+		_, _ = c.ReadAt(p, 6000)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkCacheHit(b *testing.B) {
+	c := fstree.NewCache(&counted{data: make([]byte, 8<<20)}, 8<<20, 0)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := int64(0); pb.Next(); i++ {
+			if _, err := c.Bytes(i*4096&(8<<20-1), 256); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
