@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+)
+
+// bench is one run of the program.
+type bench struct {
+	dir  string // images lie here and are kept for the next run
+	qed  string // the command, built from this tree
+	runs int
+}
+
+func main() {
+	dir := flag.String("dir", filepath.Join(os.TempDir(), "qedbench"), "where the images are made and kept")
+	runs := flag.Int("runs", 5, "how often each side is measured")
+	only := flag.String("run", "", "only the rows whose name matches this `regexp`")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: qedbench [flags] table|plots")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if err := run(*dir, *runs, *only, flag.Arg(0)); err != nil {
+		fmt.Fprintln(os.Stderr, "qedbench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(dir string, runs int, only, what string) error {
+	match, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	b := &bench{dir: dir, qed: filepath.Join(dir, "qed"), runs: runs}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-C", "../..", "-o", b.qed, "./examples/qed") // another module
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build qed: %w", err)
+	}
+	switch what {
+	case "table":
+		return b.table(match)
+	case "plots":
+		return b.plots(match)
+	}
+	return errors.New("say what to do: table or plots")
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// side is one of the two that are compared.
+type side struct {
+	name string
+	// prepare, if set, runs before each measurement and is not measured.
+	prepare func() error
+	// work returns the peak of memory in bytes, 0 if that is not known.
+	work func() (peak int64, err error)
+}
+
+// result is what was measured of a side.
+type result struct {
+	times []time.Duration
+	peak  int64
+}
+
+func (r *result) median() time.Duration {
+	t := slices.Sorted(slices.Values(r.times))
+	return t[len(t)/2]
+}
+
+// inTurn measures sides A B A B ..., after each has run once to warm up.
+func (b *bench) inTurn(sides []side) ([]result, error) {
+	results := make([]result, len(sides))
+	for i := range b.runs + 1 {
+		for k, s := range sides {
+			if s.prepare != nil {
+				if err := s.prepare(); err != nil {
+					return nil, fmt.Errorf("%s: %w", s.name, err)
+				}
+			}
+			start := time.Now()
+			peak, err := s.work()
+			took := time.Since(start)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.name, err)
+			}
+			if i > 0 {
+				results[k].times = append(results[k].times, took)
+				results[k].peak = max(results[k].peak, peak)
+			}
+		}
+	}
+	return results, nil
+}
+
+// command is a side that is a process, whose output is thrown away.
+func command(name string, args ...string) side {
+	return side{name: name, work: func() (int64, error) {
+		cmd := exec.Command(args[0], args[1:]...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err != nil {
+			return 0, fmt.Errorf("%q: %w\n%s", args, err, stderr.Bytes())
+		}
+		return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10, nil
+	}}
+}
+
+// fresh has a side begin without the file that it makes.
+func fresh(s side, made string) side {
+	s.prepare = func() error {
+		err := os.Remove(made)
+		if os.IsNotExist(err) {
+			return nil
+		}
+		return err
+	}
+	return s
+}
+
+// tool runs a program that makes what is measured later.
+func tool(args ...string) error {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%q: %w\n%s", args, err, out)
+	}
+	return nil
+}
