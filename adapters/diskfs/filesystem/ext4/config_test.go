@@ -72,6 +72,7 @@ var configs = []fstreetest.Config{
 
 	large(filled(config("ext4-many", 256*mib, "-t", "ext4", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
 	large(filled(config("ext4-1k-many", 256*mib, "-t", "ext4", "-b", "1024", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
+	large(filled(config("ext4-1k-deep", 512*mib, "-t", "ext4", "-b", "1024", "-N", "4000"), fstreetest.Tree{Extents: 32000})),
 	large(filled(config("ext2-1k-many", 256*mib, "-t", "ext2", "-b", "1024", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
 	large(filled(config("ext3-4k-many", 256*mib, "-t", "ext3", "-b", "4096", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
 }
