@@ -60,32 +60,48 @@ func (in *inode) damaged(block int64, format string, args ...any) error {
 
 // inode reads an inode that a directory leads to, or the root.
 func (e *engine) inode(num uint64) (*inode, error) {
-	if num != rootIno && (num < uint64(e.sb.firstIno) || num > e.sb.inodes) {
-		return nil, &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("inode %d", num),
-			Block: -1, Why: fmt.Sprintf("not one that a file may have (%d to %d)", e.sb.firstIno, e.sb.inodes)}
-	}
-	in, err := e.anyInode(num)
-	if err != nil {
+	in := new(inode)
+	if err := e.readInode(in, num); err != nil {
 		return nil, err
+	}
+	return in, nil
+}
+
+// readInode is inode into memory that the caller has.
+func (e *engine) readInode(in *inode, num uint64) error {
+	if num != rootIno && num < uint64(e.sb.firstIno) {
+		return &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("inode %d", num),
+			Block: -1, Why: fmt.Sprintf("no file has one below %d", e.sb.firstIno)}
+	}
+	if err := e.readAnyInode(in, num); err != nil {
+		return err
 	}
 	// ext4_iget refuses it as stale: the file was deleted.
 	if in.links == 0 || in.mode == 0 {
-		return nil, in.damaged(-1, "in use, but deleted")
+		return in.damaged(-1, "in use, but deleted")
 	}
 	if in.has(flagEAInode) {
-		return nil, in.damaged(-1, "the value of an attribute, not a file")
+		return in.damaged(-1, "the value of an attribute, not a file")
 	}
-	return in, nil
+	return nil
 }
 
 // anyInode reads an inode from 1 to sb.inodes, of a file or of the
 // filesystem's own use, in use or not.
 func (e *engine) anyInode(num uint64) (*inode, error) {
-	raw, at, err := e.rawInode(num)
-	if err != nil {
+	in := new(inode)
+	if err := e.readAnyInode(in, num); err != nil {
 		return nil, err
 	}
-	return e.decodeInode(uint32(num), raw, at)
+	return in, nil
+}
+
+func (e *engine) readAnyInode(in *inode, num uint64) error {
+	raw, at, err := e.rawInode(num)
+	if err != nil {
+		return err
+	}
+	return e.decodeInode(in, uint32(num), raw, at)
 }
 
 // rawInode returns an inode as stored, and its block; -1 if it comes from a
@@ -112,8 +128,8 @@ func (e *engine) rawInode(num uint64) (raw []byte, at int64, err error) {
 
 // decodeInode decodes what lies on disk, by the rules of __ext4_iget
 // (fs/ext4/inode.c).
-func (e *engine) decodeInode(num uint32, raw []byte, at int64) (*inode, error) {
-	in := &inode{
+func (e *engine) decodeInode(in *inode, num uint32, raw []byte, at int64) error {
+	*in = inode{
 		num:        num,
 		mode:       le.Uint16(raw[0x00:]),
 		uid:        uint32(le.Uint16(raw[0x02:])) | uint32(le.Uint16(raw[0x78:]))<<16,
@@ -128,13 +144,13 @@ func (e *engine) decodeInode(num uint32, raw []byte, at int64) (*inode, error) {
 	if len(raw) > goodOldInodeSize {
 		extraSize = int(le.Uint16(raw[0x80:]))
 		if goodOldInodeSize+extraSize > len(raw) || extraSize%4 != 0 {
-			return nil, in.damaged(at, "%d bytes of extra fields", extraSize)
+			return in.damaged(at, "%d bytes of extra fields", extraSize)
 		}
 		in.extra = raw[goodOldInodeSize+extraSize:]
 	}
 	in.seed = crc32cUint32(crc32cUint32(e.sb.csumSeed, num), in.generation)
 	if err := e.verifyInode(in, raw, extraSize, at); err != nil {
-		return nil, err
+		return err
 	}
 	if e.sb.incompat.has(incompat64Bit) {
 		in.xattrBlock |= uint64(le.Uint16(raw[0x76:])) << 32
@@ -144,7 +160,7 @@ func (e *engine) decodeInode(num uint32, raw []byte, at int64) (*inode, error) {
 		in.size |= int64(le.Uint32(raw[0x6C:])) << 32
 	}
 	if in.size < 0 {
-		return nil, in.damaged(at, "size %#x", uint64(in.size))
+		return in.damaged(at, "size %#x", uint64(in.size))
 	}
 	in.sectors = int64(le.Uint32(raw[0x1C:]))
 	if e.sb.roCompat.has(roHugeFile) {
@@ -154,7 +170,7 @@ func (e *engine) decodeInode(num uint32, raw []byte, at int64) (*inode, error) {
 		}
 	}
 	in.decodeTimes(raw[:goodOldInodeSize+extraSize])
-	return in, nil
+	return nil
 }
 
 func (e *engine) verifyInode(in *inode, raw []byte, extraSize int, at int64) error {
@@ -212,8 +228,8 @@ func (in *inode) device() (major, minor uint32) {
 
 // Stat implements [fstree.Engine].
 func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
-	in, err := e.inode(id.Ino)
-	if err != nil {
+	var in inode // on the stack: a listing asks for very many
+	if err := e.readInode(&in, id.Ino); err != nil {
 		return fstree.Stat{}, err
 	}
 	st := fstree.Stat{
@@ -239,7 +255,7 @@ func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 		}
 	case modeSymlink:
 		if in.has(flagEncrypt) {
-			target, err := e.target(in)
+			target, err := e.Readlink(id)
 			if err != nil {
 				return fstree.Stat{}, err
 			}
