@@ -38,6 +38,9 @@ Exit codes: 0 sound, 1 could not check, 2 corruptions, 3 leaks only.`,
 	asked := addProgressFlag(cmd)
 	var repair string
 	addChoice(cmd, &repair, "repair", "r", "", "repair the image", "leaks", "all")
+	var growth sizeFlag
+	cmd.Flags().Var(&growth, "max-growth", "with -r all, how much copies of shared clusters may take (default: the size of the file)")
+	cmd.Flags().Lookup("max-growth").DefValue = ""
 	dryRun := cmd.Flags().Bool("dry-run", false, "with -r, change nothing")
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
 	list := cmd.Flags().BoolP("list", "l", false, "list each finding before the summary")
@@ -57,8 +60,9 @@ Exit codes: 0 sound, 1 could not check, 2 corruptions, 3 leaks only.`,
 		}
 		w := bufio.NewWriter(a.stdout)
 		progress := a.newProgress("check", *asked)
+		progress.counts = true // entries of the L1 table
 		defer progress.finish()
-		opts := &qedfile.CheckOptions{Repair: modes[repair], DryRun: *dryRun, Progress: progress.set}
+		opts := &qedfile.CheckOptions{Repair: modes[repair], DryRun: *dryRun, MaxGrowth: int64(growth), Progress: progress.set}
 		if *list && !out.json() && !*quiet {
 			opts.Found = func(f qedfile.Finding) error {
 				_, err := fmt.Fprintln(w, describeFinding(&f))

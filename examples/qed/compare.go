@@ -75,6 +75,7 @@ func printComparison(w io.Writer, c qedfile.Comparison, x, y int64) {
 	case qedfile.StatusMismatch:
 		fmt.Fprintf(w, "Strict mode: Offset %d block status mismatch!\n", c.Offset)
 	default:
-		fmt.Fprintf(w, "Content mismatch at offset %d!\n", c.Offset)
+		// qemu-img names the sector.
+		fmt.Fprintf(w, "Content mismatch at offset %d!\n", c.Offset&^511)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -70,19 +71,19 @@ func fileError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// libraryPrefixes are what the packages of this module put before their
-// errors. They tell a programmer where to look, and a user nothing.
-var libraryPrefixes = strings.NewReplacer(
-	"qedfile: ", "",
-	"backend: ", "",
-	"qeddiskfs: ", "",
-	"fstree: ", "",
-)
+// libraryPrefix matches what the packages of this module put before their
+// errors: the package, and the operation that the user has just named. They
+// tell a programmer where to look, and a user nothing.
+var libraryPrefix = regexp.MustCompile(`\b(?:(?:qedfile|backend|qeddiskfs|fstree): )+(?:(?:create|check|repair|convert|compare|measure|commit|rebase|compact): )?`)
 
-// message is an error as a user reads it. Names in it may come from an image:
-// no control character among them reaches the terminal.
+// message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {
-	s := libraryPrefixes.Replace(err.Error())
+	return printable(libraryPrefix.ReplaceAllString(err.Error(), ""))
+}
+
+// printable is text from an image for the terminal, which control characters
+// in it could make do something. They are shown as an escape.
+func printable(s string) string {
 	if !strings.ContainsFunc(s, forbidden) {
 		return s
 	}

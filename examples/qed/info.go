@@ -80,9 +80,9 @@ func (i *imageInfo) print(w io.Writer) {
 	if i.BackingFilename == "" {
 		return
 	}
-	fmt.Fprintf(w, "backing file: %s", i.BackingFilename)
+	fmt.Fprintf(w, "backing file: %s", printable(i.BackingFilename))
 	if i.FullBackingFilename != i.BackingFilename {
-		fmt.Fprintf(w, " (actual path: %s)", i.FullBackingFilename)
+		fmt.Fprintf(w, " (actual path: %s)", printable(i.FullBackingFilename))
 	}
 	fmt.Fprintln(w)
 	if i.BackingFormat != "" {

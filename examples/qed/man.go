@@ -39,6 +39,8 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 		}
 		m.command(c)
 	}
+	m.section("EXIT STATUS", "0 for success, 1 for a failure, 130 when interrupted. check and compare have codes of their own.")
+	m.section("SEE ALSO", ".BR qemu\\-img (1),\n.BR qemu\\-io (1)")
 	return m.w.Flush()
 }
 
@@ -78,8 +80,11 @@ func (m *manual) command(c *cobra.Command) {
 			name = "-" + f.Shorthand + ", " + name
 		}
 		kind, usage := pflag.UnquoteUsage(f)
-		m.line(".TP")
-		fmt.Fprintf(m.w, "\\fB%s\\fR \\fI%s\\fR\n%s\n", roff(name), roff(kind), roff(usage))
+		name = `\fB` + roff(name) + `\fR`
+		if kind != "" {
+			name += ` \fI` + roff(kind) + `\fR`
+		}
+		fmt.Fprintf(m.w, ".TP\n%s\n%s\n", name, roff(usage))
 	})
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -18,39 +20,39 @@ func addProgressFlag(cmd *cobra.Command) *bool {
 // standard error: if that is a terminal, or if the user asks for it. It is
 // used from one goroutine at a time.
 type progress struct {
-	bar  *progressbar.ProgressBar
-	make func(total int64) *progressbar.ProgressBar
+	label  string
+	notes  io.Writer // nil shows nothing
+	counts bool      // what is counted is no bytes
+	bar    *progressbar.ProgressBar
 }
 
 // newProgress begins a display. Callers defer its finish.
 func (a *app) newProgress(label string, asked bool) *progress {
-	p := &progress{}
-	if f, ok := a.stderr.(*os.File); !asked && (!ok || !term.IsTerminal(int(f.Fd()))) {
-		return p
+	f, ok := a.stderr.(*os.File)
+	if asked || ok && term.IsTerminal(int(f.Fd())) {
+		return &progress{label: label, notes: a.stderr}
 	}
-	p.make = func(total int64) *progressbar.ProgressBar {
-		return progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(a.stderr),
-			progressbar.OptionSetDescription(label),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionUseIECUnits(true),
-			progressbar.OptionShowTotalBytes(true),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(20),
-		)
-	}
-	return p
+	return &progress{}
 }
 
 // set says that done of total bytes are done. It has the shape that the
 // library's long operations report with.
 func (p *progress) set(done, total int64) {
-	if p.make == nil || total <= 0 {
+	if p.notes == nil || total <= 0 {
 		return
 	}
 	if p.bar == nil {
-		p.bar = p.make(total)
+		p.bar = progressbar.NewOptions64(total,
+			progressbar.OptionSetWriter(p.notes),
+			progressbar.OptionSetDescription(p.label),
+			progressbar.OptionShowBytes(!p.counts),
+			progressbar.OptionShowTotalBytes(!p.counts),
+			progressbar.OptionShowCount(),
+			progressbar.OptionUseIECUnits(true),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetWidth(20),
+		)
 	}
 	p.bar.ChangeMax64(total)
 	// A display that cannot be written is no reason to stop the work.
@@ -60,7 +62,7 @@ func (p *progress) set(done, total int64) {
 // finish ends the line of the display.
 func (p *progress) finish() {
 	if p.bar != nil {
-		_ = p.bar.Exit()
-		p.make = nil
+		fmt.Fprintln(p.notes)
+		p.bar = nil
 	}
 }
