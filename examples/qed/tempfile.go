@@ -68,7 +68,7 @@ func replaceable(name string) (fs.FileMode, error) {
 }
 
 // commit gives the file its name, replacing what was there. Its writer has
-// synced and closed it.
+// closed it.
 func (p *pending) commit() error {
 	if err := os.Rename(p.temp, p.final); err != nil {
 		return err
