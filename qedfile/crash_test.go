@@ -116,13 +116,16 @@ func (g *guest) step() error {
 	return g.resize()
 }
 
-func (g *guest) resize() error {
-	old, size := g.m.Size()/512, g.rnd.Int64N(int64(len(g.start))+1)
+func (g *guest) resize() error { return g.resizeTo(g.rnd.Int64N(int64(len(g.start)) + 1)) }
+
+func (g *guest) resizeTo(size int64) error {
+	old := g.m.Size() / 512
 	q := request{what: fmt.Sprintf("resize to %d", size), first: old, n: max(0, size-old), size: size, safe: true}
 	return g.do(q, func() error { return g.m.Resize(size * 512) })
 }
 
-// run makes n requests, and stops at the first error.
+// run makes n requests, cuts the disk to nothing and closes it. It stops at the
+// first error.
 func (g *guest) run(n int) error {
 	err := g.do(request{what: "open"}, g.open)
 	for range n {
@@ -130,6 +133,9 @@ func (g *guest) run(n int) error {
 			return err
 		}
 		err = g.step()
+	}
+	if err == nil {
+		err = g.resizeTo(0)
 	}
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@
 //
 // # Limits
 //
-// Disks have up to 2^63-512 bytes. Like the format, the package has no
+// Disks have up to 2^63-2^30 bytes. Like the format, the package has no
 // snapshots, no compression and no encryption. Files that another process
 // writes are refused by [backend.File]'s locks, unless Options.ForceShare.
 package qedfile

@@ -22,6 +22,10 @@ const (
 	sectorSize = 512 // unit of image sizes and of atomic header writes
 	entrySize  = 8   // bytes of a table entry
 
+	// maxDiskSize is the length of any disk in qemu (BDRV_MAX_LENGTH). The end
+	// of the last cluster of such a disk still fits into 63 bits.
+	maxDiskSize = 1<<63 - 1<<30
+
 	// maxBackingName is the longest name that current qemu opens; files made
 	// here keep to maxNewBackingName, which every version opens.
 	maxBackingName    = 4095
@@ -72,9 +76,9 @@ func (h *Header) tableBytes() int64 { return h.TableSize * h.ClusterSize }
 func (h *Header) dataStart() int64 { return h.HeaderSize * h.ClusterSize }
 
 // MaxImageSize is the largest size, in bytes, that the geometry can address:
-// entries squared times the cluster size, limited to a signed 63-bit offset
-// and rounded down to a sector. (qemu computes it modulo 2^64 and so refuses
-// the largest geometries; the specification has no such rule.)
+// entries squared times the cluster size, but at most 2^63-2^30, the longest
+// disk that qemu opens. (qemu computes the first modulo 2^64 and so refuses the
+// largest geometries; the specification has no such rule.)
 func (h *Header) MaxImageSize() int64 { return maxImageSize(h.ClusterSize, h.TableSize) }
 
 func maxImageSize(clusterSize, tableSize int64) int64 {
@@ -82,7 +86,7 @@ func maxImageSize(clusterSize, tableSize int64) int64 {
 	if shift := 2*entries + bits.Len64(uint64(clusterSize)) - 1; shift < 63 {
 		return 1 << shift
 	}
-	return math.MaxInt64 &^ (sectorSize - 1)
+	return maxDiskSize
 }
 
 // ReadHeader reads and validates the header of the image that r holds, and

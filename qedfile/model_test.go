@@ -85,27 +85,33 @@ func (x *model) rangeOf(longest int64) (off, n int64) {
 	return off, min(n, size-off)
 }
 
+func (x *model) write(off, n int64, fill byte) {
+	x.tb.Helper()
+	b := bytes.Repeat([]byte{fill}, int(n))
+	if k, err := x.m.WriteAt(b, off); int64(k) != n || err != nil {
+		x.tb.Fatalf("WriteAt(%d, %d) = %d, %v", n, off, k, err)
+	}
+	copy(x.disk[off:], b)
+}
+
+func (x *model) zero(off, n int64) {
+	x.tb.Helper()
+	if err := x.m.WriteZeroes(off, n); err != nil {
+		x.tb.Fatalf("WriteZeroes(%d, %d): %v", off, n, err)
+	}
+	clear(x.disk[off : off+n])
+}
+
 // step does one random thing, and returns what it was.
 func (x *model) step() string {
 	cluster := x.m.Header().ClusterSize
 	off, n := x.rangeOf(9 * cluster)
 	switch k := x.rnd.IntN(100); {
 	case k < 40:
-		b := make([]byte, n)
-		fill := byte(1 + x.rnd.IntN(255))
-		for i := range b {
-			b[i] = fill
-		}
-		if _, err := x.m.WriteAt(b, off); err != nil {
-			x.tb.Fatalf("WriteAt(%d, %d): %v", n, off, err)
-		}
-		copy(x.disk[off:], b)
+		x.write(off, n, byte(1+x.rnd.IntN(255)))
 		return fmt.Sprintf("write %d at %d", n, off)
 	case k < 60:
-		if err := x.m.WriteZeroes(off, n); err != nil {
-			x.tb.Fatalf("WriteZeroes(%d, %d): %v", off, n, err)
-		}
-		clear(x.disk[off : off+n])
+		x.zero(off, n)
 		return fmt.Sprintf("zero %d at %d", n, off)
 	case k < 80:
 		x.compare(off, n)
@@ -119,18 +125,19 @@ func (x *model) step() string {
 		x.reopen()
 		return "reopen"
 	}
-	return x.resize()
+	size := x.rnd.Int64N(x.max+1) / 512 * 512
+	x.resize(size)
+	return fmt.Sprintf("resize to %d", size)
 }
 
-func (x *model) resize() string {
-	size := x.rnd.Int64N(x.max+1) / 512 * 512
+func (x *model) resize(size int64) {
+	x.tb.Helper()
 	if err := x.m.Resize(size); err != nil {
 		x.tb.Fatalf("Resize(%d): %v", size, err)
 	}
 	grown := make([]byte, size)
 	copy(grown, x.disk)
 	x.disk = grown
-	return fmt.Sprintf("resize to %d", size)
 }
 
 func (x *model) compare(off, n int64) {

@@ -35,6 +35,7 @@ func TestHeadersThatBreakARuleAreRefused(t *testing.T) {
 		"table size 32":                   {func(l *layout) { l.table = 32 }, qedfile.ErrFormat},
 		"size not of sectors":             {func(l *layout) { l.size = 513 }, qedfile.ErrFormat},
 		"size beyond the geometry":        {func(l *layout) { l.size = 512*512*4096 + 512 }, qedfile.ErrFormat},
+		"a disk longer than qemu's":       {func(l *layout) { l.cluster, l.table, l.l1, l.length, l.size = 8<<20, 16, 8<<20, 64, 1<<63-1<<30+512 }, qedfile.ErrFormat},
 		"size of 2^64-512":                {func(l *layout) { l.size = 1<<64 - 512 }, qedfile.ErrFormat},
 		"empty header area":               {func(l *layout) { l.headerSize = 0 }, qedfile.ErrFormat},
 		"header area of 4 GiB":            {func(l *layout) { l.headerSize = 1 << 20 }, qedfile.ErrFormat},
@@ -99,7 +100,7 @@ func TestOddHeadersThatTheSpecificationAllowsOpen(t *testing.T) {
 func TestHugeGeometriesCostKilobytes(t *testing.T) {
 	// Where qemu computes a largest size of 0, or reserves a gigabyte.
 	for _, cluster := range []uint32{2 << 20, 8 << 20, 64 << 20} {
-		l := layout{magic: "QED\x00", cluster: cluster, table: 16, headerSize: 1, l1: uint64(cluster), size: 1<<63 - 512}
+		l := layout{magic: "QED\x00", cluster: cluster, table: 16, headerSize: 1, l1: uint64(cluster), size: 1<<63 - 1<<30}
 		l.length = 64
 		storage := backend.NewMemory(l.bytes())
 		if err := storage.Truncate(17 * int64(cluster)); err != nil {
@@ -112,7 +113,7 @@ func TestHugeGeometriesCostKilobytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := make([]byte, 8192)
-		for _, off := range []int64{0, 1 << 40, 1<<63 - 512 - 8192} {
+		for _, off := range []int64{0, 1 << 40, 1<<63 - 1<<30 - 8192} {
 			if _, err := m.ReadAt(p, off); err != nil {
 				t.Errorf("clusters of %d: read at %d: %v", cluster, off, err)
 			}

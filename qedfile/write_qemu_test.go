@@ -83,20 +83,13 @@ func ourTurn(t *testing.T, x *model) {
 		off, n := x.rangeOf(5 * x.m.Header().ClusterSize)
 		switch x.rnd.IntN(4) {
 		case 0:
-			if err := x.m.WriteZeroes(off, n); err != nil {
-				t.Fatal(err)
-			}
-			clear(x.disk[off : off+n])
+			x.zero(off, n)
 		case 1:
 			if err := x.m.Sync(); err != nil {
 				t.Fatal(err)
 			}
 		default:
-			b := bytes.Repeat([]byte{byte(1 + x.rnd.IntN(255))}, int(n))
-			if _, err := x.m.WriteAt(b, off); err != nil {
-				t.Fatal(err)
-			}
-			copy(x.disk[off:], b)
+			x.write(off, n, byte(1+x.rnd.IntN(255)))
 		}
 	}
 	if err := x.m.Close(); err != nil {

@@ -3,6 +3,7 @@ package qedfile_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
@@ -539,5 +540,35 @@ func TestATableThatRefersToClustersInTheMiddleStaysWhenTheDiskShrinks(t *testing
 	checkFile(t, storage)
 	if size, _ := storage.Size(); size != 6*4096 {
 		t.Errorf("the file has %d bytes", size)
+	}
+}
+
+func TestTheLastByteOfTheLargestDiskCanBeWritten(t *testing.T) {
+	for _, geometry := range [][2]uint32{{4096, 1}, {65536, 4}, {2 << 20, 16}, {64 << 20, 16}} {
+		l := empty(geometry[0], geometry[1], 0)
+		end := l.length
+		l.length = 64
+		storage := l.storage()
+		if err := storage.Truncate(end); err != nil {
+			t.Fatal(err)
+		}
+		m, err := qedfile.New(storage, writable)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit := m.Header().MaxImageSize()
+		if err := m.Resize(limit); err != nil || m.Size() != limit {
+			t.Errorf("clusters of %d, tables of %d: resize to %d: %v", geometry[0], geometry[1], limit, err)
+		}
+		if _, err := m.WriteAt([]byte("end"), limit-3); err != nil {
+			t.Error(err)
+		}
+		p := make([]byte, 8)
+		if n, err := m.ReadAt(p, limit-6); n != 6 || err != io.EOF || string(p[:6]) != "\x00\x00\x00end" {
+			t.Errorf("the last bytes of %d: %q, %v", limit, p[:n], err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
