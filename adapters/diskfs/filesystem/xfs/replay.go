@@ -82,6 +82,9 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 	out := replayed{dirty: true}
 	p := &replay{sb: sb, size: size, overlay: newOverlay(r), cancelled: map[bufferID]int{}, intents: map[uint64]bool{}}
 	if err == nil {
+		err = p.formatOf(s.last)
+	}
+	if err == nil {
 		err = p.run(j, s)
 		p.overlay.freeze()
 		out.overlay = p.overlay
@@ -105,9 +108,6 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 // run reads the log twice: what buffers are void has to be known before any is
 // written. It stops before what is damaged.
 func (p *replay) run(j *journal, s span) error {
-	if err := p.formatOf(s.last); err != nil {
-		return err
-	}
 	end, damage := p.pass(j, s, p.noteCancelled)
 	if damage != nil && !errors.Is(damage, errLogDamaged) {
 		return damage
@@ -120,10 +120,12 @@ func (p *replay) run(j *journal, s span) error {
 // formatOf takes the byte order from a record, and sees to it that the log is
 // this filesystem's.
 func (p *replay) formatOf(r *record) error {
-	switch format := binary.BigEndian.Uint32(r.header[300:]); format {
-	case 1:
+	switch format := binary.BigEndian.Uint32(r.header[300:]); {
+	case p.sb.logFeatures != 0:
+		return fmt.Errorf("a log with features %#x: %w", p.sb.logFeatures, fstree.ErrUnsupported)
+	case format == 1:
 		p.order = binary.LittleEndian
-	case 2:
+	case format == 2:
 		p.order = binary.BigEndian
 	default:
 		return fmt.Errorf("a log of format %d: %w", format, fstree.ErrUnsupported)

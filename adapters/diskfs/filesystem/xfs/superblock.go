@@ -45,6 +45,10 @@ const (
 	incompatKnown       = incompatFType | 0x02 | incompatMetaUUID | 0x08 | incompatNeedsRepair | incompatNRExt64 | 0x40 | 0x80
 )
 
+// logIncompatKnown is the bits of sb_features_log_incompat that are known:
+// extended attributes by intents (XFS_SB_FEAT_INCOMPAT_LOG_XATTRS).
+const logIncompatKnown = 0x1
+
 // incompatNames names the incompatible features from bit 0 on, as mkfs.xfs
 // and xfs_info call them.
 func incompatNames() []string {
@@ -67,9 +71,9 @@ type superblock struct {
 	rtBlocks    uint64
 	root        uint64 // inode number
 
-	logStart      uint64 // filesystem block; 0 if the log is on a device of its own
-	logBlocks     uint32
-	logSectorSize uint32 // bytes
+	logStart    uint64 // filesystem block; 0 if the log is on a device of its own
+	logBlocks   uint32
+	logFeatures uint32 // that this reader does not know
 
 	v5, ftype, asciiCI, nrext64, lazyCount, logV2, needsRepair bool
 
@@ -78,7 +82,6 @@ type superblock struct {
 
 	inodes, freeInodes, freeBlocks uint64
 	maxInodePercent                uint8
-	inodeAlign                     uint32
 }
 
 // readSuperblock reads and validates the superblock at the volume's start, by
@@ -152,9 +155,7 @@ func decodeSuperblock(raw []byte) superblock {
 		inodes:          be.Uint64(raw[128:]),
 		freeInodes:      be.Uint64(raw[136:]),
 		freeBlocks:      be.Uint64(raw[144:]),
-		inodeAlign:      be.Uint32(raw[180:]),
 		dirBlockLog:     raw[192],
-		logSectorSize:   uint32(be.Uint16(raw[194:])),
 		v5:              version&versionNumber == 5,
 		asciiCI:         version&versionASCIICI != 0,
 		lazyCount:       features2&features2LazyCount != 0,
@@ -168,6 +169,7 @@ func decodeSuperblock(raw []byte) superblock {
 		sb.nrext64 = incompat&incompatNRExt64 != 0
 		sb.needsRepair = incompat&incompatNeedsRepair != 0
 		sb.lazyCount, sb.logV2 = true, true
+		sb.logFeatures = be.Uint32(raw[220:]) &^ logIncompatKnown
 		if incompat&incompatMetaUUID != 0 {
 			copy(sb.metaUUID[:], raw[248:])
 		}

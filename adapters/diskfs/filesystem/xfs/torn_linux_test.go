@@ -47,6 +47,25 @@ func TestLogThatWasNotWrittenWholeEndsWhereTheKernelEndsIt(t *testing.T) {
 	}
 }
 
+// TestFrozenFilesystemIsReadAsTheKernelDoes copies the disk as a snapshot with
+// the guest's help does: everything is written, and yet the log says dirty.
+func TestFrozenFilesystemIsReadAsTheKernelDoes(t *testing.T) {
+	c := config("frozen", 32, fstreetest.Tree{Plain: true})
+	r, _ := fstreetest.Build(t, c)
+	name := r.(*os.File).Name()
+	mnt := t.TempDir()
+	oracle.Run(t, "mount", "-t", "xfs", "-o", "loop,nouuid", name, mnt)
+	defer oracle.Run(t, "umount", mnt)
+	upheaval(t, mnt, 0)
+	oracle.Run(t, "xfs_freeze", "-f", mnt)
+	image, err := os.ReadFile(name)
+	oracle.Run(t, "xfs_freeze", "-u", mnt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareWithMount(t, image)
+}
+
 // compareWithMount mounts a copy of an image and compares. What the kernel
 // does not mount must be said to be damaged.
 func compareWithMount(t *testing.T, image []byte) {
