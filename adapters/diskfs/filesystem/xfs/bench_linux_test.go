@@ -104,3 +104,31 @@ func (c *counter) ReadAt(p []byte, off int64) (int, error) {
 	c.calls.Add(1)
 	return c.r.ReadAt(p, off)
 }
+
+// BenchmarkRandomRead reads 4 KiB at a time of a file in 3,000 extents.
+func BenchmarkRandomRead(b *testing.B) {
+	const extents = 3000
+	c := filled(config("fragmented", 128, fstreetest.Tree{}), func(tb testing.TB, dir string) {
+		if err := fragments(filepath.Join(dir, "file"), extents); err != nil {
+			tb.Fatal(err)
+		}
+	})
+	image, _ := fstreetest.Build(b, c)
+	fsys, err := xfs.Open(image, c.Size)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := fsys.Open("file")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	p := make([]byte, 4096)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(p)))
+	for i := 0; b.Loop(); i++ {
+		if _, err := f.(io.ReaderAt).ReadAt(p, int64(i*7919%(extents*4))*4096); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

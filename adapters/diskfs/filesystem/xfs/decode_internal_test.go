@@ -23,7 +23,7 @@ func dirty(tb testing.TB) (image []byte, j *journal, s span, p *replay) {
 	if s, err = j.span(); err != nil || s.clean {
 		tb.Fatal(s, err)
 	}
-	p = &replay{sb: &sb, size: r.Size(), overlay: newOverlay(r), cancelled: map[bufferID]int{}, intents: map[uint64]bool{}}
+	p = newReplay(r, r.Size(), &sb)
 	if err := p.formatOf(s.last); err != nil {
 		tb.Fatal(err)
 	}
@@ -49,10 +49,8 @@ func FuzzLog(f *testing.F) {
 	binary.BigEndian.PutUint32(header[40:], 1<<20)
 	binary.BigEndian.PutUint64(header[16:], ^uint64(0))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		fresh := &replay{
-			sb: p.sb, size: p.size, order: p.order, overlay: newOverlay(bytes.NewReader(image)),
-			cancelled: map[bufferID]int{}, intents: map[uint64]bool{},
-		}
+		fresh := newReplay(bytes.NewReader(image), p.size, p.sb)
+		fresh.order = p.order
 		for _, commit := range []func(*transaction) error{fresh.noteCancelled, fresh.apply} {
 			d := decoder{order: p.order, open: map[uint32]*transaction{}, commit: commit}
 			_ = d.record(&record{header: header}, data)

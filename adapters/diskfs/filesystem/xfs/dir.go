@@ -124,11 +124,11 @@ func (v *volume) longEntries(f *fork, size int64, yield func(fstree.Entry, error
 }
 
 // dataBlocks visits the directory blocks that hold entries, by their index.
-// There cannot be more of them than the filesystem has room for.
+// There cannot be more of them than the volume has room for.
 func (v *volume) dataBlocks(f *fork, size int64, visit func(index uint64) bool) error {
 	log := v.sb.dirBlockLog
 	end := uint64(min(size, dirIndexStart)) >> (v.sb.blockLog + log)
-	budget := v.sb.blocks>>log + 1
+	budget := v.cache.Size()>>(v.sb.blockLog+log) + 1
 	next := uint64(0) // the first index that was not visited
 	over := false
 	err := f.extents(0, func(e extent) bool {
@@ -147,7 +147,7 @@ func (v *volume) dataBlocks(f *fork, size int64, visit func(index uint64) bool) 
 		return last < end
 	})
 	if over {
-		return f.damage(f.block, "a directory of more blocks than the filesystem has")
+		return f.damage(f.block, "a directory of more blocks than the volume has")
 	}
 	return err
 }

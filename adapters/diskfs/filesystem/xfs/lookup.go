@@ -21,6 +21,10 @@ const (
 	nodeMagicV5     = 0x3ebe
 	daHeadV4        = 16 // bytes before the entries of a node and of a leaf
 	maxDaLevels     = 5  // XFS_DA_NODE_MAXDEPTH
+
+	// maxSameHash is how many names of one hash are tried before it is
+	// quicker to read the directory.
+	maxSameHash = 4096
 )
 
 // Lookup finds an entry as the kernel does, by the directory's index of name
@@ -212,7 +216,10 @@ func (v *volume) match(f *fork, index []byte, hash uint32, name string) (e fstre
 	be := binary.BigEndian
 	n := len(index) / 8
 	i := sort.Search(n, func(i int) bool { return be.Uint32(index[8*i:]) >= hash })
-	for ; i < n && be.Uint32(index[8*i:]) == hash; i++ {
+	for first := i; i < n && be.Uint32(index[8*i:]) == hash; i++ {
+		if i-first > maxSameHash {
+			return e, false, f.damage(f.block, "an index of too many equal hashes")
+		}
 		address := uint64(be.Uint32(index[8*i+4:])) * 8
 		if address == 0 {
 			continue // stale

@@ -52,7 +52,16 @@ type replay struct {
 	overlay   *overlay
 	order     binary.ByteOrder
 	cancelled map[bufferID]int
+	voidAt    map[int64]int   // how many cancelled buffers begin at a sector
+	made      int64           // bytes of new inodes
 	intents   map[uint64]bool // of those that change what is seen: those not done
+}
+
+func newReplay(r io.ReaderAt, size int64, sb *superblock) *replay {
+	return &replay{
+		sb: sb, size: size, overlay: newOverlay(r),
+		cancelled: map[bufferID]int{}, voidAt: map[int64]int{}, intents: map[uint64]bool{},
+	}
 }
 
 // replayed is what came of the log.
@@ -80,7 +89,7 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 		return replayed{}, nil
 	}
 	out := replayed{dirty: true}
-	p := &replay{sb: sb, size: size, overlay: newOverlay(r), cancelled: map[bufferID]int{}, intents: map[uint64]bool{}}
+	p := newReplay(r, size, sb)
 	if err == nil {
 		err = p.formatOf(s.last)
 	}
@@ -174,6 +183,7 @@ func (p *replay) noteCancelled(t *transaction) error {
 		}
 		if b.flags&bufferCancelled != 0 {
 			p.cancelled[b.id]++
+			p.voidAt[b.id.sector]++
 		}
 	}
 	return nil
@@ -200,11 +210,14 @@ func (p *replay) rank(it *item) int {
 	case itemInodeMake:
 		return 0
 	case itemBuffer:
-		b, err := p.buffer(it)
+		var flags uint16
+		if len(it.regions[0]) >= bufferMapAt {
+			flags = p.order.Uint16(it.regions[0][4:])
+		}
 		switch {
-		case err == nil && b.flags&bufferCancelled != 0:
+		case flags&bufferCancelled != 0:
 			return 3
-		case err == nil && b.flags&bufferInodes != 0:
+		case flags&bufferInodes != 0:
 			return 2
 		}
 		return 0
@@ -276,9 +289,8 @@ func (p *replay) applyBuffer(it *item, lsn uint64) error {
 		return err
 	}
 	if b.flags&bufferCancelled != 0 {
-		if p.cancelled[b.id]--; p.cancelled[b.id] <= 0 {
-			delete(p.cancelled, b.id)
-		}
+		p.cancelled[b.id]--
+		p.voidAt[b.id.sector]--
 		return nil
 	}
 	if p.cancelled[b.id] > 0 || b.flags&(bufferInodes|bufferQuota) != 0 {

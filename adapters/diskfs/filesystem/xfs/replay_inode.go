@@ -216,8 +216,14 @@ func (p *replay) makeInodes(it *item) error {
 	if !ok || within>>p.sb.agBlockLog != 0 || size != p.sb.inodeSize || blocks<<p.sb.inodesLog > 64 && blocks > 1 {
 		return fmt.Errorf("a chunk of %d blocks of inodes at block %d: %w", blocks, number, errLogDamaged)
 	}
-	if p.anyCancelled(off/sectorSize, int64(blocks)<<p.sb.blockLog/sectorSize) {
-		return nil
+	length := int64(blocks) << p.sb.blockLog
+	if p.made += length; p.made > p.size {
+		return fmt.Errorf("more new inodes than the volume has room for: %w", errLogDamaged)
+	}
+	for sector := off / sectorSize; sector < (off+length)/sectorSize; sector++ {
+		if p.voidAt[sector] > 0 {
+			return nil
+		}
 	}
 	inode := make([]byte, size)
 	for i := range blocks << p.sb.inodesLog {
@@ -236,14 +242,4 @@ func (p *replay) makeInodes(it *item) error {
 		}
 	}
 	return nil
-}
-
-// anyCancelled tells whether a cancelled buffer begins within some sectors.
-func (p *replay) anyCancelled(sector, n int64) bool {
-	for id := range p.cancelled {
-		if id.sector >= sector && id.sector < sector+n {
-			return true
-		}
-	}
-	return false
 }

@@ -34,8 +34,8 @@ func TestVersion4TreeEqualsItsSource(t *testing.T) {
 	fstreetest.Run(t, []fstreetest.Config{
 		version4("xfs-v4", 16, 60, "-n", "ftype=1", "-L", "version4"),
 		version4("xfs-v4-no-types", 16, 60, "-n", "ftype=0", "-b", "size=512", "-d", "sectsize=512"),
-		large(version4("xfs-v4-many", 512, 10000, "-n", "ftype=0")),
-		large(version4("xfs-v4-many-512", 256, 12000, "-b", "size=512", "-n", "ftype=1")),
+		large(version4("xfs-v4-many", 512, 4000, "-n", "ftype=0")),
+		large(version4("xfs-v4-many-512", 256, 6000, "-b", "size=512", "-n", "ftype=1")),
 		large(version4("xfs-v4-wide-directories", 256, 5000, "-b", "size=512", "-n", "ftype=0,size=64k")),
 		large(version4("xfs-v4-8k", 256, 1000, "-b", "size=8k", "-i", "attr=1,projid32bit=0", "-l", "lazy-count=0,version=1")),
 		large(version4("xfs-v4-64k", 512, 500, "-b", "size=64k", "-i", "size=2048")),
