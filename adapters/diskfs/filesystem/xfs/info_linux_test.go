@@ -3,7 +3,10 @@ package xfs_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +54,60 @@ func TestSizesAreThoseOfStatfs(t *testing.T) {
 	}
 	if got.Files != want.Files || got.FreeFiles != want.Ffree {
 		t.Errorf("%d files and %d free, want %d and %d", got.Files, got.FreeFiles, want.Files, want.Ffree)
+	}
+}
+
+func TestLogOnAnotherDeviceIsNoted(t *testing.T) {
+	dir := t.TempDir()
+	data, log := filepath.Join(dir, "data"), filepath.Join(dir, "log")
+	const size = 320 << 20
+	err := errors.Join(os.WriteFile(data, nil, 0o600), os.Truncate(data, size), os.WriteFile(log, nil, 0o600), os.Truncate(log, 64<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	oracle.Run(t, oracle.Tool(t, "mkfs.xfs"), "-q", "-l", "size=64m,logdev="+log, data)
+	image, err := os.Open(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	fsys, err := xfs.Open(image, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notes := fsys.Info().Notes; len(notes) != 1 || !strings.Contains(notes[0], "another device") {
+		t.Errorf("notes %q", notes)
+	}
+	if entries, err := fsys.ReadDir("."); err != nil || len(entries) != 0 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+}
+
+func TestRealtimeFileIsListedAndNotOpened(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(name, fstreetest.Image(t, "xfs-ordinary"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	ino := stat(t, image, "large").Ino
+	oracle.Run(t, oracle.Tool(t, "xfs_db"), "-x", "-c", fmt.Sprint("inode ", ino), "-c", "write core.realtime 1", name)
+	info, err := image.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys, err := xfs.Open(image, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := fsys.Stat("large"); err != nil || st.Size() != 500001 {
+		t.Errorf("%v, %v", st, err)
+	}
+	if _, err := fs.ReadFile(fsys, "large"); !errors.Is(err, fstree.ErrUnsupported) {
+		t.Errorf("reading: %v", err)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestDirtyLogIsReplayedAsTheKernelDoes(t *testing.T) {
 	fstreetest.Run(t, []fstreetest.Config{
 		filled(crashed(config("xfs-dirty", 16, small, "-b", "size=1k"), 1, ""), ordinary),
 		large(crashed(config("xfs-dirty-everything", 64, many), 3, "")),
-		large(crashed(config("xfs-dirty-log-gone-round", 64, small, "-m", "reflink=0"), 120, "")),
+		large(crashed(config("xfs-dirty-log-gone-round", 64, small, "-m", "reflink=0"), 60, "")),
 		large(crashed(config("xfs-dirty-large-records", 64, many, "-b", "size=1k", "-l", "version=2,sunit=512"), 40, "logbsize=256k")),
 		large(crashed(config("xfs-dirty-small-records", 64, many, "-n", "size=16k"), 40, "logbsize=16k")),
 		large(crashed(config("xfs-dirty-sectors-of-4k", 128, many, "-s", "size=4k", "-i", "nrext64=1"), 40, "")),

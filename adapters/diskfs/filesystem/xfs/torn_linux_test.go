@@ -66,6 +66,47 @@ func TestFrozenFilesystemIsReadAsTheKernelDoes(t *testing.T) {
 	compareWithMount(t, image)
 }
 
+// TestLogThatGoesRoundItsEndIsReplayed changes a tree until what is to be replayed
+// begins near the log's end and ends behind its start.
+func TestLogThatGoesRoundItsEndIsReplayed(t *testing.T) {
+	c := config("round", 32, fstreetest.Tree{Plain: true, Entries: 30}, "-b", "size=1k", "-m", "reflink=0,finobt=0")
+	r, _ := fstreetest.Build(t, c)
+	name := r.(*os.File).Name()
+	place := locateLog(t, name)
+	mnt := t.TempDir()
+	oracle.Run(t, "mount", "-t", "xfs", "-o", "loop,nouuid,logbsize=32k", name, mnt)
+	defer oracle.Run(t, "umount", mnt)
+	for round := range 400 {
+		upheaval(t, mnt, round)
+		image, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head, tail := ends(image[place.start:place.end]); tail > head {
+			t.Logf("after %d rounds from sector %d to %d", round, tail, head)
+			compareWithMount(t, image)
+			return
+		}
+	}
+	t.Error("the log never went round its end")
+}
+
+// ends finds the head of a log that is written in order, by its falling cycle,
+// and the tail by the header of the last record.
+func ends(log []byte) (head, tail int) {
+	cycle := func(i int) uint32 {
+		b := log[i*512:]
+		if c := binary.BigEndian.Uint32(b); c != 0xfeedbabe {
+			return c
+		}
+		return binary.BigEndian.Uint32(b[4:])
+	}
+	for head = 1; head < len(log)/512 && cycle(head) == cycle(0); head++ {
+	}
+	header := ring{log, head}
+	return head, int(binary.BigEndian.Uint32(header.sector(-header.lastHeader())[28:]))
+}
+
 // compareWithMount mounts a copy of an image and compares. What the kernel
 // does not mount must be said to be damaged.
 func compareWithMount(t *testing.T, image []byte) {
