@@ -125,7 +125,7 @@ func rounds() int {
 	if oracle.Long() {
 		return 300
 	}
-	return 12
+	return 8
 }
 
 func TestImagesAreDescribedAsQemuImgDescribesThem(t *testing.T) {

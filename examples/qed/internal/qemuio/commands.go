@@ -137,7 +137,7 @@ func (s *Session) reopen(_ context.Context, args []string) error {
 		return errUsage
 	}
 	if o.has('r') && o.has('w') {
-		s.Complain(errors.New("Only one -r/-w option may be given")) //nolint:staticcheck // qemu's text
+		s.Complain(qemuText("Only one -r/-w option may be given"))
 		return errFailed
 	}
 	opts := s.opened

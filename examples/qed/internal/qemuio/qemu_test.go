@@ -45,14 +45,15 @@ func TestSessionsAnswerAsQemuIODoes(t *testing.T) {
 		if format == "raw" && testing.Short() {
 			continue
 		}
+		empty := emptyDisk(t, format)
 		for line := range strings.Lines(string(lists)) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.HasPrefix(line, "#") {
 				continue
 			}
 			commands := strings.Split(line, "|")
-			theirs := askQemu(t, qemu, format, commands)
-			ours := askSession(t, format, commands)
+			theirs := askQemu(t, qemu, format, newDisk(t, empty), commands)
+			ours := askSession(t, format, newDisk(t, empty), commands)
 			if ours.stdout != theirs.stdout || ours.stderr != theirs.stderr || ours.failed != theirs.failed {
 				t.Errorf("%s: %s\nours:\n%s%sfailed: %v\nqemu-io:\n%s%sfailed: %v", format, line,
 					ours.stdout, ours.stderr, ours.failed, theirs.stdout, theirs.stderr, theirs.failed)
@@ -64,14 +65,26 @@ func TestSessionsAnswerAsQemuIODoes(t *testing.T) {
 	}
 }
 
-func newDisk(t *testing.T, format string) string {
+// newDisk makes an empty disk of 1 MiB, which qemu-img made once.
+func newDisk(t *testing.T, empty []byte) string {
 	name := filepath.Join(t.TempDir(), "disk")
-	oracle.Run(t, "qemu-img", "create", "-q", "-f", format, name, "1M")
+	if err := os.WriteFile(name, empty, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	return name
 }
 
-func askQemu(t *testing.T, qemu, format string, commands []string) answers {
-	name := newDisk(t, format)
+func emptyDisk(t *testing.T, format string) []byte {
+	name := filepath.Join(t.TempDir(), "empty")
+	oracle.Run(t, "qemu-img", "create", "-q", "-f", format, name, "1M")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func askQemu(t *testing.T, qemu, format, name string, commands []string) answers {
 	args := []string{"-f", format}
 	for _, c := range commands {
 		args = append(args, "-c", c)
@@ -88,8 +101,7 @@ func askQemu(t *testing.T, qemu, format string, commands []string) answers {
 	}
 }
 
-func askSession(t *testing.T, format string, commands []string) answers {
-	name := newDisk(t, format)
+func askSession(t *testing.T, format, name string, commands []string) answers {
 	var stdout, stderr bytes.Buffer
 	s := newSession(t, &stdout, &stderr)
 	if err := s.OpenFile(name, qemuio.OpenOptions{Format: format}); err != nil {

@@ -23,7 +23,6 @@ type request struct {
 	verify          *verification
 	quiet, machine  bool
 	dump            bool
-	invalid         string // printed in place of the request
 	done            chan struct{}
 	took            time.Duration
 	err             error

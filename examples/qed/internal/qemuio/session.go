@@ -104,7 +104,7 @@ func (s *Session) run(ctx context.Context, c *command, words []string) error {
 		return errUsage
 	}
 	if c.writes && s.device.Writable == nil {
-		s.Complain(errors.New("Block node is read-only")) //nolint:staticcheck // qemu's text
+		s.Complain(qemuText("Block node is read-only"))
 		return errFailed
 	}
 	err := c.run(s, ctx, args)

@@ -2,7 +2,6 @@ package qemuio
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -60,7 +59,7 @@ func (s *Session) diskMap(context.Context, []string) error {
 			humanSize(float64(length)), length, state, humanSize(float64(start)), start)
 	})
 	if err != nil {
-		s.Complain(fmt.Errorf("Failed to get allocation status: %w", err)) //nolint:staticcheck // qemu's text
+		s.Complain(qemuText("Failed to get allocation status: " + err.Error()))
 		return errFailed
 	}
 	return nil
@@ -134,10 +133,10 @@ func (s *Session) truncate(_ context.Context, args []string) error {
 	switch mode := o.value['m']; mode {
 	case "", "off":
 	case "metadata", "falloc", "full":
-		s.Complain(fmt.Errorf("Unsupported preallocation mode '%s'", mode)) //nolint:staticcheck // qemu's text
+		s.Complain(qemuText("Unsupported preallocation mode '" + mode + "'"))
 		return errFailed
 	default:
-		s.Complain(fmt.Errorf("Invalid preallocation mode '%s'", mode)) //nolint:staticcheck // qemu's text
+		s.Complain(qemuText("Invalid preallocation mode '" + mode + "'"))
 		return errFailed
 	}
 	if len(o.args) != 1 {
@@ -148,7 +147,7 @@ func (s *Session) truncate(_ context.Context, args []string) error {
 		return err
 	}
 	if s.device.Format == "qed" && size%sector != 0 {
-		s.Complain(errors.New("Invalid image size specified")) //nolint:staticcheck // qemu's text
+		s.Complain(qemuText("Invalid image size specified"))
 		return errFailed
 	}
 	if err := s.device.Writable.Resize(size); err != nil {
