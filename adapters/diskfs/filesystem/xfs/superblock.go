@@ -80,8 +80,8 @@ type superblock struct {
 	uuid, metaUUID [16]byte
 	label          string
 
-	inodes, freeInodes, freeBlocks uint64
-	maxInodePercent                uint8
+	counters
+	maxInodePercent uint8
 }
 
 // readSuperblock reads and validates the superblock at the volume's start, by
@@ -152,9 +152,7 @@ func decodeSuperblock(raw []byte) superblock {
 		inodesLog:       raw[123],
 		agBlockLog:      raw[124],
 		maxInodePercent: raw[127],
-		inodes:          be.Uint64(raw[128:]),
-		freeInodes:      be.Uint64(raw[136:]),
-		freeBlocks:      be.Uint64(raw[144:]),
+		counters:        counters{be.Uint64(raw[128:]), be.Uint64(raw[136:]), be.Uint64(raw[144:])},
 		dirBlockLog:     raw[192],
 		v5:              version&versionNumber == 5,
 		asciiCI:         version&versionASCIICI != 0,
