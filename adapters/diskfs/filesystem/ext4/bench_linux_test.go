@@ -37,24 +37,6 @@ var manyFiles = fstreetest.Config{
 	},
 }
 
-func walk(tb testing.TB, vol fs.FS, visit func(name string, info fs.FileInfo)) {
-	tb.Helper()
-	err := fs.WalkDir(vol, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		visit(name, info)
-		return nil
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
 func BenchmarkListWithStat(b *testing.B) {
 	image, _ := fstreetest.Build(b, manyFiles)
 	b.ReportAllocs()

@@ -1,6 +1,9 @@
 package ext4_test
 
-import "github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+import (
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
+)
 
 const mib = 1 << 20
 
@@ -69,12 +72,23 @@ var configs = []fstreetest.Config{
 	config("ext4-stable-inodes", 8*mib, "-t", "ext4", "-b", "1024", "-O", "stable_inodes,encrypt,^has_journal"),
 
 	filled(config("ext4-ordinary", 4*mib, "-t", "ext4", "-b", "1024", "-O", "^has_journal"), fstreetest.Tree{Entries: 20, Plain: true}),
+}
 
-	large(filled(config("ext4-many", 256*mib, "-t", "ext4", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
-	large(filled(config("ext4-1k-many", 256*mib, "-t", "ext4", "-b", "1024", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
-	large(filled(config("ext4-1k-deep", 512*mib, "-t", "ext4", "-b", "1024", "-N", "4000"), fstreetest.Tree{Extents: 32000})),
-	large(filled(config("ext2-1k-many", 256*mib, "-t", "ext2", "-b", "1024", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
-	large(filled(config("ext3-4k-many", 256*mib, "-t", "ext3", "-b", "4096", "-N", "40000"), fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true})),
+// largeConfigs are not committed.
+func largeConfigs() []fstreetest.Config {
+	many := fstreetest.Tree{Entries: 20000, Extents: 2000, Huge: true}
+	all := []fstreetest.Config{
+		large(filled(config("ext4-many", 256*mib, "-t", "ext4", "-N", "40000"), many)),
+	}
+	if oracle.Long() {
+		all = append(all,
+			large(filled(config("ext4-1k-many", 256*mib, "-t", "ext4", "-b", "1024", "-N", "40000"), many)),
+			large(filled(config("ext4-1k-deep", 512*mib, "-t", "ext4", "-b", "1024", "-N", "4000"), fstreetest.Tree{Extents: 32000})),
+			large(filled(config("ext2-1k-many", 256*mib, "-t", "ext2", "-b", "1024", "-N", "40000"), many)),
+			large(filled(config("ext3-4k-many", 256*mib, "-t", "ext3", "-b", "4096", "-N", "40000"), many)),
+		)
+	}
+	return all
 }
 
 // populated makes a configuration that the kernel at hand does not mount:

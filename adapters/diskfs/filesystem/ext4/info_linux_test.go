@@ -24,9 +24,6 @@ func fillLittle(tb testing.TB, dir string) {
 
 func TestInfoEqualsStatfsAndBlkid(t *testing.T) {
 	for _, c := range configs {
-		if c.Large {
-			continue
-		}
 		t.Run(c.Name, func(t *testing.T) {
 			c.Fill = fillLittle
 			c.Mkfs = append(c.Mkfs, "-L", "the label")

@@ -71,3 +71,21 @@ func lstat(vol *ext4.FS, name string) error {
 	_, err = info.Sys().(*fstree.Stat).Xattrs()
 	return err
 }
+
+func walk(tb testing.TB, vol fs.FS, visit func(name string, info fs.FileInfo)) {
+	tb.Helper()
+	err := fs.WalkDir(vol, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		visit(name, info)
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
