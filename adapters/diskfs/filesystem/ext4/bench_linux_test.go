@@ -88,3 +88,27 @@ func BenchmarkReadEveryFile(b *testing.B) {
 	b.SetBytes(bytes)
 	b.ReportMetric(float64(reads), "reads/op")
 }
+
+// The inode tables and directories are all that a listing touches.
+func TestAListingReadsMetadataInLargePieces(t *testing.T) {
+	image, records := fstreetest.Build(t, manyFiles)
+	metadata := int64(len(records)) * 256
+	for _, r := range records {
+		if fs.FileMode(r.Mode)&0o170000 == 0o040000 {
+			metadata += r.Size
+		}
+	}
+	r := &counting{r: image}
+	vol, err := ext4.Open(r, manyFiles.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	walk(t, vol, func(string, fs.FileInfo) { files++ })
+	if files != len(records) {
+		t.Errorf("%d files of %d", files, len(records))
+	}
+	if most := metadata / (64 << 10); r.reads.Load() > most {
+		t.Errorf("%d reads for %d bytes of metadata, want at most %d", r.reads.Load(), metadata, most)
+	}
+}

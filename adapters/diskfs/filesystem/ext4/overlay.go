@@ -1,7 +1,8 @@
 package ext4
 
 import (
-	"encoding/binary"
+	"cmp"
+	"fmt"
 	"io"
 	"slices"
 )
@@ -28,34 +29,29 @@ func (o *overlay) ReadAt(p []byte, off int64) (int, error) {
 	if n <= 0 {
 		return n, err
 	}
-	end := off + int64(n)
-	first, _ := slices.BinarySearchFunc(o.patches, uint64(off)>>o.blockBits, func(p patch, block uint64) int {
-		switch {
-		case p.block < block:
-			return -1
-		case p.block > block:
-			return 1
-		}
-		return 0
-	})
-	for i := first; i < len(o.patches) && int64(o.patches[i].block)<<o.blockBits < end; {
-		run := o.patches[i : i+o.adjacent(i)]
+	for list := o.within(off, int64(n)); len(list) > 0; {
+		run := list[:adjacent(list)]
 		if err := o.apply(run, p[:n], off); err != nil {
 			return 0, err
 		}
-		i += len(run)
+		list = list[len(run):]
 	}
 	return n, err
 }
 
-// adjacent is how many patches from i on lie together on both sides.
-func (o *overlay) adjacent(i int) int {
+// within returns the patches that concern n bytes at off.
+func (o *overlay) within(off, n int64) []patch {
+	from := func(block uint64) int {
+		i, _ := slices.BinarySearchFunc(o.patches, block, func(p patch, block uint64) int { return cmp.Compare(p.block, block) })
+		return i
+	}
+	return o.patches[from(uint64(off)>>o.blockBits):from(uint64(off+n-1)>>o.blockBits+1)]
+}
+
+// adjacent is how many of the first patches lie together on both sides.
+func adjacent(list []patch) int {
 	n := 1
-	for i+n < len(o.patches) {
-		a, b := o.patches[i+n-1], o.patches[i+n]
-		if b.block != a.block+1 || b.from != a.from+1 {
-			break
-		}
+	for n < len(list) && list[n].block == list[n-1].block+1 && list[n].from == list[n-1].from+1 {
 		n++
 	}
 	return n
@@ -63,23 +59,24 @@ func (o *overlay) adjacent(i int) int {
 
 // apply reads what adjacent patches have of the bytes p at off.
 func (o *overlay) apply(run []patch, p []byte, off int64) error {
-	size := int64(1) << o.blockBits
-	start := int64(run[0].block) << o.blockBits
-	lo, hi := max(off, start), min(off+int64(len(p)), start+int64(len(run))*size)
-	from := int64(run[0].from)<<o.blockBits + lo - start
-	if _, err := o.r.ReadAt(p[lo-off:hi-off], from); err != nil && err != io.EOF {
-		return err
+	start, length := int64(run[0].block)<<o.blockBits, int64(len(run))<<o.blockBits
+	lo, hi := max(off, start), min(off+int64(len(p)), start+length)
+	part := p[lo-off : hi-off]
+	n, err := o.r.ReadAt(part, int64(run[0].from)<<o.blockBits+lo-start)
+	if n < len(part) {
+		if err == nil || err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("ext4: journal: %w", err)
 	}
-	var magic [4]byte
-	binary.BigEndian.PutUint32(magic[:], journalMagic)
+	magic := be.AppendUint32(nil, journalMagic)
 	for _, x := range run {
-		at := int64(x.block) << o.blockBits
 		if !x.escaped {
 			continue
 		}
 		for i, b := range magic {
-			if q := at + int64(i); q >= lo && q < hi {
-				p[q-off] = b
+			if at := int64(x.block)<<o.blockBits + int64(i); at >= lo && at < hi {
+				p[at-off] = b
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 // recovery is the replay of a journal, done as jbd2 does it
 // (do_one_pass in fs/jbd2/recovery.c) but for writing: it ends as a list of
-// patches. Its size is bounded by the journal's length.
+// patches.
 type recovery struct {
 	j        *journal
 	sequence uint32 // of the transaction that is read
@@ -15,20 +15,23 @@ type recovery struct {
 
 	// What the transaction that is read has so far.
 	pending []tagged
-	revokes []uint64
-	suspect bool   // a checksum in it was wrong
-	sum     uint32 // over its descriptors and blocks, for version 1
+	revokes []uint64 // blocks of the journal with revocations
+	suspect bool     // a checksum in it was wrong
+	sum     uint32   // over its descriptors and blocks, for version 1
 
 	// What the transactions before it leave: the newest of each block.
-	blocks  map[uint64]tagged
-	revoked map[uint64]uint32 // the last transaction that revokes a block
+	blocks map[uint64]tagged
 }
+
+// maxReplayed bounds the memory of a replay, in blocks: 4 GiB of the usual
+// ones, where an ordinary journal has 1 GiB in all.
+const maxReplayed = 1 << 20
 
 // recover returns what the journal changes, and the sequence number after the
 // last transaction.
 func (j *journal) recover() ([]patch, uint32, error) {
 	r := &recovery{j: j, sequence: j.sequence, sum: ^uint32(0),
-		blocks: map[uint64]tagged{}, revoked: map[uint64]uint32{}}
+		blocks: map[uint64]tagged{}}
 	if j.start != 0 {
 		if err := r.scan(); err != nil {
 			return nil, 0, err
@@ -54,7 +57,9 @@ func (r *recovery) scan() error {
 		case blockDescriptor:
 			next, err = r.descriptor(b, next)
 		case blockRevoke:
-			err = r.revoke(b)
+			// The list may be long, and is not needed before the commit.
+			r.suspect = r.suspect || !j.tailIsValid(b)
+			r.revokes = append(r.revokes, at)
 		case blockCommit:
 			var more bool
 			if more, err = r.commit(b); err == nil && !more {
@@ -80,8 +85,8 @@ func (r *recovery) descriptor(b []byte, n uint64) (next uint64, err error) {
 	// expected number by chance; its commit tells.
 	r.suspect = r.suspect || !r.j.tailIsValid(b)
 	tags, next := r.j.tags(b, r.sequence, n)
-	if uint64(len(r.pending)+len(tags)) > r.j.end-r.j.first {
-		return 0, damagedJournal(-1, "a transaction longer than the journal")
+	if len(r.blocks)+len(r.pending)+len(tags) > maxReplayed {
+		return 0, damagedJournal(-1, "more than %d blocks to replay", maxReplayed)
 	}
 	r.pending = append(r.pending, tags...)
 	if !r.j.compat.has(journalChecksum) {
@@ -96,21 +101,6 @@ func (r *recovery) descriptor(b []byte, n uint64) (next uint64, err error) {
 		r.sum = crc32be(r.sum, b)
 	}
 	return next, nil
-}
-
-func (r *recovery) revoke(b []byte) error {
-	r.suspect = r.suspect || !r.j.tailIsValid(b)
-	list, err := r.j.revoked(b)
-	if err != nil {
-		if r.suspect {
-			return nil
-		}
-		return err
-	}
-	if !r.suspect {
-		r.revokes = append(r.revokes, list...)
-	}
-	return nil
 }
 
 // commit ends a transaction; more tells whether another may follow.
@@ -133,12 +123,32 @@ func (r *recovery) commit(b []byte) (more bool, err error) {
 	for _, t := range r.pending {
 		r.blocks[t.block] = t
 	}
-	for _, block := range r.revokes {
-		r.revoked[block] = r.sequence
+	if err := r.revoke(); err != nil {
+		return false, err
 	}
 	r.pending, r.revokes, r.sum, r.lastTime = r.pending[:0], r.revokes[:0], ^uint32(0), time
 	r.sequence++
 	return true, nil
+}
+
+// revoke forgets the blocks that the transaction revokes: what it or an
+// earlier one holds for them must not be written any more, since they were
+// freed and may hold something else by now.
+func (r *recovery) revoke() error {
+	for _, at := range r.revokes {
+		b, _, err := r.j.block(at)
+		if err != nil {
+			return err
+		}
+		list, err := r.j.revoked(b)
+		if err != nil {
+			return err
+		}
+		for _, block := range list {
+			delete(r.blocks, block)
+		}
+	}
+	return nil
 }
 
 // commitIsValid verifies the checksum of a commit: of its block in versions 2
@@ -159,14 +169,10 @@ func (r *recovery) commitIsValid(b []byte) bool {
 	return none || b[kind] == kindCRC32 && b[size] == 4 && stored == r.sum
 }
 
-// patches turns what was found into patches, without what was revoked.
+// patches turns what was found into patches.
 func (r *recovery) patches() ([]patch, error) {
 	list := make([]patch, 0, len(r.blocks))
 	for _, t := range r.blocks {
-		// Numbers of transactions may wrap: they compare by difference.
-		if by, ok := r.revoked[t.block]; ok && int32(t.sequence-by) <= 0 {
-			continue
-		}
 		if t.block >= r.j.e.sb.blocks {
 			return nil, damagedJournal(-1, "contents for block %d of %d", t.block, r.j.e.sb.blocks)
 		}
