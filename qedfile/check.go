@@ -212,10 +212,7 @@ func (c *checker) l2Entries(p tablePiece, last *uint64, table, l1Index int64) er
 		}
 		// A run of clusters that nobody owns yet is the usual case, and is
 		// taken at once.
-		n := int64(1)
-		if i+1 < p.len() && p.entry(i+1) == e+cluster {
-			n = p.run(i, cluster)
-		}
+		n := p.run(i, cluster)
 		*last = e + uint64(n-1)*cluster
 		c.report.AllocatedClusters += n
 		if c.take(e, n) {

@@ -86,10 +86,10 @@ func (p *packer) pack() error {
 
 // packTables moves the L2 tables that end beyond the target.
 func (p *packer) packTables() error {
-	if err := p.mark(p.tables, p.h.L1TableOffset, p.h.TableSize); err != nil {
+	if err := mark(p.tables, p.h.L1TableOffset>>p.shift, p.h.TableSize); err != nil {
 		return err
 	}
-	err := p.eachTable(func(e tableEntry) error { return p.mark(p.tables, int64(e.value), p.h.TableSize) })
+	err := p.eachTable(func(e tableEntry) error { return mark(p.tables, int64(e.value>>p.shift), p.h.TableSize) })
 	if err != nil {
 		return err
 	}
@@ -160,15 +160,6 @@ func (p *packer) slideTable() (moved bool, err error) {
 func (p *packer) grow() {
 	p.used.grow(p.end)
 	p.tables.grow(p.end)
-}
-
-func (p *packer) mark(m *bitmap, off, n int64) error {
-	for c := off >> p.shift; n > 0; c, n = c+1, n-1 {
-		if _, err := m.set(c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // packTable moves one table, if there is any place for it.

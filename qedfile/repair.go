@@ -2,7 +2,6 @@ package qedfile
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -208,25 +207,9 @@ func (o *CheckOptions) growthLimit(fileSize int64) int64 {
 // one entry refers to. It fails if copies of them would take more room than
 // allowed.
 func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
-	used, growth := newBitmap(r.end), int64(0)
+	used, copies := newBitmap(r.end), int64(0) // copies of clusters
 	shared = newBitmap(r.end)
-	claim := func(off, n int64) error {
-		for c := off >> r.shift; n > 0; c, n = c+1, n-1 {
-			fresh, err := used.set(c)
-			if err != nil {
-				return err
-			}
-			if !fresh {
-				if _, err := shared.set(c); err != nil {
-					return err
-				}
-				r.fixed++
-				growth += r.h.ClusterSize
-			}
-		}
-		return nil
-	}
-	if err := claim(r.h.L1TableOffset, r.h.TableSize); err != nil {
+	if _, err := r.claim(used, shared, r.h.L1TableOffset, r.h.TableSize); err != nil {
 		return nil, err
 	}
 	err = r.eachTable(func(l1 tableEntry) error {
@@ -234,7 +217,7 @@ func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
 			r.fixed++
 			return nil
 		}
-		if err := claim(int64(l1.value), r.h.TableSize); err != nil {
+		if _, err := r.claim(used, shared, int64(l1.value), r.h.TableSize); err != nil {
 			return err
 		}
 		return r.eachEntry(l1, func(l2 tableEntry) error {
@@ -242,18 +225,43 @@ func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
 				r.fixed++
 				return nil
 			}
-			return claim(int64(l2.value), 1)
+			taken, err := r.claim(used, shared, int64(l2.value), 1)
+			copies += taken
+			return err
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	// A shared table moves as a whole, even when others moved away first.
-	growth += min(shared.count, r.h.entries()) * r.h.tableBytes()
-	if limit := opts.growthLimit(r.usable); growth > limit {
-		return nil, fmt.Errorf("%w: copies of what several entries refer to would take %d bytes, more than the %d allowed", ErrNeedsRepair, growth, limit)
+	err = r.eachTable(func(l1 tableEntry) error {
+		if r.h.checkTable(l1.value, r.usable) == "" && r.overlaps(shared, int64(l1.value)) {
+			copies += r.h.TableSize
+		}
+		return nil
+	})
+	if limit := opts.growthLimit(r.usable); err == nil && copies > limit>>r.shift {
+		err = fmt.Errorf("%w: copies of what several entries refer to would take %d clusters, more than %d bytes", ErrNeedsRepair, copies, limit)
 	}
-	return shared, nil
+	return shared, err
+}
+
+// claim marks n clusters as used, and as shared those that were used already.
+// It returns how many these are, all of which are to be fixed.
+func (r *repairer) claim(used, shared *bitmap, off, n int64) (taken int64, err error) {
+	for c := off >> r.shift; n > 0; c, n = c+1, n-1 {
+		fresh, err := used.set(c)
+		if err != nil {
+			return 0, err
+		}
+		if !fresh {
+			if _, err := shared.set(c); err != nil {
+				return 0, err
+			}
+			taken++
+		}
+	}
+	r.fixed += taken
+	return taken, nil
 }
 
 // A tableEntry is an entry of a table that refers to something.
@@ -365,18 +373,10 @@ func (r *repairer) separateTables(shared *bitmap) error {
 // owners keeps it. The tables are separate already.
 func (r *repairer) separateData() error {
 	used := newBitmap(r.end)
-	claim := func(off, n int64) error {
-		for c := off >> r.shift; n > 0; c, n = c+1, n-1 {
-			if _, err := used.set(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := claim(r.h.L1TableOffset, r.h.TableSize); err != nil {
+	if err := mark(used, r.h.L1TableOffset>>r.shift, r.h.TableSize); err != nil {
 		return err
 	}
-	err := r.eachTable(func(e tableEntry) error { return claim(int64(e.value), r.h.TableSize) })
+	err := r.eachTable(func(e tableEntry) error { return mark(used, int64(e.value>>r.shift), r.h.TableSize) })
 	if err != nil {
 		return err
 	}
@@ -392,6 +392,16 @@ func (r *repairer) separateData() error {
 		return err
 	}
 	return r.s.Sync()
+}
+
+// mark sets n bits from i on.
+func mark(m *bitmap, i, n int64) error {
+	for ; n > 0; i, n = i+1, n-1 {
+		if _, err := m.set(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *repairer) separateEntry(l2 *entryWriter, used *bitmap, e tableEntry) error {
@@ -440,53 +450,5 @@ func (r *repairer) copyClusters(to, from, n int64) error {
 		}
 		done += int64(len(b))
 	}
-	return nil
-}
-
-// An entryWriter gathers new values for entries of one table and writes them
-// in batches, each after a sync, so that what they refer to is there first.
-// It writes the 512-byte sectors that hold them.
-type entryWriter struct {
-	table   int64
-	pending []tableEntry // in the order of their index
-}
-
-const entryBatch = 8 << 10
-
-func (w *entryWriter) set(r *repairer, e tableEntry, value uint64) error {
-	w.table = e.table
-	w.pending = append(w.pending, tableEntry{e.table, e.index, value})
-	if len(w.pending) < entryBatch {
-		return nil
-	}
-	return w.flush(r)
-}
-
-func (w *entryWriter) flush(r *repairer) error {
-	if len(w.pending) == 0 {
-		return nil
-	}
-	if err := r.s.Sync(); err != nil {
-		return err
-	}
-	const perSector = sectorSize / entrySize
-	for len(w.pending) > 0 {
-		sector := w.pending[0].index / perSector
-		off := w.table + sector*sectorSize
-		var b [sectorSize]byte
-		if err := readPadded(r.s, b[:], off); err != nil {
-			return err
-		}
-		n := 0
-		for ; n < len(w.pending) && w.pending[n].index/perSector == sector; n++ {
-			e := w.pending[n]
-			binary.LittleEndian.PutUint64(b[e.index%perSector*entrySize:], e.value)
-		}
-		if _, err := r.s.WriteAt(b[:], off); err != nil {
-			return err
-		}
-		w.pending = w.pending[n:]
-	}
-	w.pending = nil
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -420,5 +421,34 @@ func TestCrashedRebaseKeepsTheContent(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestQemuReadsWhatWasRebased(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 4 {
+		name := qemuChain(t, rnd)
+		want := qemuRaw(t, name)
+		next := filepath.Join(filepath.Dir(name), "next.raw")
+		writeFile(t, next, randomBytes(rnd, rnd.Int64N(2*int64(len(want)))))
+		m := openForWriting(t, name)
+		f, err := backend.OpenFile(next, os.O_RDONLY, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, err := qedfile.NewRaw(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := qedfile.Rebase(t.Context(), m, base, "next.raw", true, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(m.Close(), base.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(qemuRaw(t, name), want) {
+			t.Error("qemu-img reads something else after the rebase")
+		}
+		qemuCheck(t, name, open(t, name).Header().ClusterSize)
 	}
 }

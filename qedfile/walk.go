@@ -44,10 +44,9 @@ func (p tablePiece) entry(i int64) uint64 { return binary.LittleEndian.Uint64(p.
 // each other in the file.
 func (p tablePiece) run(i int64, clusterSize uint64) int64 {
 	b := p.b[i*entrySize:]
-	next := binary.LittleEndian.Uint64(b)
-	n := int64(0)
-	for len(b) >= entrySize && binary.LittleEndian.Uint64(b) == next {
-		b = b[entrySize:]
+	next := binary.LittleEndian.Uint64(b) + clusterSize
+	n := int64(1)
+	for b = b[entrySize:]; len(b) >= entrySize && binary.LittleEndian.Uint64(b) == next; b = b[entrySize:] {
 		next += clusterSize
 		n++
 	}
