@@ -245,24 +245,29 @@ func entries(t *testing.T, e *engine, dir uint32, errs int) int {
 
 func TestADirectoryHasNoMoreBlocksThanTheVolume(t *testing.T) {
 	p := newPatient(t, "ext2-1k")
-	root := p.find("many")
-	raw := p.inode(root.num)
-	le.PutUint32(raw[4:], 0xFFFFFC00) // 4 GiB
-	// Every pointer of the triple indirect tree leads to one block.
-	self := le.Uint32(root.block)
-	for i := range 3 {
-		le.PutUint32(raw[0x28+4*(directBlocks+i):], self)
+	many := p.find("many")
+	// The double indirect tree leads to one free block, over and over.
+	free, single, double := many.block[0:], many.block[4:], many.block[8:]
+	raw := p.inode(many.num)
+	le.PutUint32(raw[4:], 0x80000000)
+	copy(raw[0x28+4*directBlocks:], single[:4])
+	copy(raw[0x28+4*(directBlocks+1):], double[:4])
+	for level, leadsTo := range map[uint64][]byte{1: free, 2: single} {
+		b := p.block(many, level)
+		for i := 0; i < len(b); i += 4 {
+			copy(b[i:], leadsTo[:4])
+		}
+		clear(raw[0x28+4*level:][:4])
 	}
-	b := p.image[int64(self)<<p.e.sb.blockBits:][:p.e.sb.blockSize]
-	for i := 0; i < len(b); i += 4 {
-		le.PutUint32(b[i:], self)
-	}
+	b := p.block(many, 0)
+	clear(b)
+	le.PutUint16(b[4:], uint16(len(b)))
 	e, err := open(bytes.NewReader(p.image), int64(len(p.image)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var last error
-	for _, err := range e.ReadDir(fstree.ID{Ino: uint64(root.num)}) {
+	for _, err := range e.ReadDir(fstree.ID{Ino: uint64(many.num)}) {
 		if err != nil {
 			last = err
 		}

@@ -165,10 +165,14 @@ func (e *engine) lookupKeyless(dir fstree.ID, name string) (fstree.Entry, error)
 	return fstree.Entry{}, fs.ErrNotExist
 }
 
+// maxDamage is after how many damaged blocks a directory is given up.
+const maxDamage = 1000
+
 // dirents yields the entries in use of a directory, without "." and "..". An
 // error concerns the rest of one block; the next one follows.
 func (e *engine) dirents(in *inode) iter.Seq2[dirent, error] {
 	return func(yield func(dirent, error) bool) {
+		damaged := 0
 		for b, err := range e.dirBlocks(in) {
 			if err == nil {
 				var more bool
@@ -176,7 +180,10 @@ func (e *engine) dirents(in *inode) iter.Seq2[dirent, error] {
 					return
 				}
 			}
-			if err != nil && !yield(dirent{}, err) {
+			if err == nil {
+				continue
+			}
+			if damaged++; !yield(dirent{}, err) || damaged == maxDamage {
 				return
 			}
 		}
@@ -263,7 +270,7 @@ func (e *engine) dirBlocks(in *inode) iter.Seq2[dirBlock, error] {
 			yield(dirBlock{}, err)
 			return
 		}
-		left := e.sb.blocks
+		left := min(e.sb.blocks, uint64(e.cache.Size())>>e.sb.blockBits)
 		end := uint64(in.size) >> e.sb.blockBits
 		for logical := uint64(0); logical < end; {
 			r, err := m.run(logical)
