@@ -46,11 +46,7 @@ func (s *Session) aioWrite(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	var buf []byte
-	if !o.has('z') {
-		buf = filled(n, pattern)
-	}
-	s.start(s.writeRequest("aio_write", o, off, n, buf))
+	s.start(s.writeRequest("aio_write", o, off, n, pattern))
 	return nil
 }
 

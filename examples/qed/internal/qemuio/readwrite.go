@@ -83,15 +83,15 @@ func (s *Session) aligned(off, n int64) error {
 
 func (s *Session) readRequest(failed string, o *options, off, n int64, v *verification) *request {
 	return &request{
-		device: s.device, op: "read", failed: failed, offset: off, n: n, buf: filled(n, 0xab),
+		device: s.device, op: "read", failed: failed, offset: off, n: n,
 		verify: v, quiet: o.has('q'), machine: o.has('C'), dump: o.has('v'),
 	}
 }
 
-func (s *Session) writeRequest(failed string, o *options, off, n int64, buf []byte) *request {
+func (s *Session) writeRequest(failed string, o *options, off, n int64, pattern byte) *request {
 	return &request{
-		device: s.device, op: "wrote", failed: failed, offset: off, n: n, buf: buf, write: true,
-		sync: o.has('f'), quiet: o.has('q'), machine: o.has('C'),
+		device: s.device, op: "wrote", failed: failed, offset: off, n: n, pattern: pattern, write: true,
+		zero: o.has('z'), sync: o.has('f'), quiet: o.has('q'), machine: o.has('C'),
 	}
 }
 
@@ -120,17 +120,12 @@ func (s *Session) write(_ context.Context, args []string) error {
 			return err
 		}
 	}
-	var buf []byte
-	switch {
-	case o.has('z'):
-	case o.has('s'):
-		if buf, err = s.fromFile(o.value['s'], n); err != nil {
+	r := s.writeRequest("write", o, off, n, pattern)
+	if o.has('s') {
+		if r.buf, err = s.fromFile(o.value['s'], n); err != nil {
 			return err
 		}
-	default:
-		buf = filled(n, pattern)
 	}
-	r := s.writeRequest("write", o, off, n, buf)
 	// The vm state and compressed clusters are not in QED; -n wants zeroes
 	// that cost no write, which its driver does not promise.
 	r.unsupportedHere = o.has('b') || o.has('c') || o.has('n') && s.device.Format != "raw"
@@ -196,7 +191,7 @@ func (s *Session) writev(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := s.writeRequest("writev", o, off, n, filled(n, pattern))
+	r := s.writeRequest("writev", o, off, n, pattern)
 	r.execute()
 	return s.answer(r)
 }

@@ -16,10 +16,12 @@ type request struct {
 	op     string // in the report
 	failed string // before "failed: ..."
 	offset int64
-	buf    []byte // to fill or to write; nil for zeroes
-	n      int64  // bytes
+	n      int64 // bytes
 
-	write, sync     bool
+	write, sync, zero bool
+	pattern           byte   // fills what is written
+	buf               []byte // what was read, or shall be written in place of the pattern
+
 	verify          *verification
 	quiet, machine  bool
 	dump            bool
@@ -55,13 +57,17 @@ func (r *request) do() error {
 	var err error
 	switch {
 	case !r.write:
+		r.buf = make([]byte, r.n)
 		if _, err = r.device.Disk.ReadAt(r.buf, r.offset); errors.Is(err, io.EOF) {
 			err = nil
 		}
 		return err
-	case r.buf == nil:
+	case r.zero:
 		err = r.device.Writable.WriteZeroes(r.offset, r.n)
 	default:
+		if r.buf == nil {
+			r.buf = bytes.Repeat([]byte{r.pattern}, int(r.n))
+		}
 		_, err = r.device.Writable.WriteAt(r.buf, r.offset)
 	}
 	if err == nil && r.sync {
@@ -130,6 +136,3 @@ func readFull(r io.Reader, b []byte) (int, error) {
 	}
 	return n, err
 }
-
-// filled is a buffer of n equal bytes.
-func filled(n int64, pattern byte) []byte { return bytes.Repeat([]byte{pattern}, int(n)) }
