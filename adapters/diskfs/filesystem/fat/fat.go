@@ -70,7 +70,6 @@ func (e *engine) info() fstree.Info {
 		BlockSize: e.vol.ClusterSize(),
 		Size:      int64(e.vol.Count) << e.vol.Bits,
 		Dirty:     e.dirty(),
-		Notes:     []string{fmt.Sprintf("FAT%d", e.vol.Kind)},
 	}
 	if e.geo.hasSerial {
 		i.UUID = fmt.Sprintf("%04X-%04X", e.geo.serial>>16, e.geo.serial&0xFFFF)
