@@ -122,6 +122,9 @@ func (c *chain) add(t *testing.T, format string) {
 }
 
 func rounds() int {
+	if testing.Short() {
+		return 2
+	}
 	if oracle.Long() {
 		return 300
 	}
