@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -316,7 +317,7 @@ func (c *Cache) loadRun(ps []*piece) bool {
 	}
 	for _, p := range ps {
 		part := min(pieceSize, len(b))
-		p.set(append(make([]byte, 0, part), b[:part]...), nil)
+		p.set(slices.Clone(b[:part:part]), nil) // which does not clear it first
 		b = b[part:]
 	}
 	return true

@@ -25,10 +25,6 @@ type dir struct {
 
 var _ fs.ReadDirFile = (*dir)(nil)
 
-func newDir(t *tree, name string, info *fileInfo) *dir {
-	return &dir{tree: t, name: name, info: info}
-}
-
 func (d *dir) Stat() (fs.FileInfo, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,6 +120,7 @@ type dirEntry struct {
 	name string // as the tree shows it
 	id   ID
 	typ  fs.FileMode
+	info *fileInfo // read ahead, or nil
 }
 
 var _ fs.DirEntry = (*dirEntry)(nil)
@@ -135,6 +132,9 @@ func (d *dirEntry) String() string    { return fs.FormatDirEntry(d) }
 
 // Info reads the inode.
 func (d *dirEntry) Info() (_ fs.FileInfo, err error) {
+	if d.info != nil {
+		return d.info, nil
+	}
 	defer d.tree.guard("lstat", d.name, &err)
 	info, err := d.tree.info(d.name, d.id)
 	if err != nil {

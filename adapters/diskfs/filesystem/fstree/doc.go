@@ -39,6 +39,10 @@
 //
 // Everything is safe for concurrent use and nothing writes. An open file
 // shares one offset between its Read, Seek and WriteTo, under a lock; ReadAt
-// takes none while it reads. The cache keeps to its budget, a tree remembers at
-// most 16,384 looked-up names, and ReadFile returns at most 1 GiB.
+// takes none while it reads. A Walk works ahead on up to four goroutines, which
+// end with it.
+//
+// The cache keeps to its budget. A tree remembers at most 16,384 looked-up
+// names, and the names of at most four directories in which many lookups went
+// on, 131,072 of each. ReadFile returns at most 1 GiB.
 package fstree

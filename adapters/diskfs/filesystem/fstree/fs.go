@@ -26,6 +26,7 @@ type FS struct {
 type tree struct {
 	engine  Engine
 	names   nameCache
+	indexes indexes
 	buffers sync.Pool // *[copySize]byte, for WriteTo
 }
 
@@ -58,16 +59,22 @@ func (f *FS) Open(name string) (_ fs.File, err error) {
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
+	return f.open(name, info)
+}
+
+// open opens the file that info describes.
+func (t *tree) open(name string, info *fileInfo) (fs.File, error) {
 	if info.IsDir() {
-		return newDir(f.tree, name, info), nil
+		return &dir{tree: t, name: name, info: info}, nil
 	}
 	var content Content = emptyContent{}
 	if info.st.Mode.IsRegular() {
-		if content, err = f.engine.Open(at.ID); err != nil {
+		var err error
+		if content, err = t.engine.Open(info.st.id); err != nil {
 			return nil, pathError("open", name, err)
 		}
 	}
-	return &file{tree: f.tree, name: name, info: info, content: content}, nil
+	return &file{tree: t, name: name, info: info, content: content}, nil
 }
 
 // Stat describes a file and follows symbolic links. Its Sys is a [*Stat].

@@ -102,9 +102,13 @@ func (t *tree) lookup(dir ID, shown string) (Entry, error) {
 	if e, ok := t.names.get(key); ok {
 		return e, nil
 	}
-	e, err := t.engine.Lookup(dir, UnescapeName(shown))
-	if err != nil {
-		return Entry{}, err
+	name := UnescapeName(shown)
+	e, ok := t.indexes.find(t.engine, dir, name)
+	if !ok {
+		var err error
+		if e, err = t.engine.Lookup(dir, name); err != nil {
+			return Entry{}, err
+		}
 	}
 	if e.Type == TypeUnknown {
 		st, err := t.engine.Stat(e.ID)

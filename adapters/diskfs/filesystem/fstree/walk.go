@@ -16,6 +16,8 @@ type WalkEntry struct {
 	// Skip is for the body of the loop: set on a directory, it is not
 	// entered.
 	Skip bool
+
+	file *dirEntry // as the walk found it; DirEntry is the caller's to replace
 }
 
 // Stat returns what the inode says.
@@ -27,6 +29,32 @@ func (e *WalkEntry) Stat() (*Stat, error) {
 	return info.Sys().(*Stat), nil
 }
 
+// Open opens the file as [FS.Open] does, without looking its path up again.
+// A symbolic link is not followed, and has no contents.
+func (e *WalkEntry) Open() (_ fs.File, err error) {
+	if e.file == nil {
+		return nil, pathError("open", e.Path, fs.ErrInvalid)
+	}
+	defer e.file.tree.guard("open", e.Path, &err)
+	info, err := e.file.Info()
+	if err != nil {
+		return nil, err
+	}
+	return e.file.tree.open(e.Path, info.(*fileInfo))
+}
+
+// ReadLink returns a symbolic link's target as [FS.ReadLink] does.
+func (e *WalkEntry) ReadLink() (target string, err error) {
+	if e.file == nil || e.file.typ != fs.ModeSymlink {
+		return "", pathError("readlink", e.Path, fs.ErrInvalid)
+	}
+	defer e.file.tree.guard("readlink", e.Path, &err)
+	if target, err = e.file.tree.engine.Readlink(e.ID); err != nil {
+		return "", pathError("readlink", e.Path, err)
+	}
+	return target, nil
+}
+
 // WalkOptions says how a tree is walked; nil stands for its zero value.
 type WalkOptions struct {
 	// Stat has the inodes read ahead, for a caller that asks for all of
@@ -36,24 +64,30 @@ type WalkOptions struct {
 
 // Walk yields a directory and all that is below it: a directory before what
 // is in it, names of one directory in lexical order, as [fs.WalkDir] does.
-// Symbolic links are yielded and not followed, but for root itself. A directory that
-// leads back to one above it, which only a damaged volume has, is an error and not
-// entered.
+// Symbolic links are yielded and not followed, but for root itself. A
+// directory that leads back to one above it, which only a damaged volume has,
+// is an error and not entered.
 //
-// An error comes with the entry that it concerns: of a directory that could
-// be read in part or not at all it is yielded after the directory itself, before what could be
-// read of it, and the walk goes on. Only an error of ctx ends the walk.
-// An entry is valid until the next one.
+// An error comes with the entry that it concerns. Of a directory that cannot
+// be read, or only in part, it is yielded after the directory itself and
+// before what is left of it, and the walk goes on. Only an error of ctx ends
+// the walk. An entry is valid until the next one.
+//
+// Directories and inodes that come next are read ahead on the other
+// processors, while the loop's body runs; the order does not change.
 func (f *FS) Walk(ctx context.Context, root string, opts *WalkOptions) iter.Seq2[*WalkEntry, error] {
 	return func(yield func(*WalkEntry, error) bool) {
-		w := walk{fs: f, ctx: ctx, yield: yield}
 		at, err := f.resolveGuarded("walk", root)
 		if err != nil {
 			yield(&WalkEntry{Path: root}, err)
 			return
 		}
-		d := &dirEntry{tree: f.tree, name: path.Base(root), id: at.ID, typ: at.Type}
-		w.visit(&WalkEntry{Path: root, ID: at.ID, DirEntry: d})
+		w := walk{fs: f, ctx: ctx, yield: yield, stat: opts != nil && opts.Stat}
+		defer w.ahead.stop()
+		d := dirEntry{tree: f.tree, name: path.Base(root), id: at.ID, typ: at.Type}
+		if w.emit(&WalkEntry{}, root, &d) && d.IsDir() && !w.skipped {
+			w.descend(newListing(f.tree, root, at.ID, w.stat))
+		}
 	}
 }
 
@@ -64,41 +98,56 @@ func (f *FS) resolveGuarded(op, name string) (_ place, err error) {
 
 // walk is one run of Walk.
 type walk struct {
-	fs    *FS
-	ctx   context.Context
-	yield func(*WalkEntry, error) bool
-	above []ID // directories that are being read
+	fs      *FS
+	ctx     context.Context
+	yield   func(*WalkEntry, error) bool
+	stat    bool
+	skipped bool // the body set Skip on the entry before
+	above   []ID // directories that are being walked
+	ahead   ahead
 }
 
-// visit yields an entry and what is below it. It returns false when the walk
-// is over.
-func (w *walk) visit(e *WalkEntry) bool {
+// emit yields an entry. It returns false when the walk is over.
+func (w *walk) emit(e *WalkEntry, name string, d *dirEntry) bool {
+	*e = WalkEntry{Path: name, ID: d.id, DirEntry: d, file: d}
 	if err := w.ctx.Err(); err != nil {
 		w.yield(e, err)
 		return false
 	}
-	if !w.yield(e, nil) {
+	goOn := w.yield(e, nil)
+	w.skipped = e.Skip
+	return goOn
+}
+
+// descend yields what is in a directory, and below it. It returns false when
+// the walk is over.
+func (w *walk) descend(l *listing) bool {
+	l.names.do()
+	var e WalkEntry
+	if l.err != nil && !w.yield(l.entry(&e), l.err) {
 		return false
 	}
-	if e.Skip || !e.IsDir() {
-		return true
-	}
-	if err := w.fs.checkCycle(w.above, e.ID); err != nil {
-		return w.yield(e, pathError("walk", e.Path, err))
-	}
-	list, err := w.fs.listGuarded(e.Path, e.ID)
-	if err != nil && !w.yield(e, err) {
-		return false
-	}
-	w.above = append(w.above, e.ID)
+	w.above = append(w.above, l.id)
 	defer func() { w.above = w.above[:len(w.above)-1] }()
-	for i := range list {
-		d := &list[i]
-		name := d.name
-		if e.Path != "." {
-			name = e.Path + "/" + d.name
+	window := aheadWindow{ahead: &w.ahead, listing: l}
+	for i := range l.list {
+		d := &l.list[i]
+		sub := window.next(i)
+		name := l.child(d)
+		if !w.emit(&e, name, d) {
+			return false
 		}
-		if !w.visit(&WalkEntry{Path: name, ID: d.id, DirEntry: d}) {
+		d.info = nil
+		if !d.IsDir() || w.skipped {
+			continue
+		}
+		if err := w.fs.checkCycle(w.above, d.id); err != nil {
+			if !w.yield(&e, pathError("walk", name, err)) {
+				return false
+			}
+			continue
+		}
+		if !w.descend(sub) {
 			return false
 		}
 	}

@@ -1,0 +1,155 @@
+package fstree
+
+import (
+	"io/fs"
+	"path"
+	"runtime"
+	"sync"
+)
+
+const (
+	aheadDirs   = 8   // directories of one level that are read ahead
+	aheadInodes = 256 // inodes that one task reads
+	aheadMost   = 4   // goroutines
+)
+
+// task is something to be done once, by whoever comes first: the walk when it
+// needs it, or a goroutine that works ahead.
+type task struct {
+	once sync.Once
+	run  func()
+}
+
+func (t *task) do() { t.once.Do(t.run) }
+
+// ahead is the goroutines that work ahead of a walk. They begin with the
+// first task and end with the walk.
+type ahead struct {
+	queue chan *task
+	wg    sync.WaitGroup
+}
+
+// offer gives a task to whoever is free. If nobody will be soon, the walk
+// does it itself in the end.
+func (a *ahead) offer(t *task) {
+	if a.queue == nil {
+		n := min(runtime.GOMAXPROCS(0)-1, aheadMost)
+		a.queue = make(chan *task, 2*n)
+		for range n {
+			a.wg.Go(func() {
+				for t := range a.queue {
+					t.do()
+				}
+			})
+		}
+	}
+	select {
+	case a.queue <- t:
+	default:
+	}
+}
+
+func (a *ahead) stop() {
+	if a.queue == nil {
+		return
+	}
+	close(a.queue)
+	for range a.queue { // what nobody has begun is not begun
+	}
+	a.wg.Wait()
+}
+
+// listing is a directory on a walk.
+type listing struct {
+	tree   *tree
+	path   string
+	id     ID
+	names  task // reads list
+	list   []dirEntry
+	err    error
+	inodes []task // each reads aheadInodes of list, if the walk wants them
+}
+
+func newListing(t *tree, name string, id ID, stat bool) *listing {
+	l := &listing{tree: t, path: name, id: id}
+	l.names.run = func() {
+		l.list, l.err = t.listGuarded(name, id)
+		if stat {
+			l.planInodes()
+		}
+	}
+	return l
+}
+
+// planInodes divides the inodes into tasks, and reads a small directory's at
+// once. An inode that cannot be read is left to whoever asks for it.
+func (l *listing) planInodes() {
+	l.inodes = make([]task, (len(l.list)+aheadInodes-1)/aheadInodes)
+	for i := range l.inodes {
+		part := l.list[i*aheadInodes : min((i+1)*aheadInodes, len(l.list))]
+		l.inodes[i].run = func() {
+			for j := range part {
+				if info, err := part[j].Info(); err == nil {
+					part[j].info = info.(*fileInfo)
+				}
+			}
+		}
+	}
+	if len(l.inodes) > 0 {
+		l.inodes[0].do()
+	}
+}
+
+// child is the path of an entry.
+func (l *listing) child(d *dirEntry) string {
+	if l.path == "." {
+		return d.name
+	}
+	return l.path + "/" + d.name
+}
+
+// entry is the directory itself.
+func (l *listing) entry(e *WalkEntry) *WalkEntry {
+	d := &dirEntry{tree: l.tree, name: path.Base(l.path), id: l.id, typ: fs.ModeDir}
+	*e = WalkEntry{Path: l.path, ID: l.id, DirEntry: d, file: d}
+	return e
+}
+
+// aheadWindow looks ahead in a directory that is being walked: at its inodes
+// and at the directories in it.
+type aheadWindow struct {
+	ahead   *ahead
+	listing *listing
+	subs    []*listing // offered and not reached yet, at most aheadDirs
+	seen    int        // entries of the listing that were looked at for them
+	chunks  int        // tasks of inodes that were offered
+}
+
+// next brings the window to entry i, waits for its inode, and returns the
+// entry's listing if it is a directory.
+func (w *aheadWindow) next(i int) *listing {
+	l := w.listing
+	for ; w.chunks < len(l.inodes) && w.chunks <= i/aheadInodes+aheadMost; w.chunks++ {
+		if w.chunks > i/aheadInodes {
+			w.ahead.offer(&l.inodes[w.chunks])
+		}
+	}
+	if len(l.inodes) > 0 {
+		l.inodes[i/aheadInodes].do()
+	}
+	for ; w.seen < len(l.list) && len(w.subs) < aheadDirs; w.seen++ {
+		if d := &l.list[w.seen]; d.IsDir() {
+			sub := newListing(l.tree, l.child(d), d.id, l.inodes != nil)
+			w.subs = append(w.subs, sub)
+			if w.seen > i {
+				w.ahead.offer(&sub.names)
+			}
+		}
+	}
+	if !l.list[i].IsDir() {
+		return nil
+	}
+	sub := w.subs[0]
+	w.subs = w.subs[1:]
+	return sub
+}
