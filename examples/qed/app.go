@@ -1,10 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -71,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 		newStat(a),
 		newTree(a),
 	)
-	add(groupOther, newMan(a))
+	add(groupOther, newMan(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
 	return root
@@ -88,19 +85,4 @@ func checkedArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// version is the module's version as the Go tool recorded it in the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := []string{strings.Trim(info.Main.Version, "()")}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v = append(v, s.Value)
-		}
-	}
-	return fmt.Sprintf("%s (%s)", strings.Join(v, " "), info.GoVersion)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,63 +35,85 @@ and gives clusters that are referred to twice a copy for each. With
 Exit codes: 0 sound, 1 could not check, 2 corruptions, 3 leaks only.`,
 		Args: cobra.ExactArgs(1),
 	}
+	c := &checkCommand{app: a}
 	a.addOpenFlags(cmd)
-	out := addOutputFlag(cmd)
-	asked := addProgressFlag(cmd)
-	var repair string
-	addChoice(cmd, &repair, "repair", "r", "", "repair the image", "leaks", "all")
-	var growth sizeFlag
-	cmd.Flags().Var(&growth, "max-growth", "with -r all, how much copies of shared clusters may take (default: the size of the file)")
-	cmd.Flags().Lookup("max-growth").DefValue = ""
-	dryRun := cmd.Flags().Bool("dry-run", false, "with -r, change nothing")
-	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
-	list := cmd.Flags().BoolP("list", "l", false, "list each finding before the summary")
+	c.output = addOutputFlag(cmd)
+	c.progress = addProgressFlag(cmd)
+	addChoice(cmd, &c.repair, "repair", "r", "", "repair the image", "leaks", "all")
+	flags := cmd.Flags()
+	flags.Var(&c.growth, "max-growth", "with -r all, how much copies of shared clusters may take (default: the size of the file)")
+	flags.Lookup("max-growth").DefValue = ""
+	flags.BoolVar(&c.dryRun, "dry-run", false, "with -r, change nothing")
+	flags.BoolVarP(&c.quiet, "quiet", "q", false, "print nothing but errors")
+	flags.BoolVarP(&c.list, "list", "l", false, "list each finding before the summary")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		name := args[0]
-		if *dryRun && repair == "" {
+		if c.dryRun && c.repair == "" {
 			return usageError(cmd, errors.New("--dry-run is for use with -r"))
 		}
-		modes := map[string]qedfile.RepairMode{"": qedfile.RepairNone, "leaks": qedfile.RepairLeaks, "all": qedfile.RepairAll}
-		d, err := a.openDiskFor(name, access{format: a.open.format, write: repair != "" && !*dryRun, topOnly: true, dirty: qedfile.DirtyKeep})
-		if err != nil {
-			return err
-		}
-		defer d.Close()
-		if d.image == nil {
-			return &exitError{exitNoCheck, fileError(name, errors.New("a raw disk has nothing to check"))}
-		}
 		w := bufio.NewWriter(a.stdout)
-		progress := a.newProgress("check", *asked)
-		progress.counts = true // entries of the L1 table
-		defer progress.finish()
-		opts := &qedfile.CheckOptions{Repair: modes[repair], DryRun: *dryRun, MaxGrowth: int64(growth), Progress: progress.set}
-		if *list && !out.json() && !*quiet {
-			opts.Found = func(f qedfile.Finding) error {
-				_, err := fmt.Fprintln(w, describeFinding(&f))
-				return err
-			}
-		}
-		report, err := d.image.Check(cmd.Context(), opts)
-		if err == nil {
-			err = d.Close()
-		}
+		report, err := c.check(cmd.Context(), args[0], w)
 		if err != nil {
-			return fileError(name, err)
-		}
-		progress.finish()
-		switch {
-		case *quiet:
-		case out.json():
-			err = printJSON(w, newCheckResult(name, report))
-		default:
-			printReport(w, report, *dryRun)
-		}
-		if err := errors.Join(err, w.Flush()); err != nil {
 			return err
 		}
-		return checkOutcome(report)
+		switch {
+		case c.quiet:
+		case c.output.json():
+			err = printJSON(w, newCheckResult(args[0], report))
+		default:
+			printReport(w, report, c.dryRun)
+		}
+		return cmp.Or(err, w.Flush(), checkOutcome(report))
 	}
 	return cmd
+}
+
+// checkCommand is check with its flags.
+type checkCommand struct {
+	*app
+	output      *output
+	progress    *bool
+	repair      string
+	growth      sizeFlag
+	dryRun      bool
+	quiet, list bool
+}
+
+// check does the work, and lists the findings on w.
+func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qedfile.CheckReport, error) {
+	d, err := c.openDiskFor(name, access{
+		format:  c.open.format,
+		write:   c.repair != "" && !c.dryRun,
+		topOnly: true,
+		dirty:   qedfile.DirtyKeep, // the repair here is the one that was asked for
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	if d.image == nil {
+		return nil, &exitError{exitNoCheck, fileError(name, errors.New("a raw disk has nothing to check"))}
+	}
+	progress := c.newProgress("check", *c.progress)
+	progress.counts = true // entries of the L1 table
+	defer progress.finish()
+	opts := &qedfile.CheckOptions{DryRun: c.dryRun, MaxGrowth: int64(c.growth), Progress: progress.set}
+	switch c.repair {
+	case "leaks":
+		opts.Repair = qedfile.RepairLeaks
+	case "all":
+		opts.Repair = qedfile.RepairAll
+	}
+	if c.list && !c.output.json() && !c.quiet {
+		opts.Found = func(f qedfile.Finding) error {
+			_, err := fmt.Fprintln(w, describeFinding(&f))
+			return err
+		}
+	}
+	report, err := d.image.Check(ctx, opts)
+	if err == nil {
+		err = d.Close()
+	}
+	return report, fileError(name, err)
 }
 
 func checkOutcome(r *qedfile.CheckReport) error {

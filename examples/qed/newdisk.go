@@ -163,5 +163,6 @@ func fillDevice(name string, size int64, fill func(qedfile.WritableDisk) error) 
 	if err != nil {
 		return errors.Join(fileError(name, err), f.Close())
 	}
-	return errors.Join(fill(dst), dst.Close())
+	// It may be unplugged as soon as the command ends.
+	return errors.Join(fill(dst), dst.Sync(), dst.Close())
 }
