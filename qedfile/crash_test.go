@@ -290,7 +290,7 @@ func TestACrashAtAnyMomentLeavesALegalImage(t *testing.T) {
 	rnd := oracle.Seed(t)
 	steps, subsets := 40, 2
 	if oracle.Long() {
-		steps, subsets = 400, 12
+		steps, subsets = 150, 6
 	}
 	for _, backed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("backed %t", backed), func(t *testing.T) {
@@ -312,7 +312,7 @@ func TestAfterAFaultNothingMoreIsWrittenAndNothingSyncedIsLost(t *testing.T) {
 	rnd := oracle.Seed(t)
 	steps := 16
 	if oracle.Long() {
-		steps = 100
+		steps = 40
 	}
 	seed := rnd.Uint64()
 	for _, backed := range []bool{false, true} {

@@ -1,6 +1,7 @@
 package qedfile_test
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -23,7 +24,11 @@ func seedImages(f *testing.F) {
 		}
 		f.Add(b[:min(len(b), 24<<10)])
 	}
-	f.Add(small().bytes())
+	l := small()
+	l.entries[8192], l.entries[8192+8], l.entries[8192+16], l.entries[8192+32] = 3*4096, 4*4096, 1, 99*4096
+	f.Add(l.bytes())
+	l.cluster, l.table = 8192, 2
+	f.Add(l.bytes())
 	f.Add(overlay("base").bytes())
 }
 
@@ -44,9 +49,7 @@ func FuzzImage(f *testing.F) {
 	seedImages(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		storage := backend.NewMemory(b)
-		m, err := qedfile.New(storage, &qedfile.Options{CacheBytes: 1, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) {
-			return qedfile.NewRaw(backend.NewMemory(make([]byte, 9000)))
-		}})
+		m, err := qedfile.New(storage, &qedfile.Options{CacheBytes: 1, Backing: noBacking})
 		if err != nil {
 			return
 		}
@@ -77,4 +80,43 @@ func FuzzImage(f *testing.F) {
 			t.Fatalf("extents end at %d of %d", next, m.Size())
 		}
 	})
+}
+
+// FuzzWrite changes an image of whatever content: it must end, and leave
+// an image that opens.
+func FuzzWrite(f *testing.F) {
+	seedImages(f)
+	l := small()
+	l.features = qedfile.FeatureNeedCheck
+	l.entries[8192], l.entries[8192+8], l.entries[8192+16] = 5*4096, 77*4096, 1
+	f.Add(l.bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, policy := range []qedfile.DirtyPolicy{qedfile.DirtyKeep, qedfile.DirtyRepair} {
+			storage := backend.NewMemory(bytes.Clone(b))
+			m, err := qedfile.New(keepOpen{storage}, &qedfile.Options{Writable: true, Dirty: policy, CacheBytes: 1, Backing: noBacking})
+			if err != nil {
+				return
+			}
+			p := bytes.Repeat([]byte{1}, 9000)
+			for _, off := range []int64{100, m.Size() / 2, m.Size() - 9000} {
+				if n, err := m.WriteAt(p, off); n < len(p) && err == nil {
+					t.Fatalf("WriteAt = %d, %v", n, err)
+				}
+				if err := m.WriteZeroes(off+4000, 20000); err == nil && off+24000 > m.Size() {
+					t.Fatal("WriteZeroes past the end")
+				}
+			}
+			m.Resize(m.Size() / 2 / 512 * 512)
+			m.Resize(m.Size() + 1<<20)
+			m.Sync()
+			m.Close()
+			if _, err := qedfile.ReadHeader(storage); err != nil {
+				t.Fatalf("the image does not open any more: %v", err)
+			}
+		}
+	})
+}
+
+func noBacking(qedfile.BackingRef) (qedfile.Disk, error) {
+	return qedfile.NewRaw(backend.NewMemory(make([]byte, 9000)))
 }

@@ -163,7 +163,7 @@ func TestRandomHistoriesAgreeWithAFlatDisk(t *testing.T) {
 	rnd := oracle.Seed(t)
 	steps := 60
 	if oracle.Long() {
-		steps = 3000
+		steps = 500
 	}
 	pattern := bytes.Repeat([]byte{0xB1, 0xB2, 0xB3}, 3<<20)
 	for _, geometry := range [][2]uint32{{4096, 1}, {4096, 2}, {4096, 16}, {16384, 4}, {65536, 4}} {

@@ -572,3 +572,48 @@ func TestTheLastByteOfTheLargestDiskCanBeWritten(t *testing.T) {
 		}
 	}
 }
+
+// failing is a disk of one byte over and over, that cannot be read from bad on.
+type failing struct {
+	size, bad int64
+}
+
+func (d *failing) Size() int64  { return d.size }
+func (d *failing) Close() error { return nil }
+func (d *failing) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > d.bad {
+		return 0, errDisk
+	}
+	copy(p, bytes.Repeat([]byte{0xFB}, len(p)))
+	return len(p), nil
+}
+
+func TestAPlaceThatWasGivenUpHalfFilledIsCleanWhenItIsUsed(t *testing.T) {
+	l := empty(1<<20, 1, 8<<20)
+	l.features, l.backing, l.backingOffset, l.backingSize = qedfile.FeatureBacking, "b", 64, 1
+	storage := l.storage()
+	base := &failing{size: 1 << 20, bad: 600 << 10}
+	opts := &qedfile.Options{Writable: true, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return base, nil }}
+	m, err := qedfile.New(keepOpen{storage}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second(m.WriteAt([]byte{1}, 1<<20-1)); !errors.Is(err, errDisk) {
+		t.Fatalf("a write whose cluster cannot be read below: %v", err)
+	}
+	if _, err := m.WriteAt([]byte{1}, 2<<20); err != nil {
+		t.Fatalf("a write after it: %v", err)
+	}
+	got := make([]byte, 1<<20)
+	if _, err := m.ReadAt(got, 2<<20); err != nil || got[0] != 1 || !bytes.Equal(got[1:], make([]byte, len(got)-1)) {
+		t.Errorf("the new cluster shows the backing file of another (%v)", err)
+	}
+	base.bad = base.size
+	if _, err := m.WriteAt([]byte{1}, 1<<20-1); err != nil {
+		t.Error(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkFile(t, storage)
+}
