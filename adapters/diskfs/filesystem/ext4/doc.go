@@ -34,9 +34,9 @@
 // on what is read.
 //
 // A journal that was not written back, as in the image of a machine that was
-// running, is replayed in memory; the image stays as it is. If the journal
-// itself is damaged, the filesystem is read without it, and [fstree.Info]
-// says so in its notes.
+// running, is replayed in memory, fast commits too; the image stays as it is.
+// If the journal itself is damaged, the filesystem is read without it, and
+// [fstree.Info] says so in its notes.
 //
 // The names of an encrypted directory are those that the kernel lists without
 // a key; contents are refused with [fstree.ErrEncrypted].
@@ -56,7 +56,9 @@
 // # Limits
 //
 // Unlike a mount for writing, orphaned inodes are left alone: a file that was
-// being truncated may show blocks behind its end in [fstree.Stat.Blocks].
+// being truncated may show blocks behind its end in [fstree.Stat.Blocks]. A
+// damaged superblock is refused; its copies in other groups are not tried,
+// because they are as old as the last change of the filesystem's features.
 // In casefolded directories a lookup folds case by Unicode's simple rule and
 // does not normalize.
 package ext4
