@@ -152,13 +152,15 @@ func flush(name string) error {
 }
 
 func TestDirtyFilesystemSaysSo(t *testing.T) {
-	image := fstreetest.Image(t, "xfs-dirty")
-	fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	info := fsys.Info()
-	if !info.Dirty || len(info.Notes) != 1 || info.Notes[0] != "the log was replayed in memory" {
-		t.Errorf("dirty %v, notes %q", info.Dirty, info.Notes)
+	for _, name := range []string{"xfs-dirty", "xfs-v4-dirty"} {
+		image := fstreetest.Image(t, name)
+		fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := fsys.Info()
+		if !info.Dirty || len(info.Notes) != 1 || info.Notes[0] != "the log was replayed in memory" {
+			t.Errorf("%s: dirty %v, notes %q", name, info.Dirty, info.Notes)
+		}
 	}
 }

@@ -17,7 +17,8 @@ import (
 )
 
 // version4 is a filesystem that mkfs.xfs fills by itself, since newer kernels
-// do not mount version 4. A prototype has neither times nor attributes, and
+// do not mount version 4; see TestTreeEqualsAnotherKernels for one that does. A
+// prototype has neither times nor attributes, and
 // what is allocated is mkfs's choice.
 func version4(name string, mib int64, entries int, options ...string) fstreetest.Config {
 	c := config(name, mib, fstreetest.Tree{}, append([]string{"-m", "crc=0", "-p", "DIR.proto"}, options...)...)

@@ -3,6 +3,7 @@ package fstreetest
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -79,14 +80,22 @@ func guestSide(t *testing.T, configs []Config) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var crashed []byte
 		if c.Craft == nil {
 			dir := guestMount(t, c.Name, dev, c.Mount, c.Opts, 0)
 			c.fill(t, dir)
+			if c.Crash != nil {
+				unix.Sync()
+				c.Crash(t, dir)
+				crashed = guestRead(t, dev)
+			}
 			guestUnmount(t, c.Name, dir)
 		}
-		dir := guestMount(t, c.Name, dev, c.Mount, c.Opts, unix.MS_RDONLY)
+		guestWrite(t, dev, crashed)
+		dir := guestMount(t, c.Name, dev, c.Mount, c.ReadOpts, unix.MS_RDONLY)
 		manifests[i] = Manifest(t, dir)
 		guestUnmount(t, c.Name, dir)
+		guestWrite(t, dev, crashed) // the mount recovered it
 		for j := range manifests[i] {
 			if c.Adjust != nil {
 				c.Adjust(&manifests[i][j])
@@ -117,6 +126,32 @@ func guestDisk(i int) (string, error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return "", fmt.Errorf("no %s", dev)
+}
+
+// guestRead returns all of a disk, as it is while something is mounted on it.
+func guestRead(t *testing.T, dev string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// guestWrite puts back what [guestRead] returned, if anything.
+func guestWrite(t *testing.T, dev string, b []byte) {
+	t.Helper()
+	if len(b) == 0 {
+		return
+	}
+	f, err := os.OpenFile(dev, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func guestMount(t *testing.T, name, dev, kind, opts string, flags uintptr) string {
