@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/exfat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/foreign"
@@ -29,6 +30,12 @@ func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) 
 			return nil, err
 		}
 		return f.FS, nil
+	case "exfat":
+		x, err := exfat.Open(r, size)
+		if err != nil {
+			return nil, err
+		}
+		return x.FS, nil
 	case "xfs":
 		x, err := xfs.Open(r, size)
 		if err != nil {

@@ -115,8 +115,7 @@ type set struct {
 	units  [maxName]uint16
 }
 
-func (s *set) file() entry      { return s.b[:entrySize] }
-func (s *set) streamExt() entry { return s.b[entrySize : 2*entrySize] }
+func (s *set) file() entry { return s.b[:entrySize] }
 
 // begin starts a set with its file entry.
 func (s *set) begin(e entry, pos int64) {

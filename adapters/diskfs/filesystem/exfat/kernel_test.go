@@ -1,9 +1,13 @@
 package exfat_test
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,4 +58,38 @@ func configs() []fstreetest.Config {
 
 func TestTreeEqualsTheKernels(t *testing.T) {
 	fstreetest.RunInGuest(t, []string{"exfat", "nls_utf8"}, configs(), open)
+}
+
+func TestInfoIsWhatTheToolsSay(t *testing.T) {
+	for name, label := range map[string]string{"exfat-cluster4k": "Ünïcode", "exfat-cluster512": ""} {
+		t.Run(name, func(t *testing.T) {
+			image := fstreetest.Image(t, name)
+			file := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(file, image, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fsys, err := exfat.Open(bytes.NewReader(image), int64(len(image)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			info := fsys.Info()
+			if info.Label != label {
+				t.Errorf("label %q, want %q", info.Label, label)
+			}
+			for field, got := range map[string]string{"UUID": info.UUID, "TYPE": info.Type} {
+				want := strings.TrimSpace(oracle.Run(t, "blkid", "-p", "-o", "value", "-s", field, file))
+				if got != want {
+					t.Errorf("%s is %q, blkid says %q", field, got, want)
+				}
+			}
+			said := oracle.Run(t, "dump.exfat", file)
+			for field, got := range map[string]int64{"Total Clusters": info.Size / info.BlockSize, "Free Clusters": info.Free / info.BlockSize, "Cluster size": info.BlockSize} {
+				_, value, ok := strings.Cut(said, field+":")
+				value, _, _ = strings.Cut(strings.TrimSpace(value), "\n")
+				if !ok || value != fmt.Sprint(got) {
+					t.Errorf("%s: %d, dump.exfat says %q", field, got, value)
+				}
+			}
+		})
+	}
 }

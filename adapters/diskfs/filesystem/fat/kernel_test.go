@@ -1,9 +1,13 @@
 package fat_test
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
@@ -62,4 +66,70 @@ func configs() []fstreetest.Config {
 
 func TestTreeEqualsTheKernels(t *testing.T) {
 	fstreetest.RunInGuest(t, []string{"vfat", "nls_cp437", "nls_ascii", "nls_utf8"}, configs(), open)
+}
+
+func TestInfoIsWhatTheToolsSay(t *testing.T) {
+	for _, name := range []string{"fat-12-floppy", "fat-16", "fat-32", "fat-crafted"} {
+		t.Run(name, func(t *testing.T) {
+			image := fstreetest.Image(t, name)
+			file := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(file, image, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fsys, err := fat.Open(bytes.NewReader(image), int64(len(image)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			info := fsys.Info()
+			for field, got := range map[string]string{"UUID": info.UUID, "LABEL": info.Label, "TYPE": info.Type} {
+				want := strings.TrimSpace(oracle.Run(t, "blkid", "-p", "-o", "value", "-s", field, file))
+				if got != want {
+					t.Errorf("%s is %q, blkid says %q", field, got, want)
+				}
+			}
+			if name == "fat-crafted" {
+				return // fsck finds it as odd as it is
+			}
+			said := oracle.Run(t, "fsck.fat", "-n", file) // "...: 272 files, 643/16332 clusters"
+			var used, total int64
+			if _, err := fmt.Sscanf(said[strings.LastIndex(said, ",")+1:], "%d/%d", &used, &total); err != nil {
+				t.Fatalf("%v in %q", err, said)
+			}
+			if info.Size != total*info.BlockSize || info.Free != (total-used)*info.BlockSize {
+				t.Errorf("%d of %d clusters free, fsck.fat says %d", info.Free/info.BlockSize, info.Size/info.BlockSize, total-used)
+			}
+		})
+	}
+}
+
+func TestListingTheRootTakesFewReads(t *testing.T) {
+	image := fstreetest.Image(t, "fat-32")
+	r := &counter{ReaderAt: bytes.NewReader(image)}
+	fsys, err := fat.Open(r, int64(len(image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fsys.ReadDir("."); err != nil {
+		t.Fatal(err)
+	}
+	if r.reads != 3 { // the boot sector with the table, the directory in two places
+		t.Errorf("%d reads to list the root", r.reads)
+	}
+	if _, err := fsys.ReadFile("names/ΓΣΩ"); err != nil {
+		t.Fatal(err)
+	}
+	if r.reads > 6 {
+		t.Errorf("%d reads with one small file", r.reads)
+	}
+}
+
+// counter counts reads of a test that has no other goroutines.
+type counter struct {
+	io.ReaderAt
+	reads int
+}
+
+func (c *counter) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.ReaderAt.ReadAt(p, off)
 }

@@ -148,7 +148,7 @@ func (d *dirEntry) Info() (_ fs.FileInfo, err error) {
 // name is known.
 func (t *tree) entry(e Entry) (dirEntry, error) {
 	if e.Name == "" {
-		return dirEntry{}, &DamageError{FS: t.engine.Info().Type, Structure: "directory", Block: -1, Why: "an entry without a name"}
+		return dirEntry{}, t.damagedDir("an entry without a name")
 	}
 	d := dirEntry{tree: t, name: EscapeName(e.Name), id: e.ID, typ: e.Type}
 	if e.Type == TypeUnknown {
@@ -158,6 +158,10 @@ func (t *tree) entry(e Entry) (dirEntry, error) {
 		}
 	}
 	return d, nil
+}
+
+func (t *tree) damagedDir(why string) error {
+	return &DamageError{FS: t.engine.Info().Type, Structure: "directory", Block: -1, Why: why}
 }
 
 func dirEntries(list []dirEntry) []fs.DirEntry {

@@ -93,7 +93,7 @@ func (t *tree) checkCycle(above []ID, dir ID) error {
 	if !slices.Contains(above, dir) {
 		return nil
 	}
-	return &DamageError{FS: t.engine.Info().Type, Structure: "directory", Block: -1, Why: "leads back to a directory above it"}
+	return t.damagedDir("leads back to a directory above it")
 }
 
 // lookup finds an entry by its name as the tree shows it, and its type.

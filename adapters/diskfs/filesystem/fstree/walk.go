@@ -65,8 +65,9 @@ type WalkOptions struct {
 // Walk yields a directory and all that is below it: a directory before what
 // is in it, names of one directory in lexical order, as [fs.WalkDir] does.
 // Symbolic links are yielded and not followed, but for root itself. A
-// directory that leads back to one above it, which only a damaged volume has,
-// is an error and not entered.
+// directory that the walk has been in already, which only a damaged volume
+// has, is an error and not entered again: the walk takes no longer than the
+// volume has directories.
 //
 // An error comes with the entry that it concerns. Of a directory that cannot
 // be read, or only in part, it is yielded after the directory itself and
@@ -82,7 +83,7 @@ func (f *FS) Walk(ctx context.Context, root string, opts *WalkOptions) iter.Seq2
 			yield(&WalkEntry{Path: root}, err)
 			return
 		}
-		w := walk{fs: f, ctx: ctx, yield: yield, stat: opts != nil && opts.Stat}
+		w := walk{fs: f, ctx: ctx, yield: yield, stat: opts != nil && opts.Stat, seen: map[ID]struct{}{}}
 		defer w.ahead.stop()
 		d := dirEntry{tree: f.tree, name: path.Base(root), id: at.ID, typ: at.Type}
 		if w.emit(&WalkEntry{}, root, &d) && d.IsDir() && !w.skipped {
@@ -102,8 +103,8 @@ type walk struct {
 	ctx     context.Context
 	yield   func(*WalkEntry, error) bool
 	stat    bool
-	skipped bool // the body set Skip on the entry before
-	above   []ID // directories that are being walked
+	skipped bool            // the body set Skip on the entry before
+	seen    map[ID]struct{} // directories that were entered
 	ahead   ahead
 }
 
@@ -127,8 +128,7 @@ func (w *walk) descend(l *listing) bool {
 	if l.err != nil && !w.yield(l.entry(&e), l.err) {
 		return false
 	}
-	w.above = append(w.above, l.id)
-	defer func() { w.above = w.above[:len(w.above)-1] }()
+	w.seen[l.id] = struct{}{}
 	window := aheadWindow{ahead: &w.ahead, listing: l}
 	for i := range l.list {
 		d := &l.list[i]
@@ -141,8 +141,8 @@ func (w *walk) descend(l *listing) bool {
 		if !d.IsDir() || w.skipped {
 			continue
 		}
-		if err := w.fs.checkCycle(w.above, d.id); err != nil {
-			if !w.yield(&e, pathError("walk", name, err)) {
+		if _, twice := w.seen[d.id]; twice {
+			if !w.yield(&e, pathError("walk", name, w.fs.damagedDir("has another place in the tree too"))) {
 				return false
 			}
 			continue

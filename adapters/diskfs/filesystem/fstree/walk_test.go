@@ -186,6 +186,26 @@ func TestWalkSkipsAndEnds(t *testing.T) {
 	}
 }
 
+func TestWalkEntersADirectoryOnce(t *testing.T) {
+	// Each of 30 levels has the next one twice: 2^30 paths.
+	m := newMemory()
+	dir := m.Root()
+	for range 30 {
+		next := m.put(dir, "a", fs.ModeDir|0o755, "")
+		m.link(dir, "b", next)
+		dir = next
+	}
+	n, damaged := 0, 0
+	for _, err := range fstree.New(m).Walk(t.Context(), ".", nil) {
+		if n++; errors.Is(err, fstree.ErrDamaged) {
+			damaged++
+		}
+	}
+	if n != 1+3*30 || damaged != 30 {
+		t.Errorf("%d entries and errors, %d of them for second places", n, damaged)
+	}
+}
+
 func TestOpeningEveryFileOfADirectoryTakesFewLookups(t *testing.T) {
 	const files = 50_000 // more than the cache of names holds
 	c := &calls{memory: newMemory()}
@@ -208,5 +228,28 @@ func TestOpeningEveryFileOfADirectoryTakesFewLookups(t *testing.T) {
 	}
 	if _, err := fsys.Stat("no such file"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+func BenchmarkWalk(b *testing.B) {
+	m := newMemory()
+	for i := range 200 {
+		dir := m.put(m.Root(), fmt.Sprintf("directory %03d", i), fs.ModeDir|0o755, "")
+		for j := range 100 {
+			m.put(dir, fmt.Sprintf("file number %03d.txt", j), 0o644, "")
+		}
+	}
+	fsys := fstree.New(m)
+	for _, stat := range []bool{false, true} {
+		b.Run(fmt.Sprintf("files=20200/stat=%v", stat), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, err := range fsys.Walk(b.Context(), ".", &fstree.WalkOptions{Stat: stat}) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
 	}
 }
