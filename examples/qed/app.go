@@ -67,6 +67,9 @@ func newRoot(a *app) *cobra.Command {
 		newCat(a),
 		newStat(a),
 		newTree(a),
+		newCp(a),
+		newTar(a),
+		newDump(a),
 	)
 	add(groupOther, newMan(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)

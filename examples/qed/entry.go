@@ -7,6 +7,7 @@ import (
 	"time"
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
 // entry is what programs are told of a file: the JSON object of ls, and the
@@ -75,22 +76,8 @@ func typeLetter(m fs.FileMode) string {
 	return "?"
 }
 
-// unixMode is the permission bits as Unix stores them.
-func unixMode(m fs.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	if m&fs.ModeSetuid != 0 {
-		bits |= 0o4000
-	}
-	if m&fs.ModeSetgid != 0 {
-		bits |= 0o2000
-	}
-	if m&fs.ModeSticky != 0 {
-		bits |= 0o1000
-	}
-	return bits
-}
-
-func octalMode(m fs.FileMode) string { return fmt.Sprintf("%04o", unixMode(m)) }
+// octalMode is the permission bits as chmod takes them.
+func octalMode(m fs.FileMode) string { return fmt.Sprintf("%04o", fstree.UnixBits(m)&0o7777) }
 
 // modeString is the first column of ls -l.
 func modeString(m fs.FileMode) string {

@@ -12,6 +12,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 // files is an image that is open for what is inside: its volumes, and one tree
@@ -19,6 +20,7 @@ import (
 type files struct {
 	*qeddiskfs.Disk
 	*failures
+	disk    qedfile.Disk
 	tree    *qeddiskfs.Tree
 	volumes []qeddiskfs.Volume
 }
@@ -44,7 +46,7 @@ func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), disk.Close())
 	}
-	return &files{Disk: disk, failures: a.newFailures(cmd), tree: disk.FS(), volumes: volumes}, nil
+	return &files{Disk: disk, disk: d.Disk, failures: a.newFailures(cmd), tree: disk.FS(), volumes: volumes}, nil
 }
 
 // path turns an argument of the command line into a path of the tree. A
@@ -167,8 +169,7 @@ func pathError(err error) error {
 // atPath makes the error of a directory's entry, which knows its name alone,
 // one of the whole path.
 func atPath(name string, err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := err.(*fs.PathError); ok {
 		err = pe.Err
 	}
 	return fmt.Errorf("%s: %w", showName(name), err)

@@ -35,6 +35,9 @@ func (a *app) newProgress(label string, asked bool) *progress {
 	return &progress{}
 }
 
+// shown reports whether there is anybody to see it.
+func (p *progress) shown() bool { return p.notes != nil }
+
 // set says that done of total bytes are done. It has the shape that the
 // library's long operations report with.
 func (p *progress) set(done, total int64) {

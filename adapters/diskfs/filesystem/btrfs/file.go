@@ -96,7 +96,8 @@ func (c *content) runs(off, end int64) iter.Seq2[extent, error] {
 			if e.start > at && !yield(extent{start: at, length: e.start - at, hole: true}, nil) {
 				return
 			}
-			c.last.Store(&e)
+			whole := e // e changes, and other reads look at what is stored
+			c.last.Store(&whole)
 			e = e.cut(at, end)
 			if at = e.start + e.length; !yield(e, nil) {
 				return

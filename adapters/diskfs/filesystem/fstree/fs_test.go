@@ -36,3 +36,13 @@ func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
 		}
 	}
 }
+
+func TestUnixBitsUndoesUnixMode(t *testing.T) {
+	for _, kind := range []uint32{0o010000, 0o020000, 0o040000, 0o060000, 0o100000, 0o120000, 0o140000} {
+		for perm := range uint32(0o10000) {
+			if got := fstree.UnixBits(fstree.UnixMode(kind | perm)); got != kind|perm {
+				t.Fatalf("mode %o comes back as %o", kind|perm, got)
+			}
+		}
+	}
+}

@@ -74,3 +74,35 @@ func UnixMode(mode uint32) fs.FileMode {
 	}
 	return m
 }
+
+// UnixBits is the inverse of [UnixMode]: type and permission bits as Unix
+// stores them.
+func UnixBits(m fs.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	switch m.Type() {
+	case 0:
+		bits |= 0o100000
+	case fs.ModeNamedPipe:
+		bits |= 0o010000
+	case fs.ModeDevice | fs.ModeCharDevice:
+		bits |= 0o020000
+	case fs.ModeDir:
+		bits |= 0o040000
+	case fs.ModeDevice:
+		bits |= 0o060000
+	case fs.ModeSymlink:
+		bits |= 0o120000
+	case fs.ModeSocket:
+		bits |= 0o140000
+	}
+	if m&fs.ModeSetuid != 0 {
+		bits |= 0o4000
+	}
+	if m&fs.ModeSetgid != 0 {
+		bits |= 0o2000
+	}
+	if m&fs.ModeSticky != 0 {
+		bits |= 0o1000
+	}
+	return bits
+}

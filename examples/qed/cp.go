@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/examples/qed/internal/extract"
+)
+
+func newCp(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cp [flags] IMAGE PATH... DEST",
+		Short: "Copy files out of the image",
+		Long: `Copy files, and directories with all below them, out of the image. As with cp,
+DEST is a directory to copy into, or the new name of a single PATH. A PATH
+that is a symbolic link is followed; links below are copied as links.
+
+Modes, times, holes and hard links are kept. Nothing is written outside DEST,
+whatever the image says. Setuid bits, owners, extended attributes, devices and
+pipes are left out unless the flags ask for them. A file that exists is not
+replaced without --force. A file has a temporary name until it is complete.
+
+What cannot be copied is said, and the exit code is 1.`,
+		Args: cobra.MinimumNArgs(3),
+	}
+	a.addFileFlags(cmd)
+	asked := addProgressFlag(cmd)
+	var opts extract.Options
+	flags := cmd.Flags()
+	flags.BoolVar(&opts.Force, "force", false, "replace files that exist")
+	keepLinks := flags.BoolP("no-dereference", "P", false, "copy a PATH that is a symbolic link as a link")
+	flags.BoolVar(&opts.Owner, "owner", false, "keep owners by their numbers (needs root)")
+	flags.BoolVar(&opts.Xattrs, "xattrs", false, "keep extended attributes and access control lists")
+	flags.BoolVar(&opts.Setuid, "setuid", false, "keep setuid and setgid bits, and file capabilities with --xattrs")
+	flags.BoolVar(&opts.Devices, "devices", false, "make devices and named pipes, too (Linux; devices need root)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		opts.Follow = !*keepLinks
+		return f.cp(cmd.Context(), f.paths(args[1:len(args)-1]), args[len(args)-1], opts, a.newProgress("cp", *asked))
+	}
+	return cmd
+}
+
+func (f *files) cp(ctx context.Context, sources []string, dest string, opts extract.Options, progress *progress) error {
+	defer progress.finish()
+	if progress.shown() {
+		total, err := f.storedBytes(ctx, sources)
+		if err != nil {
+			return err
+		}
+		opts.Progress = func(done int64) { progress.set(done, total) }
+	}
+	special := 0
+	opts.Problem = func(path string, err error) {
+		switch {
+		case errors.Is(err, extract.ErrSpecial):
+			special++
+		case errors.Is(err, fs.ErrNotExist):
+			f.fail(f.explain(path, err))
+		default:
+			f.fail(atPath(path, err))
+		}
+	}
+	if err := extract.Copy(ctx, f.tree, sources, dest, &opts); err != nil {
+		return err
+	}
+	progress.finish()
+	if special > 0 {
+		f.note(fmt.Errorf("left out %d %s", special, plural(special, "device, pipe or socket", "devices, pipes and sockets")))
+	}
+	return f.failed()
+}
+
+// storedBytes is how much there is to copy. What cannot be read is left to the
+// copying to say.
+func (f *files) storedBytes(ctx context.Context, sources []string) (total int64, err error) {
+	for _, source := range sources {
+		for e, err := range f.tree.Walk(ctx, source, &fstree.WalkOptions{Stat: true}) {
+			if ctx.Err() != nil {
+				return 0, ctx.Err()
+			}
+			if err != nil || !e.Type().IsRegular() {
+				continue
+			}
+			var st *qeddiskfs.Stat
+			if st, err = e.Stat(); err == nil {
+				total += min(st.Size, max(st.Blocks*512, 0))
+			}
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/spf13/cobra"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+func newDump(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dump [flags] IMAGE VOLUME DEST",
+		Short: "Copy the raw bytes of one volume",
+		Long: `Copy the raw bytes of a partition or logical volume into a file, without the
+parts that hold nothing: the file is sparse, and gets its name when it is
+complete. With - for DEST all bytes go to standard output.`,
+		Args: cobra.ExactArgs(3),
+	}
+	a.addFileFlags(cmd)
+	asked := addProgressFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		v, err := f.Volume(args[1])
+		if err != nil {
+			return f.explain(args[1], err)
+		}
+		progress := a.newProgress("dump", *asked)
+		defer progress.finish()
+		if args[2] == "-" {
+			return f.stream(cmd.Context(), v, progress)
+		}
+		return makeDisk(args[2], formatRaw, v.Size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
+			opts := &qedfile.ConvertOptions{Progress: progress.set}
+			return qedfile.Convert(cmd.Context(), dst, &volumeDisk{v.Reader(), v, f.disk}, opts)
+		})
+	}
+	return cmd
+}
+
+// stream writes a volume to standard output.
+func (f *files) stream(ctx context.Context, v *qeddiskfs.Volume, progress *progress) error {
+	out := &sink{ctx: ctx, w: f.a.stdout}
+	r := v.Reader()
+	buf := make([]byte, 1<<20)
+	for done := int64(0); done < v.Size; {
+		n, err := r.Read(buf)
+		if _, werr := out.Write(buf[:n]); werr != nil {
+			return werr
+		}
+		done += int64(n)
+		progress.set(done, v.Size)
+		if err != nil && !(err == io.EOF && done == v.Size) {
+			return fmt.Errorf("%s: byte %d: %w", showName(v.Name), done, err)
+		}
+	}
+	return nil
+}
+
+// volumeDisk is a volume as a disk of its own. It knows which of its parts
+// hold data where the disk beneath does.
+type volumeDisk struct {
+	*io.SectionReader
+	volume *qeddiskfs.Volume
+	under  qedfile.Disk
+}
+
+func (*volumeDisk) Close() error { return nil }
+
+// Extents implements [qedfile.Mapper].
+func (d *volumeDisk) Extents(off, n int64) iter.Seq2[qedfile.Extent, error] {
+	return func(yield func(qedfile.Extent, error) bool) {
+		if off < 0 || n < 0 || off > d.volume.Size {
+			yield(qedfile.Extent{}, errors.New("outside the volume"))
+			return
+		}
+		n = min(n, d.volume.Size-off)
+		mapper, ok := d.under.(qedfile.Mapper)
+		if !ok || d.volume.Offset < 0 {
+			if n > 0 {
+				yield(qedfile.Extent{Start: off, Length: n, Kind: qedfile.Data, Offset: -1}, nil)
+			}
+			return
+		}
+		for x, err := range mapper.Extents(d.volume.Offset+off, n) {
+			x.Start -= d.volume.Offset
+			if !yield(x, err) {
+				return
+			}
+		}
+	}
+}

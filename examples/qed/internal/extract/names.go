@@ -1,0 +1,86 @@
+package extract
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+// hostPath turns a path of the tree into one of the host, with the bytes as
+// they are stored.
+func hostPath(name string) (string, error) {
+	elems := strings.Split(name, "/")
+	for i, elem := range elems {
+		elems[i] = fstree.UnescapeName(elem)
+		if err := checkName(elems[i], runtime.GOOS); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(elems...), nil
+}
+
+// checkName says whether a system can hold a name.
+func checkName(name, system string) error {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return ErrName
+	}
+	if (system == "windows" || system == "darwin") && !utf8.ValidString(name) {
+		return fmt.Errorf("%w: not valid UTF-8", ErrName)
+	}
+	if system != "windows" {
+		return nil
+	}
+	// https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+	if strings.ContainsAny(name, `<>:"\|?*`) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 }) {
+		return fmt.Errorf("%w: it has a character that is reserved", ErrName)
+	}
+	if strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") {
+		return fmt.Errorf("%w: it ends with a dot or a space", ErrName)
+	}
+	stem, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	stem = strings.TrimRight(stem, " ")
+	switch stem {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return fmt.Errorf("%w: it is reserved", ErrName)
+	}
+	if n := len("COM"); len(stem) > n && (stem[:n] == "COM" || stem[:n] == "LPT") && strings.Contains("0123456789¹²³", stem[n:]) {
+		return fmt.Errorf("%w: it is reserved", ErrName)
+	}
+	return nil
+}
+
+// foldsCase finds out whether a directory takes names for the same that
+// differ in case alone.
+func foldsCase(root *os.Root) bool {
+	name := fmt.Sprintf(".qed-%08x.case", rand.Uint32())
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return false // nothing will be written here
+	}
+	defer func() {
+		_ = f.Close()
+		_ = root.Remove(name)
+	}()
+	_, err = root.Lstat(strings.ToUpper(name))
+	return err == nil
+}
+
+// collide returns an error for a name that the host takes for another one of
+// the image: one would replace the other.
+func (c *copier) collide(name string) error {
+	if !c.folds {
+		return nil
+	}
+	folded := strings.ToLower(strings.ToUpper(name))
+	if other, ok := c.taken[folded]; ok && other != name {
+		return fmt.Errorf("%w beside %q, from which it differs in case alone", ErrName, other)
+	}
+	c.taken[folded] = name
+	return nil
+}
