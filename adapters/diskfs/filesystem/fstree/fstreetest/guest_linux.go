@@ -92,7 +92,7 @@ func guestSide(t *testing.T, configs []Config) {
 			guestUnmount(t, c.Name, dir)
 		}
 		guestWrite(t, dev, crashed)
-		dir := guestMount(t, c.Name, dev, c.Mount, c.ReadOpts, unix.MS_RDONLY)
+		dir := guestMount(t, c.Name, dev, c.Mount, c.Opts, unix.MS_RDONLY)
 		manifests[i] = Manifest(t, dir)
 		guestUnmount(t, c.Name, dir)
 		guestWrite(t, dev, crashed) // the mount recovered it
