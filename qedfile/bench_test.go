@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -166,4 +167,34 @@ func fillFresh(b *testing.B, size int64, create func(name string) (io.WriterAt, 
 		}
 		b.StartTimer()
 	}
+}
+
+// nothing is a storage whose data takes no time to read.
+type nothing struct{ backend.Reader }
+
+func (n nothing) ReadAt(p []byte, off int64) (int, error) {
+	if off >= 64<<20 {
+		return len(p), nil
+	}
+	return n.Reader.ReadAt(p, off)
+}
+
+// BenchmarkReadOverhead is what the translation costs beside the read itself.
+func BenchmarkReadOverhead(b *testing.B) {
+	l := empty(65536, 4, benchSize)
+	entries := map[int64]uint64{65536: 5 * 65536}
+	for i := int64(0); i < benchSize/65536; i++ {
+		entries[5*65536+8*i] = uint64(64<<20 + i<<16)
+	}
+	l.entries, l.length = entries, 10*65536
+	storage := l.storage()
+	if err := storage.Truncate(64<<20 + benchSize); err != nil {
+		b.Fatal(err)
+	}
+	m, err := qedfile.New(nothing{storage}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("one", func(b *testing.B) { randomReads(b, m) })
+	b.Run("parallel", func(b *testing.B) { parallelReads(b, m) })
 }
