@@ -176,20 +176,27 @@ func (c *tableCache) place(s *tableSlice) {
 	}
 }
 
+// maxWritten bounds what is remembered of slices that were written: with the
+// default geometry, those of 2 TiB of the disk.
+const maxWritten = 64 << 10
+
 // changed is unpin for a slice whose changes were written.
 func (c *tableCache) changed(s *tableSlice) {
 	c.mu.Lock()
-	c.written[s.key] = struct{}{}
+	if len(c.written) < maxWritten {
+		c.written[s.key] = struct{}{}
+	}
 	c.mu.Unlock()
 	c.unpin(s)
 }
 
 // wasWritten reports whether the storage has a slice as it was written here.
+// It says so of every slice when there are too many to remember.
 func (c *tableCache) wasWritten(key uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, ok := c.written[key]
-	return ok
+	return ok || len(c.written) == maxWritten
 }
 
 // capacity is how many slices have a place.

@@ -68,12 +68,13 @@ type Image struct {
 	end     atomic.Int64           // end of the last cluster of the file: the next is allocated here
 	present atomic.Int64           // bytes that the file is known to have, at least
 
+	closed       atomic.Bool
+	knownCorrupt atomic.Bool // an invalid table entry was met
+
 	openedEnd int64 // end when the image was opened for writing
 	write     writeState
 
-	closed       atomic.Bool
-	knownCorrupt atomic.Bool // an invalid table entry was met
-	stats        counters
+	stats counters // away from what every read looks at: it changes all the time
 
 	seek struct {
 		sync.Mutex
