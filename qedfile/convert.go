@@ -11,7 +11,8 @@ import (
 type ConvertOptions struct {
 	// SparseSize is how many zero bytes at least, aligned to as many, are
 	// left out of the target: qemu-img's -S. 0 means 4096 bytes; a negative
-	// number copies every byte that the source stores.
+	// number copies every byte that the source stores, between files by the
+	// host where it can.
 	SparseSize int64
 	// SameBacking says that dst is an image over the same backing file as
 	// the image src: only what src itself stores is copied. It is qemu-img's
@@ -64,7 +65,13 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	if !blank {
 		c.clearTo = size
 	}
-	if err := c.run(ctx, spans(src, 0, size), size); err != nil {
+	if raw, ok := dst.(*Raw); ok && opts.SparseSize < 0 && raw.s != nil {
+		r := rangeCopier{dst: raw, src: src, clearTo: c.clearTo, progress: opts.Progress}
+		err = r.run(ctx, size)
+	} else {
+		err = c.run(ctx, spans(src, 0, size), size)
+	}
+	if err != nil {
 		return fmt.Errorf("qedfile: convert: %w", err)
 	}
 	return nil

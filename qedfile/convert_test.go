@@ -69,6 +69,38 @@ func TestConvertOfAChainGivesTheBytesThatQemuGives(t *testing.T) {
 	}
 }
 
+func TestConvertBetweenFilesGivesTheBytesThatQemuGives(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 4 {
+		name := qemuChain(t, rnd)
+		copied := filepath.Join(t.TempDir(), "copy.raw")
+		// What the file held is gone afterwards, up to the end of the disk.
+		writeFile(t, copied, bytes.Repeat([]byte{0xaa}, rnd.IntN(2<<20)))
+		f, err := backend.OpenFile(copied, os.O_RDWR, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst, err := qedfile.NewRaw(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := qedfile.Convert(t.Context(), dst, open(t, name), &qedfile.ConvertOptions{SparseSize: -1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := dst.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(copied)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := qemuRaw(t, name)
+		if !bytes.Equal(got[:len(want)], want) {
+			t.Fatal("the copy differs from qemu's")
+		}
+	}
+}
+
 func TestConvertLeavesZeroesOut(t *testing.T) {
 	src := backend.NewMemory(make([]byte, 8<<20))
 	src.WriteAt([]byte{1}, 3<<20)
