@@ -26,8 +26,8 @@ type bitmapPage [64]uint64
 
 const (
 	pageBits       = int64(len(bitmapPage{}) * 64)
-	denseBits      = int64(512 << 20)         // 64 MiB of memory, 32 TiB of 64 KiB clusters
-	maxSparsePages = 1 << 30 / (pageBits / 8) // 1 GiB of memory
+	denseBits      = int64(512 << 20) // 64 MiB of memory, 32 TiB of 64 KiB clusters
+	maxSparsePages = 256 << 20 / (pageBits / 8) // 256 MiB of memory
 )
 
 var errBitmapFull = errors.New("qedfile: the clusters in use are too many and too scattered to count in memory")

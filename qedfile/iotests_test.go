@@ -108,10 +108,8 @@ func readPattern(t *testing.T, d qedfile.Disk, pattern byte, off, n int64) {
 	if k, err := d.ReadAt(b, off); err != nil || int64(k) != n {
 		t.Fatalf("read of %d bytes at %d: %d, %v", n, off, k, err)
 	}
-	for i, c := range b {
-		if c != pattern {
-			t.Fatalf("byte %d is %#x, want %#x", off+int64(i), c, pattern)
-		}
+	if i := firstDifference(b, bytes.Repeat([]byte{pattern}, int(n))); i >= 0 {
+		t.Fatalf("byte %d is %#x, want %#x", off+int64(i), b[i], pattern)
 	}
 }
 

@@ -1,6 +1,7 @@
 package qedfile_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -148,6 +149,9 @@ func compareDisk(tb testing.TB, rnd *rand.Rand, m *qedfile.Image, want []byte) {
 }
 
 func firstDifference(a, b []byte) int {
+	if bytes.Equal(a, b) {
+		return -1
+	}
 	for i := range a {
 		if a[i] != b[i] {
 			return i

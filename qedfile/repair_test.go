@@ -66,7 +66,7 @@ func aliases(t *testing.T, im *testImage) map[int64]bool {
 
 func TestRepairAllLeavesACleanImageWithTheSameContent(t *testing.T) {
 	rng := oracle.Seed(t)
-	for range rounds(150) {
+	for range rounds(60) {
 		im := randomImage(t, rng, 1)
 		im.damage(rng)
 		want, alias := view(t, im.mem), aliases(t, im)
@@ -92,7 +92,7 @@ func TestRepairAllLeavesACleanImageWithTheSameContent(t *testing.T) {
 
 func TestRepairSurvivesACrashAtAnyMoment(t *testing.T) {
 	rng := oracle.Seed(t)
-	for range rounds(15) {
+	for range rounds(6) {
 		im := randomImage(t, rng, 1)
 		im.damage(rng)
 		want, alias := view(t, im.mem), aliases(t, im)
