@@ -26,7 +26,7 @@ type bitmapPage [64]uint64
 
 const (
 	pageBits       = int64(len(bitmapPage{}) * 64)
-	denseBits      = int64(512 << 20) // 64 MiB of memory, 32 TiB of 64 KiB clusters
+	denseBits      = int64(512 << 20)           // 64 MiB of memory, 32 TiB of 64 KiB clusters
 	maxSparsePages = 256 << 20 / (pageBits / 8) // 256 MiB of memory
 )
 
