@@ -81,7 +81,7 @@ func guestSide(t *testing.T, configs []Config) {
 			t.Fatal(err)
 		}
 		var crashed []byte
-		if c.Craft == nil {
+		if c.Craft == nil && !c.Populated {
 			dir := guestMount(t, c.Name, dev, c.Mount, c.Opts, 0)
 			c.fill(t, dir)
 			if c.Crash != nil {

@@ -81,7 +81,12 @@ func hostSide(t *testing.T, modules []string, configs []Config) (images []string
 		if err := makeDevice(image, c.Size); err != nil {
 			t.Fatal(err)
 		}
-		mkfs(t, c, image, "")
+		source := ""
+		if c.Populated {
+			source = t.TempDir()
+			c.fill(t, source)
+		}
+		mkfs(t, c, image, source)
 		if c.Craft != nil {
 			c.Craft(t, image)
 		}

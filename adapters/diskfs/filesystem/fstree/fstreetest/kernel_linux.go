@@ -38,7 +38,12 @@ func build(tb testing.TB, c Config) (image string, records []Record) {
 		c.fill(tb, source)
 	}
 	mkfs(tb, c, image, source)
-	if c.Populated {
+	switch {
+	case c.Populated && c.Mounted:
+		mnt := mount(tb, image, c.Mount, readOnly(c.ReadOpts))
+		defer unmount(tb, mnt)
+		return image, Manifest(tb, mnt)
+	case c.Populated:
 		return image, Manifest(tb, source)
 	}
 	mnt := mount(tb, image, c.Mount, c.Opts)

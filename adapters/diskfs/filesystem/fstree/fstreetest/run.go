@@ -29,9 +29,12 @@ type Config struct {
 
 	// Populated marks a Mkfs that fills the filesystem itself from the
 	// directory that stands for DIR in its arguments, for filesystems that
-	// the kernel at hand does not mount. The oracle is that directory.
-	// LostFound marks one that makes a directory "lost+found" besides.
-	Populated, LostFound bool
+	// the kernel at hand does not mount. The oracle is that directory; for
+	// [RunInGuest] it is the kernel that does mount it.
+	// LostFound marks one that makes a directory "lost+found" besides, Mounted
+	// one that the kernel at hand mounts after all, and is the oracle of:
+	// filesystems that are never written.
+	Populated, LostFound, Mounted bool
 
 	// Craft, if set, changes the image after mkfs instead of filling it: for
 	// structures that no driver writes. Only [RunInGuest] knows it.
