@@ -1,8 +1,7 @@
-package foreign
+package erofs
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"path"
@@ -13,36 +12,23 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
-// parser is a filesystem as another library shows it: by paths.
-type parser interface {
-	name() string // of the library and its package, for messages
-	info() fstree.Info
-	root() (fs.FileInfo, error)
-	list(path string) ([]fs.DirEntry, error)
-	describe(path string, info fs.FileInfo) (details, error)
-	open(path string, info fs.FileInfo) (fstree.Content, error)
-}
-
-// details is what a parser says of a file.
+// details is what go-erofs says of a file.
 type details struct {
 	stat   fstree.Stat
 	target string // of a symbolic link
 	xattrs map[string][]byte
-
-	// key is the same for two names of one directory. It tells when a
-	// directory leads back to one above it.
-	key uint64
 }
 
 // maxNodes bounds what the table of a hostile image can grow to.
 const maxNodes = 1 << 20
 
-// engine gives a parser's files identities: their places in a table that
-// grows as directories are listed. One lock serialises the parser, which was
-// not written for several goroutines.
+// engine gives the files of go-erofs identities: their places in a table that
+// grows as directories are listed. One lock serialises go-erofs, whose files
+// are not for several goroutines.
 type engine struct {
-	p     parser
+	fsys  fs.FS
 	meter *meter
+	info  fstree.Info
 
 	mu    sync.Mutex
 	nodes []node
@@ -60,40 +46,22 @@ type node struct {
 
 var _ fstree.Engine = (*engine)(nil)
 
-// newTree makes a tree of a parser that was opened over m.
-func newTree(p parser, m *meter) (*fstree.FS, error) {
-	e := &engine{p: p, meter: m}
-	err := e.call("root directory", func() error {
-		info, err := p.root()
-		if err != nil {
-			return err
-		}
-		d, err := p.describe(".", info)
-		e.nodes = []node{{info: info, details: d}}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return fstree.New(e), nil
-}
-
-// call runs a part of the parser. A panic becomes an error that names the
-// parser, and what it may read is bounded anew.
+// call runs a part of go-erofs. A panic becomes an error that names it, and
+// what it may read is bounded anew.
 func (e *engine) call(what string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%s: panic on %s: %v: %w", e.p.name(), what, r, fstree.ErrDamaged)
+			err = fmt.Errorf("go-erofs: panic on %s: %v: %w", what, r, fstree.ErrDamaged)
 		}
 	}()
 	e.meter.reset()
 	if err := f(); err != nil {
-		return fmt.Errorf("%s: %s: %w", e.p.name(), what, err)
+		return fmt.Errorf("go-erofs: %s: %w", what, err)
 	}
 	return nil
 }
 
-func (e *engine) Info() fstree.Info { return e.p.info() }
+func (e *engine) Info() fstree.Info { return e.info }
 
 func (e *engine) Root() fstree.ID { return fstree.ID{} }
 
@@ -165,11 +133,11 @@ func (e *engine) children(dir fstree.ID) ([]int, error) {
 	}
 	where := e.path(int(dir.Ino))
 	if e.leadsBack(int(dir.Ino)) {
-		return nil, &fstree.DamageError{FS: e.p.info().Type, Structure: "directory " + where, Block: -1, Why: "leads back to a directory above it"}
+		return nil, &fstree.DamageError{FS: "erofs", Structure: "directory " + where, Block: -1, Why: "leads back to a directory above it"}
 	}
 	var list []fs.DirEntry
 	err = e.call("directory "+where, func() (err error) {
-		list, err = e.p.list(where)
+		list, err = fs.ReadDir(e.fsys, where)
 		return err
 	})
 	if err != nil {
@@ -198,7 +166,7 @@ func (e *engine) grow(dir int, where string, list []fs.DirEntry) ([]int, error) 
 			if err != nil {
 				return err
 			}
-			details, err := e.p.describe(path.Join(where, name), info)
+			details, err := e.describe(path.Join(where, name), info)
 			if err != nil {
 				return err
 			}
@@ -225,11 +193,12 @@ func (e *engine) path(n int) string {
 	return strings.Join(elems, "/")
 }
 
+// leadsBack reports whether a directory is one of those above it.
 func (e *engine) leadsBack(n int) bool {
-	key := e.nodes[n].details.key
-	for key != 0 && n != 0 {
+	ino := e.nodes[n].details.stat.Ino
+	for n != 0 {
 		n = e.nodes[n].parent
-		if e.nodes[n].details.key == key {
+		if e.nodes[n].details.stat.Ino == ino {
 			return true
 		}
 	}
@@ -275,59 +244,11 @@ func (e *engine) Open(id fstree.ID) (content fstree.Content, err error) {
 	}
 	where := e.path(int(id.Ino))
 	err = e.call("file "+where, func() error {
-		content, err = e.p.open(where, n.info)
+		content, err = e.content(where, n.info)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if h, ok := content.(*handle); ok {
-		h.engine, h.where = e, where
-	}
 	return content, nil
-}
-
-// handle is the contents of a file that the parser reads: with a lock around
-// its seeking and reading.
-type handle struct {
-	engine *engine
-	where  string
-	file   io.ReadSeeker
-	size   int64
-}
-
-func (h *handle) Size() int64 { return h.size }
-
-func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
-	if off >= h.size {
-		return 0, io.EOF
-	}
-	h.engine.mu.Lock()
-	defer h.engine.mu.Unlock()
-	whole := p[:min(int64(len(p)), h.size-off)]
-	err = h.engine.call("file "+h.where, func() error {
-		if _, err := h.file.Seek(off, io.SeekStart); err != nil {
-			return err
-		}
-		n, err = io.ReadFull(h.file, whole)
-		return err
-	})
-	if err == nil && len(whole) < len(p) {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// Extents knows nothing of holes: the library does not say.
-func (h *handle) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
-	return oneExtent(off, n, h.size, -1)
-}
-
-// oneExtent yields the run [off, off+n) of a file as data, cut at its end.
-func oneExtent(off, n, size, at int64) iter.Seq2[fstree.Extent, error] {
-	return func(yield func(fstree.Extent, error) bool) {
-		if n = min(n, size-off); n > 0 {
-			yield(fstree.Extent{Start: off, Length: n, Offset: at}, nil)
-		}
-	}
 }
