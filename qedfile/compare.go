@@ -56,7 +56,7 @@ func Compare(ctx context.Context, a, b Disk, opts *CompareOptions) (Comparison, 
 	c.buffers.New = func() any { b := make([]byte, 2*copyPiece); return &b }
 	c.result = Comparison{Identical, -1}
 	if opts.Strict {
-		if err := c.compareKinds(); err != nil {
+		if err := c.compareKinds(ctx); err != nil {
 			return Comparison{}, fmt.Errorf("qedfile: compare: %w", err)
 		}
 	}
@@ -84,8 +84,11 @@ type comparer struct {
 
 // compareKinds finds the first part that the disks store differently. Only
 // what lies before it has to be read.
-func (c *comparer) compareKinds() error {
+func (c *comparer) compareKinds(ctx context.Context) error {
 	for k, err := range bothKinds(c.a, c.b) {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return err
 		}

@@ -141,7 +141,17 @@ func (c *copier) run(ctx context.Context, parts iter.Seq2[span, error], total in
 			}
 		}
 	}
-	return inOrder(ctx, c.workers, pieces, c.read, c.write)
+	if err := inOrder(ctx, c.workers, pieces, c.read, c.write); err != nil {
+		return err
+	}
+	c.done(total)
+	return nil
+}
+
+func (c *copier) done(n int64) {
+	if c.progress != nil {
+		c.progress(n, c.total)
+	}
 }
 
 func (c *copier) read(p *piece) error {
@@ -193,8 +203,6 @@ func (c *copier) write(p *piece) error {
 	if p.buf != nil {
 		c.buffers.Put(p.buf)
 	}
-	if c.progress != nil {
-		c.progress(p.off+p.n, c.total)
-	}
+	c.done(p.off + p.n)
 	return nil
 }

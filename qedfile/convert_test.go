@@ -225,30 +225,75 @@ func TestConvertPassesTheErrorOfEitherSideOn(t *testing.T) {
 	}
 }
 
-func TestMeasureIsTheSizeOfTheImageThatQemuMakes(t *testing.T) {
+func TestMeasureIsTheSizeThatTheCopyGets(t *testing.T) {
 	rnd := oracle.Seed(t)
 	for range 6 {
-		name := qemuChain(t, rnd)
-		cluster := int64(4096) << rnd.IntN(5)
-		got, err := qedfile.Measure(t.Context(), open(t, name), &qedfile.CreateOptions{ClusterSize: cluster})
+		src := open(t, qemuChain(t, rnd))
+		geometry := qedfile.CreateOptions{ClusterSize: 4096 << rnd.IntN(5), TableSize: 1 << rnd.IntN(5)}
+		got, err := qedfile.Measure(t.Context(), src, &geometry)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Zeroes are copied (-S 0), as Measure does not look for them.
-		made := filepath.Join(t.TempDir(), "made.qed")
-		full := filepath.Join(t.TempDir(), "full.raw")
-		oracle.Run(t, "qemu-img", "convert", "-O", "qed", "-S", "0", "-o", fmt.Sprint("cluster_size=", cluster), name, made)
-		if err := os.WriteFile(full, bytes.Repeat([]byte{1}, int(open(t, name).Size())), 0o644); err != nil {
-			t.Fatal(err)
+		// Measure does not look for zeroes.
+		if size := copySize(t, src, &geometry); got.Required != size {
+			t.Errorf("required %d bytes, the copy has %d", got.Required, size)
 		}
-		fullQED := filepath.Join(t.TempDir(), "full.qed")
-		oracle.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "qed", "-o", fmt.Sprint("cluster_size=", cluster), full, fullQED)
-		if want := fileSize(t, fullQED); got.FullyAllocated != want {
-			t.Errorf("fully allocated %d bytes, qemu-img's file has %d", got.FullyAllocated, want)
+		full := rawOf(t, bytes.Repeat([]byte{1}, int(src.Size())))
+		if size := copySize(t, full, &geometry); got.FullyAllocated != size {
+			t.Errorf("fully allocated %d bytes, the copy has %d", got.FullyAllocated, size)
 		}
-		if size := fileSize(t, made); got.Required > size {
-			t.Errorf("required %d bytes, qemu-img needs only %d", got.Required, size)
+	}
+}
+
+// copySize is the length of a new image that holds all of what src stores.
+func copySize(t *testing.T, src qedfile.Disk, opts *qedfile.CreateOptions) int64 {
+	t.Helper()
+	mem := backend.NewMemory(nil)
+	m, err := qedfile.CreateIn(keepOpen{mem}, src.Size(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := qedfile.Convert(t.Context(), m, src, &qedfile.ConvertOptions{SparseSize: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return storageSize(t, mem)
+}
+
+func TestFullyAllocatedIsTheSizeOfTheImageThatQemuMakes(t *testing.T) {
+	for _, cluster := range []int64{4096, 65536} {
+		dir := t.TempDir()
+		raw, made := filepath.Join(dir, "full.raw"), filepath.Join(dir, "full.qed")
+		size := 9<<20 + int64(512)
+		writeFile(t, raw, bytes.Repeat([]byte{1}, int(size)))
+		oracle.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "qed", "-o", fmt.Sprint("cluster_size=", cluster), raw, made)
+		got, err := qedfile.Measure(t.Context(), rawOf(t, make([]byte, size)), &qedfile.CreateOptions{ClusterSize: cluster})
+		if err != nil || got.FullyAllocated != fileSize(t, made) {
+			t.Errorf("%+v (%v), qemu-img's file has %d bytes", got, err, fileSize(t, made))
 		}
+	}
+}
+
+func TestProgressEndsAtTheEnd(t *testing.T) {
+	src, _ := newRaw(t)
+	if err := src.Resize(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := src.WriteAt(bytes.Repeat([]byte{1}, 3<<20), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	dst, _ := newRaw(t)
+	last := int64(-1)
+	err := qedfile.Convert(t.Context(), dst, src, &qedfile.ConvertOptions{Progress: func(done, total int64) {
+		if done < last || done > total || total != 8<<20 {
+			t.Errorf("%d of %d after %d", done, total, last)
+		}
+		last = done
+	}})
+	if err != nil || last != 8<<20 {
+		t.Errorf("the last was %d (%v)", last, err)
 	}
 }
 
