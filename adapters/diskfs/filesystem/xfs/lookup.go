@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math/bits"
 	"sort"
-	"strings"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -77,14 +76,22 @@ func notFound(name string) error {
 }
 
 func equalASCII(a, b string) bool {
-	return len(a) == len(b) && strings.Map(lowerASCII, a) == strings.Map(lowerASCII, b)
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lowerASCII(a[i]) != lowerASCII(b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
-func lowerASCII(r rune) rune {
-	if r >= 'A' && r <= 'Z' {
-		return r + 'a' - 'A'
+func lowerASCII(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
 	}
-	return r
+	return c
 }
 
 // lookupBlock finds an entry in a directory of one block, which has its index
@@ -101,7 +108,7 @@ func (v *volume) lookupBlock(f *fork, name string) (fstree.Entry, error) {
 	if end == len(b) {
 		return fstree.Entry{}, v.dirDamage(f, block, "no index behind the entries")
 	}
-	e, _, err := v.match(f, b[end:len(b)-8], hashName(name), name)
+	e, _, err := v.match(f, b[end:len(b)-8], name)
 	if err == nil && e.Name == "" {
 		err = notFound(name)
 	}
@@ -111,15 +118,12 @@ func (v *volume) lookupBlock(f *fork, name string) (fstree.Entry, error) {
 // lookupIndex descends the index to the leaves with the name's hash, which may
 // fill several, and compares the entries that they point to.
 func (v *volume) lookupIndex(f *fork, name string) (fstree.Entry, error) {
-	hash := hashName(name)
-	at := uint64(dirIndexStart) >> v.sb.blockLog
-	leaf, block, err := v.descend(f, at, hash)
+	leaf, block, err := v.descend(f, name)
 	if err != nil {
 		return fstree.Entry{}, err
 	}
-	seen := map[uint64]bool{}
-	for {
-		e, more, err := v.leafMatch(f, leaf, block, hash, name)
+	for range maxSameHash {
+		e, more, err := v.leafMatch(f, leaf, block, name)
 		if err != nil || e.Name != "" {
 			return e, err
 		}
@@ -127,18 +131,17 @@ func (v *volume) lookupIndex(f *fork, name string) (fstree.Entry, error) {
 		if !more || next == 0 {
 			return fstree.Entry{}, notFound(name)
 		}
-		if seen[next] {
-			return fstree.Entry{}, v.dirDamage(f, block, "the leaves of the index lead in a circle")
-		}
-		seen[next] = true
-		if leaf, block, err = v.indexBlock(f, next); err != nil {
+		leaf, block, err = v.indexBlock(f, next)
+		if err != nil {
 			return fstree.Entry{}, err
 		}
 	}
+	return fstree.Entry{}, v.dirDamage(f, block, "an index of too many equal hashes")
 }
 
-// descend follows the nodes to the first leaf that may hold a hash.
-func (v *volume) descend(f *fork, at uint64, hash uint32) (leaf []byte, block int64, err error) {
+// descend follows the nodes to the first leaf that may hold a name's hash.
+func (v *volume) descend(f *fork, name string) (leaf []byte, block int64, err error) {
+	hash, at := hashName(name), uint64(dirIndexStart)>>v.sb.blockLog
 	for range maxDaLevels + 1 {
 		b, block, err := v.indexBlock(f, at)
 		if err != nil {
@@ -154,7 +157,7 @@ func (v *volume) descend(f *fork, at uint64, hash uint32) (leaf []byte, block in
 		n := len(entries) / 8
 		i := sort.Search(n, func(i int) bool { return binary.BigEndian.Uint32(entries[8*i:]) >= hash })
 		if i == n {
-			return nil, 0, notFound("")
+			return nil, 0, notFound(name)
 		}
 		at = uint64(binary.BigEndian.Uint32(entries[8*i+4:]))
 	}
@@ -194,9 +197,9 @@ func (v *volume) indexEntries(f *fork, b []byte, block int64) ([]byte, error) {
 	return b[head : head+8*n], nil
 }
 
-// leafMatch compares the entries that a leaf holds for a hash. more tells that
+// leafMatch compares the entries that a leaf holds for a name's hash. more tells that
 // the next leaf may hold some too.
-func (v *volume) leafMatch(f *fork, leaf []byte, block int64, hash uint32, name string) (e fstree.Entry, more bool, err error) {
+func (v *volume) leafMatch(f *fork, leaf []byte, block int64, name string) (e fstree.Entry, more bool, err error) {
 	be := binary.BigEndian
 	switch be.Uint16(leaf[8:]) {
 	case leafMagicV4, leafNodeMagicV4, leafMagicV5, leafNodeMagicV5:
@@ -207,14 +210,14 @@ func (v *volume) leafMatch(f *fork, leaf []byte, block int64, hash uint32, name 
 	if err != nil {
 		return e, false, err
 	}
-	return v.match(f, entries, hash, name)
+	return v.match(f, entries, name)
 }
 
-// match compares the directory's entries to which an index leads for a hash:
-// pairs of hash and place. more tells that they go on to the index's end.
-func (v *volume) match(f *fork, index []byte, hash uint32, name string) (e fstree.Entry, more bool, err error) {
+// match compares the directory's entries to which an index, pairs of hash and
+// place, leads for a name. more tells that they go on to the index's end.
+func (v *volume) match(f *fork, index []byte, name string) (e fstree.Entry, more bool, err error) {
 	be := binary.BigEndian
-	n := len(index) / 8
+	n, hash := len(index)/8, hashName(name)
 	i := sort.Search(n, func(i int) bool { return be.Uint32(index[8*i:]) >= hash })
 	for first := i; i < n && be.Uint32(index[8*i:]) == hash; i++ {
 		if i-first > maxSameHash {

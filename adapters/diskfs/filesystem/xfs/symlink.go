@@ -2,7 +2,6 @@ package xfs
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -51,11 +50,12 @@ func (v *volume) remote(f *fork, start uint64, n int, magic uint32) ([]byte, err
 	for block, end := start, start+uint64((n+room-1)/room); block < end; {
 		count := uint64(1)
 		if magic == linkMagic {
-			e, ok, err := f.find(block)
-			if err != nil || !ok {
-				return nil, errors.Join(err, f.damage(f.block, "block %d of a link is missing", block))
+			// A hole is left to fileBlock, which says so.
+			e, _, err := f.find(block)
+			if err != nil {
+				return nil, err
 			}
-			count = min(e.start+e.length, end) - block
+			count = max(min(e.start+e.length, end), block+1) - block
 		}
 		b, off, err := v.fileBlock(f, block, count)
 		if err != nil {
