@@ -70,6 +70,9 @@ func newRoot(a *app) *cobra.Command {
 		newCp(a),
 		newTar(a),
 		newDump(a),
+		newDf(a),
+		newDu(a),
+		newDiff(a),
 	)
 	add(groupOther, newMan(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/treediff"
+)
+
+func newDiff(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "diff [flags] A B [PATH [PATH-IN-B]]",
+		Short: "List the files that differ between two images",
+		Long: `List the files that differ between two images, or between two directories of
+them: "-" for those in A alone, "+" for those in B alone, "=" for those that
+are not the same, with what differs: type, mode, uid, gid, rdev, mtime, xattrs,
+size, content, target. Times of directories do not count without --dir-times.
+
+--output json prints one object a line: path, change (removed, added, changed),
+fields, and a and b as ls describes files.
+
+Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
+		Args:        cobra.RangeArgs(2, 4),
+		Annotations: map[string]string{failureAnnotation: "2"},
+	}
+	a.addFileFlags(cmd)
+	out := addOutputFlag(cmd)
+	var opts treediff.Options
+	cmd.Flags().BoolVar(&opts.NoTimes, "no-times", false, "times of change do not count")
+	cmd.Flags().BoolVar(&opts.DirTimes, "dir-times", false, "those of directories do")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		d := &differ{w: bufio.NewWriter(a.stdout)}
+		if out.json() {
+			d.json = json.NewEncoder(d.w)
+			d.json.SetEscapeHTML(false)
+		}
+		var err error
+		if d.a, err = a.openFiles(cmd, args[0]); err != nil {
+			return err
+		}
+		defer d.a.Close()
+		if d.b, err = a.openFiles(cmd, args[1]); err != nil {
+			return err
+		}
+		defer d.b.Close()
+		d.b.failures = d.a.failures // one count
+		paths := args[2:]
+		if len(paths) == 0 {
+			paths = []string{"."}
+		}
+		return d.run(cmd.Context(), d.a.path(paths[0]), d.b.path(paths[len(paths)-1]), &opts)
+	}
+	return cmd
+}
+
+// differ prints the differences of two images.
+type differ struct {
+	a, b    *files
+	w       *bufio.Writer
+	json    *json.Encoder // nil for people
+	changed bool
+}
+
+func (d *differ) run(ctx context.Context, rootA, rootB string, opts *treediff.Options) error {
+	if _, err := d.a.tree.Stat(rootA); err != nil {
+		return d.a.explain(rootA, err)
+	}
+	if _, err := d.b.tree.Stat(rootB); err != nil {
+		return d.b.explain(rootB, err)
+	}
+	if rootA == "." {
+		d.a.reportUnreadable()
+	}
+	if rootB == "." {
+		d.b.reportUnreadable()
+	}
+	a, b := treediff.Side{Tree: d.a.tree, Root: rootA}, treediff.Side{Tree: d.b.tree, Root: rootB}
+	for diff, err := range treediff.Compare(ctx, a, b, opts) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			d.a.fail(err)
+			continue
+		}
+		d.changed = true
+		if err := d.print(diff); err != nil {
+			return err
+		}
+	}
+	if err := d.w.Flush(); err != nil {
+		return err
+	}
+	if d.a.count > 0 {
+		return &exitError{code: failureCode(d.a.cmd)}
+	}
+	if d.changed {
+		return &exitError{code: exitDiffer}
+	}
+	return nil
+}
+
+// change is the JSON object of a difference.
+type change struct {
+	Path    string   `json:"path"`
+	PathHex string   `json:"path_hex,omitempty"`
+	Change  string   `json:"change"`
+	Fields  []string `json:"fields,omitempty"`
+	A       *entry   `json:"a,omitempty"`
+	B       *entry   `json:"b,omitempty"`
+}
+
+func (d *differ) print(diff *treediff.Difference) error {
+	sign, word := "=", "changed"
+	switch {
+	case diff.B == nil:
+		sign, word = "-", "removed"
+	case diff.A == nil:
+		sign, word = "+", "added"
+	}
+	if d.json == nil {
+		return printDifference(d.w, sign, diff)
+	}
+	c := change{Change: word, Fields: diff.Fields}
+	c.Path, c.PathHex = storedPath(diff.Path)
+	var err error
+	if diff.A != nil {
+		if c.A, err = d.a.newEntry(diff.A.Path, diff.A.Stat); err != nil {
+			d.a.fail(err)
+		}
+	}
+	if diff.B != nil {
+		if c.B, err = d.b.newEntry(diff.B.Path, diff.B.Stat); err != nil {
+			d.b.fail(err)
+		}
+	}
+	return d.json.Encode(c)
+}
+
+func printDifference(w io.Writer, sign string, diff *treediff.Difference) error {
+	what := ""
+	if len(diff.Fields) > 0 {
+		what = ": " + strings.Join(diff.Fields, ", ")
+	}
+	_, err := fmt.Fprintf(w, "%s %s%s\n", sign, showName(diff.Path), what)
+	return err
+}

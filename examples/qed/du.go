@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+func newDu(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "du [flags] IMAGE [PATH]...",
+		Short: "Show how much space files inside the image take",
+		Long: `Show how much space each directory takes with all below it, as du does: what is
+allocated, in units of 1024 bytes, files with several names once. Without PATH
+it begins at the volumes.
+
+--output json prints one object a line, path and bytes.`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	a.addFileFlags(cmd)
+	out := addOutputFlag(cmd)
+	human := addHumanFlag(cmd)
+	var c counting
+	cmd.Flags().BoolVarP(&c.summary, "summarize", "s", false, "show each PATH alone, not the directories below")
+	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "show files, too")
+	cmd.Flags().BoolVar(&c.apparent, "apparent-size", false, "count the lengths of files and links, not what is allocated")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		c.files, c.w, c.format = f, bufio.NewWriter(a.stdout), sizeFormat(*human)
+		c.seen = make(map[linkKey]bool)
+		if out.json() {
+			c.json = json.NewEncoder(c.w)
+			c.json.SetEscapeHTML(false)
+		}
+		for _, name := range f.paths(args[1:]) {
+			if err := c.count(cmd.Context(), name); err != nil {
+				return err
+			}
+		}
+		if err := c.w.Flush(); err != nil {
+			return err
+		}
+		return f.failed()
+	}
+	return cmd
+}
+
+// counting is a run of du.
+type counting struct {
+	*files
+	w                      *bufio.Writer
+	json                   *json.Encoder
+	format                 func(int64) string
+	summary, all, apparent bool
+	seen                   map[linkKey]bool // files with several names
+	open                   []directory      // that the walk is in
+}
+
+// linkKey tells files with several names apart.
+type linkKey struct {
+	volume string
+	id     fstree.ID
+}
+
+// directory is what has been counted below one so far.
+type directory struct {
+	path  string
+	bytes int64
+}
+
+// add stops at the largest number: sizes are claims of the image.
+func (d *directory) add(n int64) {
+	if d.bytes > math.MaxInt64-n {
+		n = math.MaxInt64 - d.bytes
+	}
+	d.bytes += n
+}
+
+// count counts one argument. Only an error that ends the command is returned.
+func (c *counting) count(ctx context.Context, root string) error {
+	info, err := c.tree.Lstat(root)
+	if err != nil {
+		c.fail(c.explain(root, err))
+		return nil
+	}
+	if !info.IsDir() { // a walk would follow a link
+		return c.print(root, c.size(info.Sys().(*qeddiskfs.Stat)))
+	}
+	if root == "." {
+		c.reportUnreadable()
+	}
+	for e, err := range c.tree.Walk(ctx, root, &fstree.WalkOptions{Stat: true}) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			c.fail(err)
+			continue
+		}
+		if err := c.leave(e.Path); err != nil {
+			return err
+		}
+		if err := c.add(e, root); err != nil {
+			return err
+		}
+	}
+	return c.leave("")
+}
+
+// add counts one file.
+func (c *counting) add(e *fstree.WalkEntry, root string) error {
+	st, err := e.Stat()
+	if err != nil {
+		c.fail(atPath(e.Path, err))
+		st = &qeddiskfs.Stat{} // what is below counts nevertheless
+	}
+	size := c.size(st)
+	if st.Nlink > 1 && !e.IsDir() {
+		volume, _, _ := strings.Cut(e.Path, "/")
+		key := linkKey{volume, e.ID}
+		if c.seen[key] {
+			return nil
+		}
+		c.seen[key] = true
+	}
+	if e.IsDir() {
+		c.open = append(c.open, directory{e.Path, size})
+		return nil
+	}
+	c.open[len(c.open)-1].add(size)
+	if c.all && !c.summary {
+		return c.print(e.Path, size)
+	}
+	return nil
+}
+
+// leave ends the directories that a path does not lie in.
+func (c *counting) leave(path string) error {
+	for len(c.open) > 0 {
+		last := len(c.open) - 1
+		d := c.open[last]
+		if path != "" && (d.path == "." || strings.HasPrefix(path, d.path+"/")) {
+			return nil
+		}
+		c.open = c.open[:last]
+		if last > 0 {
+			c.open[last-1].add(d.bytes)
+		}
+		if last == 0 || !c.summary {
+			if err := c.print(d.path, d.bytes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *counting) size(st *qeddiskfs.Stat) int64 {
+	switch {
+	case !c.apparent:
+		return min(max(st.Blocks, 0), math.MaxInt64/512) * 512
+	case st.Mode.IsRegular(), typeLetter(st.Mode) == "l":
+		return max(st.Size, 0)
+	}
+	return 0
+}
+
+func (c *counting) print(path string, bytes int64) error {
+	if c.json != nil {
+		var line struct {
+			Path    string `json:"path"`
+			PathHex string `json:"path_hex,omitempty"`
+			Bytes   int64  `json:"bytes"`
+		}
+		line.Path, line.PathHex = storedPath(path)
+		line.Bytes = bytes
+		return c.json.Encode(line)
+	}
+	_, err := fmt.Fprintf(c.w, "%s\t%s\n", c.format(bytes), showName(path))
+	return err
+}
