@@ -176,6 +176,19 @@ func TestDamagedChainsAreReadAsFarAsTheyGo(t *testing.T) {
 	}
 }
 
+func TestEntriesOfVendorsAreSkipped(t *testing.T) {
+	set := file("file", 0x20, 0, 0, 0, 0)
+	set[1]++
+	vendor := make([]byte, 32)
+	vendor[0] = 0xE0
+	v := newVolume()
+	v.list(seal(append(set, vendor...)), file("next", 0x20, 0, 0, 0, 0))
+	entries, err := v.open(t).ReadDir(".")
+	if len(entries) != 2 || err != nil {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
 func TestASetMayLieInTwoClusters(t *testing.T) {
 	v := newVolume()
 	v.list(file("dir", 0x10, 0, 70, 1024, 1024))

@@ -42,7 +42,10 @@ func large(c fstreetest.Config) fstreetest.Config {
 }
 
 func configs() []fstreetest.Config {
+	crafted := config("crafted", 4<<20, "-c", "4K", "-b", "4096")
+	crafted.Craft = craft
 	all := []fstreetest.Config{
+		crafted,
 		config("cluster4k", 8<<20, "-L", "Ünïcode"),
 		config("cluster512", 4<<20, "-c", "512", "-b", "4096"),
 		large(config("packed", 32<<20, "-c", "8K", "--pack-bitmap", "-b", "64K")),

@@ -121,6 +121,17 @@ func file(name string, attr uint16, flags byte, start, size, valid int) []byte {
 	le.PutUint64(s[40:], uint64(valid))
 	le.PutUint32(s[52:], uint32(start))
 	le.PutUint64(s[56:], uint64(size))
+	var hash uint16 // of the name in upper case; Linux compares it first
+	for _, u := range units {
+		if 'a' <= u && u <= 'z' {
+			u -= 'a' - 'A'
+		}
+		for _, c := range []uint16{u & 0xFF, u >> 8} {
+			hash = hash>>1 | hash<<15
+			hash += c
+		}
+	}
+	le.PutUint16(s[36:], hash)
 	for i, u := range units {
 		at := 64 + i/15*32
 		s[at] = 0xC1

@@ -27,6 +27,7 @@ func (t *task) do() { t.once.Do(t.run) }
 type ahead struct {
 	queue chan *task
 	wg    sync.WaitGroup
+	dirs  bool // the walk enters directories: a listing of one alone skips them
 }
 
 // offer gives a task to whoever is free. If nobody will be soon, the walk
@@ -137,7 +138,7 @@ func (w *aheadWindow) next(i int) *listing {
 	if len(l.inodes) > 0 {
 		l.inodes[i/aheadInodes].do()
 	}
-	for ; w.seen < len(l.list) && len(w.subs) < aheadDirs; w.seen++ {
+	for ; w.seen <= i || w.ahead.dirs && w.seen < len(l.list) && len(w.subs) < aheadDirs; w.seen++ {
 		if d := &l.list[w.seen]; d.IsDir() {
 			sub := newListing(l.tree, l.child(d), d.id, l.inodes != nil)
 			w.subs = append(w.subs, sub)

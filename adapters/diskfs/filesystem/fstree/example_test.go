@@ -3,7 +3,9 @@ package fstree_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log"
 
@@ -85,4 +87,55 @@ func ExampleEscapeName() {
 	shown := fstree.EscapeName("caf\xe9/menu")
 	fmt.Println(fs.ValidPath(shown), fstree.UnescapeName(shown) == "caf\xe9/menu")
 	// Output: true true
+}
+
+func ExampleFile() {
+	m := newMemory()
+	id := m.put(m.Root(), "disk.raw", 0o644, "data")
+	m.nodes[id.Ino].stat.Size = 1 << 30 // the rest is a hole
+	f, err := fstree.New(m).Open("disk.raw")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	for run, err := range f.(fstree.File).Extents(0, 1<<30) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(run.Start, run.Length, run.Hole)
+	}
+	// Output:
+	// 0 4 false
+	// 4 1073741820 true
+}
+
+func ExampleDamageError() {
+	m := newMemory()
+	m.put(m.Root(), "fine", 0o644, "")
+	m.nodes[0].broken = &fstree.DamageError{FS: "memfs", Structure: "leaf of inode 2", Block: 7, Why: "wrong checksum"}
+	entries, err := fstree.New(m).ReadDir(".")
+	fmt.Println(len(entries), errors.Is(err, fstree.ErrDamaged))
+	fmt.Println(err)
+	// Output:
+	// 1 true
+	// readdir .: memfs: damaged leaf of inode 2 in block 7: wrong checksum
+}
+
+func ExampleWalkEntry_Open() {
+	for e, err := range exampleTree().Walk(context.Background(), "etc", nil) {
+		if err != nil || !e.Type().IsRegular() {
+			continue
+		}
+		f, err := e.Open()
+		if err != nil {
+			log.Fatal(err)
+		}
+		b, err := io.ReadAll(f)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = f.Close()
+		fmt.Printf("%s: %s", e.Path, b)
+	}
+	// Output: etc/os-release: NAME=Debian
 }

@@ -147,6 +147,7 @@ func (w *walk) descend(l *listing) bool {
 			}
 			continue
 		}
+		w.ahead.dirs = true
 		if !w.descend(sub) {
 			return false
 		}

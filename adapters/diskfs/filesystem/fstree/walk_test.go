@@ -186,6 +186,19 @@ func TestWalkSkipsAndEnds(t *testing.T) {
 	}
 }
 
+func TestAWalkThatSkipsDirectoriesReadsNone(t *testing.T) {
+	c := &calls{memory: grow(t, 500)}
+	for e, err := range fstree.New(c).Walk(t.Context(), ".", &fstree.WalkOptions{Stat: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Skip = e.Path != "."
+	}
+	if n := c.readDirs.Load(); n != 1 {
+		t.Errorf("%d directories were read", n)
+	}
+}
+
 func TestWalkEntersADirectoryOnce(t *testing.T) {
 	// Each of 30 levels has the next one twice: 2^30 paths.
 	m := newMemory()
