@@ -288,10 +288,7 @@ func clearInvalidEntries(tb testing.TB, s *backend.Memory) {
 
 func TestACrashAtAnyMomentLeavesALegalImage(t *testing.T) {
 	rnd := oracle.Seed(t)
-	steps, subsets := 40, 2
-	if oracle.Long() {
-		steps, subsets = 150, 6
-	}
+	steps, subsets := steps(40, 150), steps(3, 6)
 	for _, backed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("backed %t", backed), func(t *testing.T) {
 			g := newGuest(t, rnd, backed)
@@ -310,10 +307,7 @@ func TestACrashAtAnyMomentLeavesALegalImage(t *testing.T) {
 
 func TestAfterAFaultNothingMoreIsWrittenAndNothingSyncedIsLost(t *testing.T) {
 	rnd := oracle.Seed(t)
-	steps := 16
-	if oracle.Long() {
-		steps = 40
-	}
+	steps := steps(16, 40)
 	seed := rnd.Uint64()
 	for _, backed := range []bool{false, true} {
 		for _, plan := range []backend.FaultPlan{

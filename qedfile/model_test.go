@@ -159,12 +159,20 @@ func (x *model) compareAll() {
 	x.compare(0, int64(len(x.disk)))
 }
 
+// steps is how many requests a random history has.
+func steps(usual, long int) int {
+	switch {
+	case oracle.Long():
+		return long
+	case testing.Short():
+		return usual / 3
+	}
+	return usual
+}
+
 func TestRandomHistoriesAgreeWithAFlatDisk(t *testing.T) {
 	rnd := oracle.Seed(t)
-	steps := 60
-	if oracle.Long() {
-		steps = 500
-	}
+	steps := steps(60, 500)
 	pattern := bytes.Repeat([]byte{0xB1, 0xB2, 0xB3}, 3<<20)
 	for _, geometry := range [][2]uint32{{4096, 1}, {4096, 2}, {4096, 16}, {16384, 4}, {65536, 4}} {
 		cluster, table := geometry[0], geometry[1]
