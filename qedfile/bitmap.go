@@ -54,6 +54,17 @@ func (m *bitmap) set(i int64) (fresh bool, err error) {
 	return true, nil
 }
 
+// setDense is set for a bit that exists of a bitmap in one slice.
+func (m *bitmap) setDense(i uint64) (fresh bool) {
+	w, bit := &m.dense[i>>6], uint64(1)<<(i&63)
+	if *w&bit != 0 {
+		return false
+	}
+	*w |= bit
+	m.count++
+	return true
+}
+
 // setRun sets the n bits from i on if all of them are clear, and reports
 // whether it did. It may refuse where set, bit by bit, would not.
 func (m *bitmap) setRun(i, n int64) bool {

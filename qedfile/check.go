@@ -200,6 +200,7 @@ func (c *checker) l1Entry(ctx context.Context, index int64, e uint64) error {
 // the piece that refers to a cluster, or 0.
 func (c *checker) l2Entries(p tablePiece, last *uint64, table, l1Index int64) error {
 	cluster := uint64(c.h.ClusterSize)
+	start, length, shift := c.start, uint64(c.usable)-c.start, c.shift // the L1 table lies between: length > 0
 	for i := int64(0); i < p.len(); {
 		e := p.entry(i)
 		if e <= entryZero {
@@ -210,12 +211,20 @@ func (c *checker) l2Entries(p tablePiece, last *uint64, table, l1Index int64) er
 		if *last != 0 && *last+cluster != e {
 			c.report.FragmentedClusters++
 		}
-		// A run of clusters that nobody owns yet is the usual case, and is
-		// taken at once.
+		// Clusters that nobody owns yet are the usual case: a run of them is
+		// taken at once, a single one without a call.
 		n := p.run(i, cluster)
 		*last = e + uint64(n-1)*cluster
 		c.report.AllocatedClusters += n
-		if c.take(e, n) {
+		taken := false
+		switch {
+		case e&(cluster-1) != 0 || e-start >= length:
+		case n == 1 && c.used.dense != nil:
+			taken = c.used.setDense(e >> shift)
+		case uint64(n) <= (start+length-e)>>shift:
+			taken = c.used.setRun(int64(e>>shift), n)
+		}
+		if taken {
 			i += n
 			continue
 		}
@@ -228,16 +237,7 @@ func (c *checker) l2Entries(p tablePiece, last *uint64, table, l1Index int64) er
 	return nil
 }
 
-// take claims the n clusters from e on, if all of them are valid and free.
-func (c *checker) take(e uint64, n int64) bool {
-	lo, hi := c.start, uint64(c.usable) // lo <= hi: the L1 table lies between
-	if e&(1<<c.shift-1) != 0 || e-lo >= hi-lo || uint64(n) > (hi-e)>>c.shift {
-		return false
-	}
-	return c.used.setRun(int64(e>>c.shift), n)
-}
-
-// l2Entry checks one entry of an L2 table that take has not agreed to.
+// l2Entry checks one entry of an L2 table that could not simply be taken.
 func (c *checker) l2Entry(p tablePiece, i, table, l1Index int64) error {
 	e := p.entry(i)
 	why := c.h.checkCluster(e, c.usable)
