@@ -11,8 +11,9 @@ import (
 // Clusters at the end are cut off. Holes in the middle are filled with the
 // clusters from the end, so that as few as possible move. A table that needs
 // several clusters in a row gets a hole that is wide enough, or one that is
-// made so; where that would take very many moves holes remain. The L1 table does not move: where it is the last thing in the file,
-// as no known program puts it, holes remain.
+// made so. Holes remain where that would take very many moves, and before an
+// L1 table that is the last thing in the file, as no known program puts it:
+// the L1 table does not move.
 func (r *repairer) reclaim() (*CheckReport, error) {
 	before, used, err := r.recheck()
 	if err != nil || !before.Clean() || before.Leaks == 0 {
