@@ -97,11 +97,7 @@ func (g *guest) step() error {
 	fill := byte(1 + g.rnd.IntN(199))
 	switch k := g.rnd.IntN(40); {
 	case k < 22:
-		q := request{what: "write", first: first, n: n, fill: fill}
-		return g.do(q, func() error {
-			_, err := g.m.WriteAt(bytes.Repeat([]byte{fill}, int(n*512)), first*512)
-			return err
-		})
+		return g.write(first, n, fill)
 	case k < 30:
 		q := request{what: "zero", first: first, n: n}
 		return g.do(q, func() error { return g.m.WriteZeroes(first*512, n*512) })
@@ -116,6 +112,13 @@ func (g *guest) step() error {
 	return g.resize()
 }
 
+func (g *guest) write(first, n int64, fill byte) error {
+	return g.do(request{what: "write", first: first, n: n, fill: fill}, func() error {
+		_, err := g.m.WriteAt(bytes.Repeat([]byte{fill}, int(n*512)), first*512)
+		return err
+	})
+}
+
 func (g *guest) resize() error { return g.resizeTo(g.rnd.Int64N(int64(len(g.start)) + 1)) }
 
 func (g *guest) resizeTo(size int64) error {
@@ -124,10 +127,13 @@ func (g *guest) resizeTo(size int64) error {
 	return g.do(q, func() error { return g.m.Resize(size * 512) })
 }
 
-// run makes n requests, cuts the disk to nothing and closes it. It stops at the
+// run writes something, makes n random requests, cuts the disk to nothing and closes it. It stops at the
 // first error.
 func (g *guest) run(n int) error {
 	err := g.do(request{what: "open"}, g.open)
+	if err == nil {
+		err = g.write(3, 9, 77)
+	}
 	for range n {
 		if err != nil {
 			return err
