@@ -150,7 +150,7 @@ func (v *volume) Root() fstree.ID { return fstree.ID{Tree: v.initial, Ino: first
 // the kernel's figure guesses further what future chunks will hold.
 func (v *volume) Info() fstree.Info {
 	info := fstree.Info{
-		Type: "btrfs", Label: v.sb.label, UUID: formatUUID(v.sb.fsid), BlockSize: v.sb.sectorSize,
+		Type: "btrfs", Label: v.sb.label, UUID: fstree.FormatUUID(v.sb.fsid), BlockSize: v.sb.sectorSize,
 		Size: int64(v.sb.totalBytes), Free: int64(v.sb.totalBytes - min(v.sb.bytesUsed, v.sb.totalBytes)),
 	}
 	if v.sb.logRoot != 0 {

@@ -132,7 +132,7 @@ func (v *volume) entry(dir fstree.ID, e dirEntry) (fstree.Entry, error) {
 	if e.kind&typeEncrypted != 0 {
 		return fstree.Entry{}, fmt.Errorf("btrfs: %w: name of an entry", fstree.ErrEncrypted)
 	}
-	out := fstree.Entry{Name: e.name, Type: fileType(e.kind)}
+	out := fstree.Entry{Name: e.name, Type: fstree.DirentType(e.kind)}
 	switch e.location.kind {
 	case inodeItem:
 		out.ID = fstree.ID{Tree: dir.Tree, Ino: e.location.object}
@@ -159,25 +159,4 @@ func (v *volume) enter(dir fstree.ID, e dirEntry) (fstree.ID, error) {
 		return fstree.ID{Tree: dir.Tree, Ino: emptySubvol}, nil
 	}
 	return fstree.ID{Tree: e.location.object, Ino: firstFree}, nil
-}
-
-// fileType maps BTRFS_FT_* to mode bits.
-func fileType(kind uint8) fs.FileMode {
-	switch kind {
-	case 1:
-		return 0
-	case 2:
-		return fs.ModeDir
-	case 3:
-		return fs.ModeDevice | fs.ModeCharDevice
-	case 4:
-		return fs.ModeDevice
-	case 5:
-		return fs.ModeNamedPipe
-	case 6:
-		return fs.ModeSocket
-	case 7:
-		return fs.ModeSymlink
-	}
-	return fstree.TypeUnknown
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -144,9 +143,4 @@ func checksum(kind uint16) (func([]byte) []byte, error) {
 		return func(b []byte) []byte { s := blake2b.Sum256(b); return s[:] }, nil
 	}
 	return nil, unsupported("checksum type %d", kind)
-}
-
-func formatUUID(u [16]byte) string {
-	h := hex.EncodeToString(u[:])
-	return fmt.Sprintf("%s-%s-%s-%s-%s", h[:8], h[8:12], h[12:16], h[16:20], h[20:])
 }

@@ -92,7 +92,7 @@ func addedEntry(name string, ino uint32) fstree.Entry {
 func (e *engine) entry(d dirent, name string) fstree.Entry {
 	t := fstree.TypeUnknown
 	if e.sb.incompat.has(incompatFiletype) {
-		t = typeOf(d.filetype)
+		t = fstree.DirentType(d.filetype)
 	}
 	return fstree.Entry{Name: name, ID: fstree.ID{Ino: uint64(d.ino)}, Type: t}
 }

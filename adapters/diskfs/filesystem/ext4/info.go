@@ -1,7 +1,6 @@
 package ext4
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -23,7 +22,7 @@ func (e *engine) makeInfo() fstree.Info {
 		Notes:     append([]string{}, e.notes...),
 	}
 	if u := s.uuid; u != [16]byte{} {
-		info.UUID = fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+		info.UUID = fstree.FormatUUID(u)
 	}
 	if s.state&stateErrors != 0 || s.errors != 0 {
 		info.Notes = append(info.Notes, "the kernel found errors in this filesystem")

@@ -2,7 +2,6 @@ package ext4
 
 import (
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -266,25 +265,4 @@ func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 		return fstree.Stat{}, in.damaged(-1, "mode %#o", in.mode)
 	}
 	return st, nil
-}
-
-// typeOf is the type that a directory entry states, as fs/ext4/dir.c has it.
-func typeOf(filetype byte) fs.FileMode {
-	switch filetype {
-	case 1:
-		return 0
-	case 2:
-		return fs.ModeDir
-	case 3:
-		return fs.ModeDevice | fs.ModeCharDevice
-	case 4:
-		return fs.ModeDevice
-	case 5:
-		return fs.ModeNamedPipe
-	case 6:
-		return fs.ModeSocket
-	case 7:
-		return fs.ModeSymlink
-	}
-	return fstree.TypeUnknown
 }

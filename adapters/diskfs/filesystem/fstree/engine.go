@@ -1,6 +1,7 @@
 package fstree
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -92,4 +93,9 @@ type Info struct {
 	FreeFiles uint64
 	Dirty     bool     // not unmounted cleanly
 	Notes     []string // what a user should know: "journal replayed in memory", ...
+}
+
+// FormatUUID prints a UUID in the usual groups.
+func FormatUUID(u [16]byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }

@@ -106,3 +106,26 @@ func UnixBits(m fs.FileMode) uint32 {
 	}
 	return bits
 }
+
+// DirentType turns the type that a directory entry states into mode bits.
+// ext2, XFS and btrfs number the types alike (include/linux/fs_types.h); a
+// number that is none of theirs is [TypeUnknown].
+func DirentType(t uint8) fs.FileMode {
+	switch t {
+	case 1:
+		return 0
+	case 2:
+		return fs.ModeDir
+	case 3:
+		return fs.ModeDevice | fs.ModeCharDevice
+	case 4:
+		return fs.ModeDevice
+	case 5:
+		return fs.ModeNamedPipe
+	case 6:
+		return fs.ModeSocket
+	case 7:
+		return fs.ModeSymlink
+	}
+	return TypeUnknown
+}

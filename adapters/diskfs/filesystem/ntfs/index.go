@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/utf16name"
 )
 
 const (
@@ -264,15 +265,11 @@ func (e *indexEntry) entry() fstree.Entry {
 
 // Lookup finds an entry by its long name.
 func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
-	units, ok := encodeUTF16(name)
-	if !ok {
-		return fstree.Entry{}, fs.ErrNotExist
-	}
 	x, err := v.index(dir.Ino)
 	if err != nil {
 		return fstree.Entry{}, err
 	}
-	e, err := x.find(units)
+	e, err := x.find(utf16name.Encode(name))
 	if err != nil {
 		return fstree.Entry{}, err
 	}

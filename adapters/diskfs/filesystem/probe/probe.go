@@ -3,11 +3,12 @@ package probe
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
 // Signature is what a volume is found to be. All fields are empty where
@@ -100,8 +101,7 @@ func formatUUID(b []byte) string {
 	if len(b) != 16 || allZero(b) {
 		return ""
 	}
-	s := hex.EncodeToString(b)
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return fstree.FormatUUID([16]byte(b))
 }
 
 // text is a label that ends at its first zero byte or at the end of its

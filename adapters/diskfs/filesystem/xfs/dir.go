@@ -83,7 +83,7 @@ func (v *volume) shortEntries(f *fork, size int64, visit func(fstree.Entry) bool
 		name, rest := raw[3:3+n], raw[3+n:]
 		e := fstree.Entry{Name: string(name), Type: fstree.TypeUnknown}
 		if v.sb.ftype {
-			e.Type = entryType(rest[0])
+			e.Type = fstree.DirentType(rest[0])
 			rest = rest[1:]
 		}
 		if width == 8 {
@@ -268,28 +268,7 @@ func (v *volume) decodeEntry(b []byte) (e fstree.Entry, length int) {
 	e = fstree.Entry{Name: string(b[9 : 9+n]), Type: fstree.TypeUnknown}
 	e.ID.Ino = binary.BigEndian.Uint64(b)
 	if v.sb.ftype {
-		e.Type = entryType(b[9+n])
+		e.Type = fstree.DirentType(b[9+n])
 	}
 	return e, length
-}
-
-// entryType turns the type in an entry (XFS_DIR3_FT_*) into mode bits.
-func entryType(t uint8) fs.FileMode {
-	switch t {
-	case 1:
-		return 0
-	case 2:
-		return fs.ModeDir
-	case 3:
-		return fs.ModeDevice | fs.ModeCharDevice
-	case 4:
-		return fs.ModeDevice
-	case 5:
-		return fs.ModeNamedPipe
-	case 6:
-		return fs.ModeSocket
-	case 7:
-		return fs.ModeSymlink
-	}
-	return fstree.TypeUnknown
 }

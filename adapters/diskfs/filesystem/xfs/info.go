@@ -2,8 +2,6 @@ package xfs
 
 import (
 	"encoding/binary"
-	"encoding/hex"
-	"fmt"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -33,7 +31,7 @@ func (v *volume) describe(log replayed) fstree.Info {
 	free -= min(free, setAside*uint64(sb.agCount))
 	files := max(min(count.inodes+free<<sb.inodesLog, sb.maxInodes()), count.inodes)
 	info := fstree.Info{
-		Type: "xfs", Label: sb.label, UUID: formatUUID(sb.uuid),
+		Type: "xfs", Label: sb.label, UUID: fstree.FormatUUID(sb.uuid),
 		BlockSize: int64(sb.blockSize),
 		Size:      int64(blocks) << sb.blockLog,
 		Free:      int64(free) << sb.blockLog,
@@ -87,9 +85,4 @@ func (sb *superblock) maxInodes() uint64 {
 	percent := uint64(sb.maxInodePercent)
 	share := sb.blocks/100*percent + sb.blocks%100*percent/100
 	return share / chunk * chunk << sb.inodesLog
-}
-
-func formatUUID(u [16]byte) string {
-	h := hex.EncodeToString(u[:])
-	return fmt.Sprintf("%s-%s-%s-%s-%s", h[:8], h[8:12], h[12:16], h[16:20], h[20:])
 }
