@@ -28,6 +28,7 @@ var layers = []struct {
 	{"adapters/diskfs/filesystem", []string{
 		module + "/adapters/diskfs/filesystem", "golang.org/x/text", "golang.org/x/sync",
 		"github.com/diskfs/go-diskfs", "github.com/erofs/go-erofs", "github.com/klauspost/compress", "github.com/anchore/go-lzo", "github.com/cespare/xxhash", "golang.org/x/crypto",
+		"github.com/pierrec/lz4", "github.com/ulikunitz/xz",
 	}},
 	{"adapters/diskfs", []string{
 		module + "/backend", module + "/qedfile", module + "/adapters/diskfs", "golang.org/x/sync",
