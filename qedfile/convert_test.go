@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
@@ -426,41 +425,4 @@ func compareAsQemu(t *testing.T, a, b string, strict bool) {
 	if !strings.Contains(string(out), want) {
 		t.Errorf("%q, qemu-img says: %s", want, out)
 	}
-}
-
-func BenchmarkConvertToRaw(b *testing.B) {
-	name := filepath.Join(b.TempDir(), "half.qed")
-	qemuCreate(b, name, 1<<30, "")
-	var writes []string
-	for off := 0; off < 1<<30; off += 64 << 20 {
-		writes = append(writes, fmt.Sprintf("write -q -P 1 %d 32M", off))
-	}
-	qemuIO(b, "qed", name, writes...)
-	b.SetBytes(1 << 29)
-	dst := filepath.Join(b.TempDir(), "out.raw")
-	ours, theirs := time.Duration(0), time.Duration(0)
-	for b.Loop() {
-		os.Remove(dst)
-		start := time.Now()
-		f, err := backend.OpenFile(dst, os.O_RDWR|os.O_CREATE, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		d, err := qedfile.NewRaw(f)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := qedfile.Convert(b.Context(), d, open(b, name), nil); err != nil {
-			b.Fatal(err)
-		}
-		d.Close()
-		ours += time.Since(start)
-		b.StopTimer()
-		os.Remove(dst)
-		start = time.Now()
-		oracle.Run(b, "qemu-img", "convert", "-O", "raw", name, dst)
-		theirs += time.Since(start)
-		b.StartTimer()
-	}
-	b.ReportMetric(float64(ours)/float64(theirs), "x-qemu-img")
 }

@@ -131,6 +131,13 @@ func TestCompactKeepsTheContentAndDropsTheRest(t *testing.T) {
 			t.Fatal(err)
 		}
 		shows(t, dst, l.base, l.content, "compacted")
+		if h := src.Header(); h.TableSize > 1 && h.BackingFile == "" {
+			t.Run("checked by qemu", func(t *testing.T) {
+				name := filepath.Join(t.TempDir(), "compact.qed")
+				writeFile(t, name, dst.Bytes())
+				qemuCheck(t, name, h.ClusterSize)
+			})
+		}
 		out := openIn(t, dst, l.base, false)
 		if a, b := src.Header(), out.Header(); a.BackingFile != b.BackingFile || a.Features != b.Features || a.ClusterSize != b.ClusterSize || a.TableSize != b.TableSize {
 			t.Errorf("header %+v became %+v", a, b)
