@@ -73,6 +73,7 @@ func newRoot(a *app) *cobra.Command {
 		newDf(a),
 		newDu(a),
 		newDiff(a),
+		newServe(a),
 	)
 	add(groupOther, newMan(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)

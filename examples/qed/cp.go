@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
@@ -76,7 +76,7 @@ func (f *files) cp(ctx context.Context, sources []string, dest string, opts extr
 	}
 	progress.finish()
 	if special > 0 {
-		f.note(fmt.Errorf("left out %d %s", special, plural(special, "device, pipe or socket", "devices, pipes and sockets")))
+		f.note(errors.New("left out " + english.Plural(special, "device, pipe or socket", "devices, pipes and sockets")))
 	}
 	return f.failed()
 }

@@ -12,6 +12,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
 func newDu(a *app) *cobra.Command {
@@ -171,7 +172,7 @@ func (c *counting) size(st *qeddiskfs.Stat) int64 {
 	switch {
 	case !c.apparent:
 		return min(max(st.Blocks, 0), math.MaxInt64/512) * 512
-	case st.Mode.IsRegular(), typeLetter(st.Mode) == "l":
+	case st.Mode.IsRegular(), unixmode.Letter(st.Mode) == "l":
 		return max(st.Size, 0)
 	}
 	return 0

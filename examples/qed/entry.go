@@ -8,6 +8,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
 // entry is what programs are told of a file: the JSON object of ls, and the
@@ -32,7 +33,7 @@ type entry struct {
 // link that cannot be read is left out, and the error returned with the rest.
 func (f *files) newEntry(name string, st *qeddiskfs.Stat) (*entry, error) {
 	e := &entry{
-		Type:  typeLetter(st.Mode),
+		Type:  unixmode.Letter(st.Mode),
 		Size:  st.Size,
 		Mode:  octalMode(st.Mode),
 		UID:   st.UID,
@@ -55,58 +56,8 @@ func (f *files) newEntry(name string, st *qeddiskfs.Stat) (*entry, error) {
 	return e, nil
 }
 
-// typeLetter is a file's type as find's -type has it.
-func typeLetter(m fs.FileMode) string {
-	switch m.Type() {
-	case 0:
-		return "f"
-	case fs.ModeDir:
-		return "d"
-	case fs.ModeSymlink:
-		return "l"
-	case fs.ModeDevice | fs.ModeCharDevice:
-		return "c"
-	case fs.ModeDevice:
-		return "b"
-	case fs.ModeNamedPipe:
-		return "p"
-	case fs.ModeSocket:
-		return "s"
-	}
-	return "?"
-}
-
 // octalMode is the permission bits as chmod takes them.
 func octalMode(m fs.FileMode) string { return fmt.Sprintf("%04o", fstree.UnixBits(m)&0o7777) }
-
-// modeString is the first column of ls -l.
-func modeString(m fs.FileMode) string {
-	b := []byte("?rwxrwxrwx")
-	if t := typeLetter(m); t == "f" {
-		b[0] = '-'
-	} else {
-		b[0] = t[0]
-	}
-	for i := range 9 {
-		if m&(1<<(8-i)) == 0 {
-			b[1+i] = '-'
-		}
-	}
-	special := func(bit fs.FileMode, at int, executable, plain byte) {
-		if m&bit == 0 {
-			return
-		}
-		if b[at] == 'x' {
-			b[at] = executable
-		} else {
-			b[at] = plain
-		}
-	}
-	special(fs.ModeSetuid, 3, 's', 'S')
-	special(fs.ModeSetgid, 6, 's', 'S')
-	special(fs.ModeSticky, 9, 't', 'T')
-	return string(b)
-}
 
 // timestamp is RFC 3339 in UTC with all nine digits of the nanoseconds, or
 // nothing where the filesystem keeps no such time.

@@ -12,6 +12,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
 func newLs(a *app) *cobra.Command {
@@ -167,7 +168,7 @@ func (l *lister) printLong(name, shown string, st *qeddiskfs.Stat) error {
 		mtime = st.Mtime.Local().Format("2006-01-02 15:04")
 	}
 	_, err := fmt.Fprintf(l.w, "%s %2d %5d %5d %9s %s %s%s\n",
-		modeString(st.Mode), st.Nlink, st.UID, st.GID, sizeColumn(st), mtime, showName(shown), suffix)
+		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, sizeColumn(st), mtime, showName(shown), suffix)
 	return err
 }
 

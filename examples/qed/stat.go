@@ -15,6 +15,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
 func newStat(a *app) *cobra.Command {
@@ -137,7 +138,7 @@ func (s *status) print(w io.Writer, name string) {
 		fmt.Fprintf(w, "\n  Device: %s", s.Rdev)
 	}
 	fmt.Fprintf(w, "\n    Mode: %s %s\n   Owner: %d:%d\n   Inode: %d, links: %d\n",
-		s.Mode, modeString(s.mode), s.UID, s.GID, s.Ino, s.Nlink)
+		s.Mode, unixmode.String(s.mode), s.UID, s.GID, s.Ino, s.Nlink)
 	for _, t := range [...]struct{ label, value string }{
 		{"Modified", s.Mtime}, {"Accessed", s.Atime}, {" Changed", s.Ctime}, {"    Born", s.Btime},
 	} {
@@ -161,7 +162,7 @@ func localTime(stamp string) string {
 
 // typeName is a file's type in the words of stat(1).
 func typeName(m fs.FileMode) string {
-	switch typeLetter(m) {
+	switch unixmode.Letter(m) {
 	case "f":
 		return "regular file"
 	case "d":

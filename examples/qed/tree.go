@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 )
 
@@ -67,9 +68,9 @@ func (t *drawing) draw(root string) error {
 	if err := t.children(root, "", 1); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.w, "\n%d %s", t.nDirs, plural(t.nDirs, "directory", "directories"))
+	fmt.Fprint(t.w, "\n", english.Plural(t.nDirs, "directory", ""))
 	if !t.dirsOnly {
-		fmt.Fprintf(t.w, ", %d %s", t.nFiles, plural(t.nFiles, "file", "files"))
+		fmt.Fprint(t.w, ", ", english.Plural(t.nFiles, "file", ""))
 	}
 	fmt.Fprintln(t.w)
 	return t.w.Flush()
@@ -124,11 +125,4 @@ func (t *drawing) target(name string, d fs.DirEntry) string {
 		return " -> ?"
 	}
 	return " -> " + showTarget(target)
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

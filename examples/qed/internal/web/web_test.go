@@ -1,0 +1,184 @@
+package web_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/web"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+const images = "../../../../testdata"
+
+func site(tb testing.TB, disk *qeddiskfs.Disk, err error) http.Handler {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { disk.Close() })
+	volumes, err := disk.Volumes()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &web.Site{
+		Name: "disk.qed", Tree: disk.FS(), Volumes: volumes, Host: "box.example",
+		Problem: func(path string, err error) { tb.Errorf("%s: %v", path, err) },
+	}
+	return s.Handler()
+}
+
+func open(tb testing.TB, image string) http.Handler {
+	disk, err := qeddiskfs.Open(filepath.Join(images, image), nil)
+	return site(tb, disk, err)
+}
+
+func get(h http.Handler, target string, header ...string) *http.Response {
+	r := httptest.NewRequest("GET", target, nil)
+	r.Host = "127.0.0.1:8080"
+	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(tb testing.TB, r *http.Response) string {
+	tb.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestPagesShowVolumesAndDirectories(t *testing.T) {
+	h := open(t, "gpt.qed")
+	for target, want := range map[string][]string{
+		"/":                 {`<a href="/files/p1/">p1</a>`, "vfat", "16 MiB"},
+		"/files/p2/etc":     {`<a href="/files/p2/etc/app/">app</a>`, `<a href="/files/p2/etc/hostname">hostname</a>`, "→ ../usr/bin/hello", "lrwxrwxrwx", "1 directory, 3 files"},
+		"/files/p2/etc/":    {"hostname"},
+		"/files/p1/EFI/":    {`href="/files/p1/EFI/A%20file%20with%20a%20long%20name.txt"`},
+		"/files/p2/var/log": {"300 KiB"},
+	} {
+		r := get(h, target)
+		text := body(t, r)
+		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %s, %s", target, r.Status, r.Header.Get("Content-Type"))
+		}
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: no %s in\n%s", target, w, text)
+			}
+		}
+	}
+}
+
+func TestFilesAreDownloadsAndNeverRendered(t *testing.T) {
+	h := open(t, "gpt.qed")
+	r := get(h, "/files/p2/etc/hostname")
+	if got := body(t, r); got != "example\n" || r.Header.Get("Content-Disposition") != "attachment; filename=hostname" {
+		t.Errorf("%q, %v", got, r.Header)
+	}
+	view := get(h, "/files/p2/etc/hostname?view")
+	if got := view.Header.Get("Content-Type"); got != "text/plain; charset=utf-8" {
+		t.Errorf("shown as %s", got)
+	}
+	for _, r := range []*http.Response{r, view} {
+		if !strings.HasPrefix(r.Header.Get("Content-Security-Policy"), "sandbox;") || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("headers %v", r.Header)
+		}
+	}
+}
+
+func TestAPartOfAFileCanBeAskedFor(t *testing.T) {
+	r := get(open(t, "gpt.qed"), "/files/p2/var/log/sparse", "Range", "bytes=307190-")
+	if got := body(t, r); r.StatusCode != http.StatusPartialContent || got != "\x00\x00\x00\x00\x00\x00\x00end" {
+		t.Errorf("%s, %q", r.Status, got)
+	}
+}
+
+func TestADirectoryComesAsAnArchive(t *testing.T) {
+	r := get(open(t, "gpt.qed"), "/tar/p2/etc")
+	if got := r.Header.Get("Content-Disposition"); got != "attachment; filename=etc.tar" {
+		t.Error(got)
+	}
+	count := 0
+	for a := tar.NewReader(r.Body); ; count++ {
+		if _, err := a.Next(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if count != 6 {
+		t.Errorf("%d members", count)
+	}
+}
+
+func TestOnlyOwnNamesAreAnswered(t *testing.T) {
+	h := open(t, "gpt.qed")
+	for host, want := range map[string]int{
+		"127.0.0.1:8080": 200, "localhost:8080": 200, "LocalHost": 200, "[::1]:8080": 200, "192.0.2.7": 200,
+		"box.example:8080": 200, "BOX.example": 200,
+		"evil.example": 421, "127.0.0.1.evil.example": 421, "localhost.evil.example:8080": 421, "": 421,
+	} {
+		if r := get(h, "/files/p2/etc/hostname", "Host", host); r.StatusCode != want {
+			t.Errorf("%q: %s, want %d", host, r.Status, want)
+		}
+	}
+}
+
+func TestWhatIsNotThereOrCannotBeRead(t *testing.T) {
+	h := open(t, "lvm.qed")
+	for target, want := range map[string]int{
+		"/files/vg-root/nothing":    404,
+		"/files/nothing":            404,
+		"/files/vg-root/etc/../etc": 307, // to the clean path
+		"/tar/vg-root/nothing":      404,
+		"/files/p1":                 501,
+		"/files":                    307,
+		"/nothing":                  404,
+	} {
+		if r := get(h, target); r.StatusCode != want {
+			t.Errorf("%s: %s, want %d", target, r.Status, want)
+		}
+	}
+	r := httptest.NewRequest("POST", "/files/vg-root", nil)
+	r.Host = "localhost"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+func TestNamesFromTheImageAreNoMarkup(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(images, "mbr-logical.qed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const evil = `<img src=a>` // as long as config.yaml
+	b = bytes.ReplaceAll(b, []byte("config.yaml"), []byte(evil))
+	image, err := qedfile.New(backend.NewMemory(b), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk, err := qeddiskfs.OpenDisk(image, nil)
+	text := body(t, get(site(t, disk, err), "/files/p5/app"))
+	if strings.Contains(text, evil) || !strings.Contains(text, "&lt;img src=a&gt;") || !strings.Contains(text, `href="/files/p5/app/%3Cimg%20src=a%3E"`) {
+		t.Error(text)
+	}
+}

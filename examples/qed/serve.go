@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/tarstream"
+	"github.com/qedfs/qedfs/examples/qed/internal/web"
+)
+
+func newServe(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve [flags] IMAGE",
+		Short: "Show the files inside the image to a browser",
+		Long: `Show the files inside the image to a browser, for looking and downloading,
+directories as tar archives. It ends with Ctrl-C.
+
+It listens on this machine alone unless --listen says otherwise; there is no
+password. Nothing in the image is run or rendered by the browser.`,
+		Args: cobra.ExactArgs(1),
+	}
+	a.addFileFlags(cmd)
+	listen := cmd.Flags().String("listen", "127.0.0.1:8080", "`address` to listen on; port 0 takes a free one")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		f, err := a.openFiles(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		host, _, err := net.SplitHostPort(*listen)
+		if err != nil {
+			return usageError(cmd, err)
+		}
+		var lc net.ListenConfig
+		l, err := lc.Listen(cmd.Context(), "tcp", *listen)
+		if err != nil {
+			return err
+		}
+		f.noteListener(l, args[0])
+		return serve(cmd.Context(), l, f.site(args[0], host).Handler())
+	}
+	return cmd
+}
+
+// site is the image as web pages.
+func (f *files) site(name, host string) *web.Site {
+	var mu sync.Mutex
+	return &web.Site{
+		Name: filepath.Base(name), Tree: f.tree, Volumes: f.volumes, Host: host,
+		Problem: func(path string, err error) {
+			if errors.Is(err, tarstream.ErrSocket) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			f.note(atPath(path, err))
+		},
+	}
+}
+
+// noteListener says where to look, and who else can.
+func (f *files) noteListener(l net.Listener, name string) {
+	fmt.Fprintf(f.a.stdout, "%s is shown at http://%s/ (Ctrl-C ends it)\n", name, l.Addr())
+	if addr, err := netip.ParseAddrPort(l.Addr().String()); err == nil && !addr.Addr().IsLoopback() {
+		f.note(errors.New("everybody who can reach this address can read the image"))
+	}
+}
+
+// serve answers requests until ctx ends, and then waits a little for those
+// that are being answered.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	})
+	err := server.Serve(l)
+	if !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return err
+	}
+	if err := <-stopped; err != nil {
+		return server.Close() // a download was still going on
+	}
+	return nil
+}
