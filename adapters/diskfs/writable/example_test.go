@@ -1,0 +1,57 @@
+package writable_test
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/diskfs/go-diskfs"
+	"github.com/diskfs/go-diskfs/disk"
+	"github.com/diskfs/go-diskfs/filesystem"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/writable"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+func ExampleNew() {
+	memory := backend.NewMemory(nil)
+	if err := memory.Truncate(40 << 20); err != nil {
+		log.Fatal(err)
+	}
+	raw, err := qedfile.NewRaw(memory)
+	if err != nil {
+		log.Fatal(err)
+	}
+	d, err := diskfs.OpenBackend(qeddiskfs.NewStorage(raw, &qeddiskfs.StorageOptions{Writable: true}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	made, err := d.CreateFilesystem(disk.FilesystemSpec{FSType: filesystem.TypeFat32, VolumeLabel: "ESP"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	w, err := writable.New(made)
+	if err != nil {
+		log.Fatal(err)
+	}
+	f, err := w.OpenFile("startup.nsh", os.O_CREATE|os.O_WRONLY)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := f.Write([]byte("echo hello")); err != nil {
+		log.Fatal(err)
+	}
+	if err := f.Close(); err != nil { // written now
+		log.Fatal(err)
+	}
+	b, err := w.ReadFile("startup.nsh")
+	fmt.Printf("%s %v\n", b, err)
+	fmt.Println(errors.Is(w.Remove("startup.nsh"), writable.ErrRefused))
+	// Output:
+	// echo hello <nil>
+	// true
+}
