@@ -1,6 +1,7 @@
 package qedfile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -57,7 +58,7 @@ func compact(ctx context.Context, dst backend.Storage, src *Image, opts *Compact
 		c.grain = 0
 	}
 	c.clearTo = min(roundUp(src.backingSize, h.ClusterSize), h.ImageSize)
-	if err := c.run(ctx, src.ownSpans(), h.ImageSize); err != nil {
+	if err := c.run(ctx, src.ownSpans(ctx), h.ImageSize); err != nil {
 		out.Close()
 		return err
 	}
@@ -82,7 +83,7 @@ func copyHeaderArea(ctx context.Context, dst backend.Storage, src *Image, h *Hea
 		return err
 	}
 	c := newCopier(to, from, &ConvertOptions{})
-	return c.run(ctx, spans(from, headerLen, h.dataStart()), h.dataStart())
+	return c.run(ctx, spans(ctx, from, headerLen, h.dataStart()), h.dataStart())
 }
 
 // A headless storage shows the header of an image that the file does not have
@@ -114,10 +115,11 @@ func (s *headless) WriteAt(p []byte, off int64) (int, error) {
 
 // ownSpans yields what the image itself stores, as data and as zero markers.
 // What shows the backing file is left out.
-func (m *Image) ownSpans() iter.Seq2[span, error] {
+func (m *Image) ownSpans(ctx context.Context) iter.Seq2[span, error] {
 	return join(func(yield func(span, error) bool) {
 		for pos, size := int64(0), m.Size(); pos < size; {
 			r, err := m.run(pos, size-pos)
+			err = cmp.Or(err, ctx.Err())
 			if (err != nil || r.kind != Unallocated) && !yield(span{pos, r.n, r.kind == Data}, err) || err != nil {
 				return
 			}

@@ -64,7 +64,7 @@ func Compare(ctx context.Context, a, b Disk, opts *CompareOptions) (Comparison, 
 	if workers <= 0 {
 		workers = defaultWorkers
 	}
-	err := inOrder(ctx, workers, c.pairs(), c.compare, c.judge)
+	err := inOrder(ctx, workers, c.pairs(ctx), c.compare, c.judge)
 	if err != nil && !errors.Is(err, errDiffer) {
 		return Comparison{}, fmt.Errorf("qedfile: compare: %w", err)
 	}
@@ -85,10 +85,7 @@ type comparer struct {
 // compareKinds finds the first part that the disks store differently. Only
 // what lies before it has to be read.
 func (c *comparer) compareKinds(ctx context.Context) error {
-	for k, err := range bothKinds(c.a, c.b) {
-		if err == nil {
-			err = ctx.Err()
-		}
+	for k, err := range bothKinds(ctx, c.a, c.b) {
 		if err != nil {
 			return err
 		}
@@ -108,9 +105,9 @@ type pair struct {
 	differs int64
 }
 
-func (c *comparer) pairs() iter.Seq2[*pair, error] {
+func (c *comparer) pairs(ctx context.Context) iter.Seq2[*pair, error] {
 	stored := func(yield func(span, error) bool) {
-		for k, err := range bothKinds(c.a, c.b) {
+		for k, err := range bothKinds(ctx, c.a, c.b) {
 			if k.off >= c.size || !yield(span{k.off, k.n, k.a == Data || k.b == Data}, err) {
 				return
 			}

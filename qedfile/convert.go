@@ -53,12 +53,12 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	c := newCopier(dst, src, opts)
 	if img, ok := src.(*Image); ok && opts.SameBacking {
 		c.clearTo = size
-		if err := c.run(ctx, img.ownSpans(), size); err != nil {
+		if err := c.run(ctx, img.ownSpans(ctx), size); err != nil {
 			return fmt.Errorf("qedfile: convert: %w", err)
 		}
 		return nil
 	}
-	blank, err := readsAsZeroes(dst, size)
+	blank, err := readsAsZeroes(ctx, dst, size)
 	if err != nil {
 		return fmt.Errorf("qedfile: convert: look at target: %w", err)
 	}
@@ -69,7 +69,7 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 		r := rangeCopier{dst: raw, src: src, clearTo: c.clearTo, progress: opts.Progress}
 		err = r.run(ctx, size)
 	} else {
-		err = c.run(ctx, spans(src, 0, size), size)
+		err = c.run(ctx, spans(ctx, src, 0, size), size)
 	}
 	if err != nil {
 		return fmt.Errorf("qedfile: convert: %w", err)
@@ -79,8 +79,8 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 
 // readsAsZeroes reports whether the first size bytes of a disk are known to
 // be zeroes without reading them.
-func readsAsZeroes(d Disk, size int64) (bool, error) {
-	for s, err := range spans(d, 0, min(size, d.Size())) {
+func readsAsZeroes(ctx context.Context, d Disk, size int64) (bool, error) {
+	for s, err := range spans(ctx, d, 0, min(size, d.Size())) {
 		if err != nil || s.data {
 			return false, err
 		}

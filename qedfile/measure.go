@@ -22,7 +22,7 @@ func Measure(ctx context.Context, src Disk, opts *CreateOptions) (Measurement, e
 	}
 	var count struct{ clusters, tables int64 }
 	nextCluster, nextTable := int64(0), int64(0) // the first that is not counted yet
-	for s, err := range spans(src, 0, src.Size()) {
+	for s, err := range spans(ctx, src, 0, src.Size()) {
 		if err == nil {
 			err = ctx.Err()
 		}

@@ -42,7 +42,7 @@ func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, o
 	r := &rebaser{img: img, size: img.Size(), progress: opts.Progress}
 	r.old, r.new = padded{img.backing, r.size}, padded{base, r.size}
 	r.buffers.New = func() any { b := make([]byte, 2*copyPiece); return &b }
-	if err := inOrder(ctx, defaultWorkers, r.pieces(), r.compare, r.write); err != nil {
+	if err := inOrder(ctx, defaultWorkers, r.pieces(ctx), r.compare, r.write); err != nil {
 		return fmt.Errorf("qedfile: rebase: %w", err)
 	}
 	if err := img.Sync(); err != nil {
@@ -63,9 +63,9 @@ type rebaser struct {
 
 // pieces yields the parts of the disk that the image does not store, and that
 // one of the backing files does.
-func (r *rebaser) pieces() iter.Seq2[*piece, error] {
+func (r *rebaser) pieces(ctx context.Context) iter.Seq2[*piece, error] {
 	stored := join(func(yield func(span, error) bool) {
-		for k, err := range bothKinds(r.old, r.new) {
+		for k, err := range bothKinds(ctx, r.old, r.new) {
 			if !yield(span{k.off, k.n, k.a == Data || k.b == Data}, err) || err != nil {
 				return
 			}

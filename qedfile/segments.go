@@ -2,6 +2,8 @@ package qedfile
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"io"
 	"iter"
 )
@@ -15,12 +17,16 @@ type span struct {
 
 // spans yields the parts of [off, end) of a disk in order. Neighbours differ,
 // however the disk is fragmented. A disk that is not a [Mapper] is all data.
-func spans(d Disk, off, end int64) iter.Seq2[span, error] {
+//
+// The context is looked at for each part that the disk has, because one small
+// image can be made to have a thousand million of them that are all alike.
+func spans(ctx context.Context, d Disk, off, end int64) iter.Seq2[span, error] {
 	return join(func(yield func(span, error) bool) {
 		if off >= end {
 			return
 		}
 		for e, err := range extents(d, off, end-off) {
+			err = cmp.Or(err, ctx.Err())
 			if !yield(span{e.Start, e.Length, e.Kind == Data}, err) || err != nil {
 				return
 			}
@@ -135,8 +141,9 @@ type twoKinds struct {
 	a, b   Kind
 }
 
-// bothKinds yields the parts of two disks of one size in order.
-func bothKinds(a, b padded) iter.Seq2[twoKinds, error] {
+// bothKinds yields the parts of two disks of one size in order. It looks at
+// the context as spans does.
+func bothKinds(ctx context.Context, a, b padded) iter.Seq2[twoKinds, error] {
 	return func(yield func(twoKinds, error) bool) {
 		nextB, stop := iter.Pull2(b.Extents(0, b.size))
 		defer stop()
@@ -148,6 +155,9 @@ func bothKinds(a, b padded) iter.Seq2[twoKinds, error] {
 					if eb, err, ok = nextB(); !ok || err != nil {
 						break
 					}
+				}
+				if err = ctx.Err(); err != nil {
+					break
 				}
 				n := min(ea.Length, eb.Length)
 				if !yield(twoKinds{ea.Start, n, ea.Kind, eb.Kind}, nil) {
