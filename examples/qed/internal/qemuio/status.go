@@ -1,6 +1,7 @@
 package qemuio
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -22,8 +23,9 @@ func (s *Session) info(context.Context, []string) error {
 }
 
 // layout calls visit for runs of the disk that the top image itself stores or
-// does not, within n bytes from off on.
-func (s *Session) layout(off, n int64, visit func(start, length int64, allocated bool)) error {
+// does not, within n bytes from off on. A small image can be made to have a
+// great many.
+func (s *Session) layout(ctx context.Context, off, n int64, visit func(start, length int64, allocated bool)) error {
 	mapper, ok := s.device.Disk.(qedfile.Mapper)
 	if !ok || s.device.Format == "raw" {
 		visit(off, n, true)
@@ -31,7 +33,7 @@ func (s *Session) layout(off, n int64, visit func(start, length int64, allocated
 	}
 	start, length, was := off, int64(0), false
 	for e, err := range mapper.Extents(off, n) {
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
 		if is := e.Depth == 0 && e.Kind != qedfile.Unallocated; is != was {
@@ -48,9 +50,9 @@ func (s *Session) layout(off, n int64, visit func(start, length int64, allocated
 	return nil
 }
 
-func (s *Session) diskMap(context.Context, []string) error {
+func (s *Session) diskMap(ctx context.Context, _ []string) error {
 	s.drain()
-	err := s.layout(0, s.device.Disk.Size(), func(start, length int64, allocated bool) {
+	err := s.layout(ctx, 0, s.device.Disk.Size(), func(start, length int64, allocated bool) {
 		state := "not allocated"
 		if allocated {
 			state = "    allocated"
@@ -65,7 +67,7 @@ func (s *Session) diskMap(context.Context, []string) error {
 	return nil
 }
 
-func (s *Session) alloc(_ context.Context, args []string) error {
+func (s *Session) alloc(ctx context.Context, args []string) error {
 	s.drain()
 	off, err := s.size(args[0])
 	if err != nil {
@@ -79,7 +81,7 @@ func (s *Session) alloc(_ context.Context, args []string) error {
 	}
 	n = min(n, max(0, s.device.Disk.Size()-off))
 	sum := int64(0)
-	err = s.layout(off, n, func(_, length int64, allocated bool) {
+	err = s.layout(ctx, off, n, func(_, length int64, allocated bool) {
 		if allocated {
 			sum += length
 		}
