@@ -48,7 +48,9 @@ btime where the filesystem keeps them, and xattrs, whose values are base64.`,
 			case err != nil:
 				f.fail(f.explain(name, err))
 			case out.json():
-				err = enc.Encode(s)
+				if err := enc.Encode(s); err != nil {
+					return err
+				}
 			default:
 				s.print(w, name)
 			}
