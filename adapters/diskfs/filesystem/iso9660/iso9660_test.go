@@ -22,8 +22,7 @@ const block = 2048
 
 // disc is a volume made by hand, without Rock Ridge or Joliet.
 type disc struct {
-	b    []byte
-	root []byte // records of the root directory, in block 20
+	b []byte
 }
 
 func both32(n uint32) []byte {

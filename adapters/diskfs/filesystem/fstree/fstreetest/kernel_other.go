@@ -4,6 +4,7 @@ package fstreetest
 
 import (
 	"bytes"
+	"io"
 	"testing"
 
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
@@ -38,3 +39,10 @@ func RunInGuest(t *testing.T, _ []string, configs []Config, open Opener) {
 
 // Main is what TestMain of a package that uses [RunInGuest] calls.
 func Main(m *testing.M) int { return m.Run() }
+
+// Build needs the Linux kernel.
+func Build(tb testing.TB, c Config) (io.ReaderAt, []Record) {
+	tb.Helper()
+	build(tb, c)
+	return nil, nil
+}
