@@ -74,6 +74,7 @@ func newRoot(a *app) *cobra.Command {
 		newDu(a),
 		newDiff(a),
 		newServe(a),
+		newMount(a),
 	)
 	add(groupOther, newMan(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)

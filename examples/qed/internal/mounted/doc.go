@@ -1,0 +1,36 @@
+// Package mounted shows the tree of an image as a filesystem of the host, by
+// FUSE, for reading. It works on Linux and, with macFUSE, on macOS.
+//
+// Everything is as the tree has it: types, modes, owners, devices, times,
+// extended attributes, links, holes (SEEK_DATA and SEEK_HOLE). Inode numbers
+// are the stored ones where a single volume is mounted; those of further
+// volumes are told apart by their upper bits.
+package mounted
+
+import (
+	"errors"
+
+	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+)
+
+// ErrNoFUSE is returned by Mount where there is none.
+var ErrNoFUSE = errors.New("mounting needs FUSE, which this system does not have; 'qed cp' and 'qed serve' work everywhere")
+
+// Options say what is mounted, and how.
+type Options struct {
+	Tree    *qeddiskfs.Tree
+	Root    string // directory of the tree that is mounted
+	Volumes []qeddiskfs.Volume
+	Source  string // what mount(8) shows as the device
+
+	// Others lets other users see the mount. The kernel then checks
+	// permissions; without it, whoever mounts can read everything.
+	Others bool
+
+	// Ready is called when the files can be seen.
+	Ready func()
+
+	// Problem is told why a call failed, where its error number says little.
+	// It is called from many goroutines.
+	Problem func(path string, err error)
+}
