@@ -16,8 +16,8 @@
 //	entries, err := fsys.ReadDir("Windows/System32")
 //	b, err := fsys.ReadFile("Users/me/notes.txt")
 //
-// What is shown is what ntfs-3g shows: metadata files ($MFT and so on) are
-// hidden, short DOS names are too, an alternate data stream is an extended
+// What is shown is what ntfs-3g shows: metadata files ($MFT and so on) and
+// short DOS names are not listed but open by their name, an alternate data stream is an extended
 // attribute "user.NAME" (see also [FS.Streams]), special files of Interix and
 // of the Windows Subsystem for Linux are what they stand for. Security is
 // left out: every file has mode 0777 and owner 0. Names match exactly, with

@@ -263,7 +263,8 @@ func (e *indexEntry) entry() fstree.Entry {
 	return out
 }
 
-// Lookup finds an entry by its long name.
+// Lookup finds an entry by its name, a hidden one too: whoever asks for $MFT or
+// PROGRA~1 gets it.
 func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 	x, err := v.index(dir.Ino)
 	if err != nil {
@@ -272,9 +273,6 @@ func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 	e, err := x.find(utf16name.Encode(name))
 	if err != nil {
 		return fstree.Entry{}, err
-	}
-	if e.hidden() {
-		return fstree.Entry{}, fs.ErrNotExist
 	}
 	return e.entry(), nil
 }

@@ -137,6 +137,25 @@ func TestStreamsAreListedAndReadOnRequest(t *testing.T) {
 	}
 }
 
+func TestMetadataFilesAreNotListedButOpenByName(t *testing.T) {
+	fsys := committed(t, "ntfs-streams")
+	entries, err := fsys.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "$") {
+			t.Errorf("%s is listed", e.Name())
+		}
+	}
+	if b, err := fsys.ReadFile("$UpCase"); err != nil || len(b) != 128<<10 {
+		t.Errorf("$UpCase has %d bytes, %v", len(b), err)
+	}
+	if _, err := fsys.Stat("$Extend/$Reparse"); err != nil {
+		t.Error(err)
+	}
+}
+
 // Without this the comparison of the compressed tree could prove nothing.
 func TestTheCompressedImageHoldsCompressedFiles(t *testing.T) {
 	info, err := committed(t, "ntfs-compressed").Stat("packed/text 300001")
