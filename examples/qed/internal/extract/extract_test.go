@@ -1,6 +1,7 @@
 package extract_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -189,6 +190,28 @@ func TestADamagedFileLeavesNothingBehind(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil && strings.Contains(why, errBroken.Error()) && !strings.Contains(why, "readdir") {
 			t.Errorf("%s is there, although %s", name, why)
 		}
+	}
+}
+
+func TestAnInterruptedCopyLeavesNoPartOfAFile(t *testing.T) {
+	tree := openCommitted(t, "gpt.qed")
+	dir := t.TempDir()
+	ctx, interrupt := context.WithCancel(t.Context())
+	opts := &extract.Options{
+		Problem:  func(path string, err error) { t.Errorf("%s: %v", path, err) },
+		Progress: func(int64) { interrupt() },
+	}
+	// The log has one run: it is complete when the interruption is seen.
+	err := extract.Copy(ctx, tree, []string{"p2/var/log/messages", "p2/etc"}, dir, opts)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	list, err := os.ReadDir(dir)
+	if err != nil || len(list) != 1 || list[0].Name() != "messages" {
+		t.Errorf("%v, %v are there", list, err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "messages")); len(b) != 3892 {
+		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package mounted shows the tree of an image as a filesystem of the host, by
-// FUSE, for reading. It works on Linux and, with macFUSE, on macOS.
+// FUSE, for reading. It works on Linux of 64 bits and, with macFUSE, on macOS.
 //
 // Everything is as the tree has it: types, modes, owners, devices, times,
 // extended attributes, links, holes (SEEK_DATA and SEEK_HOLE). Inode numbers
