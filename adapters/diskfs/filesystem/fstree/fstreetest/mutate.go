@@ -20,7 +20,7 @@ import (
 
 // What reading a damaged image may cost: see [Mutate].
 const (
-	mutants     = 60 // 500 with CI_LONG=1
+	mutants     = 60 // 500 with CI_LONG=1, 10 with -short
 	timeLimit   = 5 * time.Second
 	memoryLimit = 256 << 20
 	mutantRead  = 1 << 20 // bytes read of each file of a damaged image
@@ -35,7 +35,10 @@ func Mutate(t *testing.T, name string, open Opener) {
 	rng := oracle.Seed(t)
 	spots := interesting(image)
 	n := mutants
-	if oracle.Long() {
+	switch {
+	case testing.Short():
+		n = 10
+	case oracle.Long():
 		n = 500
 	}
 	var refused, damaged, intact int
