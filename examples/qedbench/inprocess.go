@@ -31,6 +31,9 @@ func (b *bench) readRows(each func(row) error) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(cacheAnew(image), cacheAnew(rawName)); err != nil {
+		return err
+	}
 	raw, err := os.Open(rawName)
 	if err != nil {
 		return err
