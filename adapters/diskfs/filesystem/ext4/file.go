@@ -59,7 +59,7 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 		part := p[n:][:x.Length]
 		if x.Hole {
 			clear(part)
-		} else if m, err := c.e.readData(part, x.Offset); err != nil {
+		} else if m, err := c.e.cache.ReadData(part, x.Offset); err != nil {
 			return n + m, fmt.Errorf("ext4: inode %d: %w", c.in.num, err)
 		}
 		n += len(part)
@@ -121,15 +121,4 @@ func (c *content) extent(off, n int64) (fstree.Extent, error) {
 		skip = 0
 	}
 	return x, nil
-}
-
-// directRead is the length from which reads of files pass the cache: what is
-// there serves files that lie together in small pieces, and metadata.
-const directRead = 4096
-
-func (e *engine) readData(p []byte, off int64) (int, error) {
-	if len(p) >= directRead {
-		return e.cache.ReadDirect(p, off)
-	}
-	return e.cache.ReadAt(p, off)
 }

@@ -20,6 +20,7 @@ const (
 	// cache: copying twice costs more than it saves, and a file's bytes
 	// would push metadata out.
 	directSize = pieceSize / 4
+	dataSize   = 4096 // bytes; the same for the contents of files, which are seldom read twice
 
 	defaultBudget = 16 << 20 // bytes
 )
@@ -39,6 +40,10 @@ type Cache struct {
 	bits uint       // log2(len(sets))
 	fits bool       // the whole volume does
 	runs sync.Pool  // buffers of reads of several pieces
+
+	// The pieces of the last short reads of contents, each plus one, at the
+	// place that its number gives.
+	lately [64]atomic.Int64
 
 	reads, bytes, evictions atomic.Int64
 }
@@ -159,6 +164,24 @@ func (c *Cache) ReadDirect(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	return c.fetch(p, off)
+}
+
+// ReadData reads as ReadAt does, for the contents of files: from 4 KiB straight
+// from the volume, and less from a piece if that is there, or is asked for the
+// second time lately. So small files that lie together are read together, and
+// one between large files brings in nothing that nobody asked for.
+func (c *Cache) ReadData(p []byte, off int64) (int, error) {
+	if len(p) >= dataSize || !c.wanted(off>>pieceBits) {
+		return c.ReadDirect(p, off)
+	}
+	return c.ReadAt(p, off)
+}
+
+func (c *Cache) wanted(no int64) bool {
+	if no < 0 || c.set(no).find(no) != nil {
+		return true
+	}
+	return c.lately[no%int64(len(c.lately))].Swap(no+1) == no+1
 }
 
 func (c *Cache) check(off, n int64) error {

@@ -196,3 +196,39 @@ func BenchmarkCacheHit(b *testing.B) {
 		}
 	})
 }
+
+func TestReadDataReadsAPieceOnlyForWhatLiesTogether(t *testing.T) {
+	const piece = 64 << 10
+	rng := oracle.Seed(t)
+	r := &counted{data: random(rng, 128*piece)}
+	c := fstree.NewCache(r, int64(len(r.data)), 0)
+	read := func(off int64, n int, wantReads, wantBytes int64) {
+		t.Helper()
+		before := c.Stats()
+		p := make([]byte, n)
+		if m, err := c.ReadData(p, off); m != n || err != nil || !bytes.Equal(p, r.data[off:off+int64(n)]) {
+			t.Fatalf("ReadData(%d, %d): %d, %v", off, n, m, err)
+		}
+		after := c.Stats()
+		if after.Reads-before.Reads != wantReads || after.Bytes-before.Bytes != wantBytes {
+			t.Errorf("%d bytes at %d: %d reads of %d bytes, want %d of %d",
+				n, off, after.Reads-before.Reads, after.Bytes-before.Bytes, wantReads, wantBytes)
+		}
+	}
+	for i := range int64(16) { // far from each other
+		read((2*i+1)*piece+100, 1000, 1, 1000)
+	}
+	read(40*piece, 1000, 1, 1000)
+	read(40*piece+1000, 1000, 1, piece) // the second of its piece
+	read(40*piece+2000, 1000, 0, 0)
+	read(40*piece+2000, 4096, 1, 4096) // long
+	read(41*piece, 1000, 1, 1000)
+	read(105*piece, 1000, 1, 1000) // remembered in the same place
+	read(41*piece+1000, 1000, 1, 1000)
+	if _, err := c.ReadData(make([]byte, 10), c.Size()-5); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("behind the end: %v", err)
+	}
+	if _, err := c.ReadData(make([]byte, 10), -5); err == nil {
+		t.Error("a read before the beginning")
+	}
+}

@@ -55,7 +55,7 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 			done += len(part)
 			continue
 		}
-		n, err := c.fork.v.readData(part, run.Offset)
+		n, err := c.fork.v.cache.ReadData(part, run.Offset)
 		done += n
 		if err != nil {
 			return done, c.fork.v.readError(err, run.Offset, "contents of inode %d", c.fork.owner)
@@ -65,16 +65,6 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 		return done, io.EOF
 	}
 	return done, nil
-}
-
-// readData reads contents. What is asked for in small parts passes through the
-// cache; a whole block or more does not: it would be copied twice, and would
-// push out metadata.
-func (v *volume) readData(p []byte, off int64) (int, error) {
-	if len(p) < int(min(v.sb.blockSize, 4096)) {
-		return v.cache.ReadAt(p, off)
-	}
-	return v.cache.ReadDirect(p, off)
 }
 
 // Extents yields the runs of [off, off+n), neighbours on the volume as one.
