@@ -10,26 +10,28 @@ import (
 )
 
 // queueChunks queues a file in pieces.
-func (s *stream) queueChunks(ctx context.Context, m *member, f fstree.File) error {
+func (s *stream) queueChunks(ctx context.Context, m *member) error {
+	f := m.file
+	m.file = nil
 	runs := []run{{0, m.head.size}}
 	holes, err := findHoles(f, m.head.size)
 	if err != nil {
 		return s.queue(ctx, &problem{m.path, errors.Join(err, f.Close())})
 	}
-	var sparse []byte
 	if holes != nil {
-		runs, sparse = holes.runs, holes.encode()
-		m.head.holes, m.head.size = holes, int64(len(sparse))+holes.stored()
+		runs, m.sparse = holes.runs, holes.encode()
+		m.head.holes, m.head.size = holes, int64(len(m.sparse))+holes.stored()
 	}
-	if err := s.queue(ctx, m); err != nil {
+	stored := m.head.size
+	if err := s.queueMember(ctx, m); err != nil {
 		return err
 	}
-	if err := s.queue(ctx, &text{sparse}); err != nil {
+	if err := s.queueBatch(ctx); err != nil {
 		return err
 	}
 	for _, r := range runs {
 		for r.n > 0 {
-			c := &chunk{m: m, file: f, off: r.off, n: int(min(r.n, bufferSize))}
+			c := &chunk{path: m.path, file: f, off: r.off, n: int(min(r.n, bufferSize))}
 			if c.buf, err = s.takeBuffer(ctx); err != nil {
 				return err
 			}
@@ -39,22 +41,12 @@ func (s *stream) queueChunks(ctx context.Context, m *member, f fstree.File) erro
 			r.off, r.n = r.off+int64(c.n), r.n-int64(c.n)
 		}
 	}
-	return s.queue(ctx, &end{f, m.head.size})
-}
-
-// text is bytes that are there already.
-type text struct{ b []byte }
-
-func (t *text) load(*stream) {}
-
-func (t *text) write(s *stream) error {
-	_, err := s.w.Write(t.b)
-	return err
+	return s.queue(ctx, &end{f, stored})
 }
 
 // chunk is a piece of the contents of a file.
 type chunk struct {
-	m    *member
+	path string
 	file fstree.File
 	off  int64
 	n    int
@@ -73,7 +65,7 @@ func (c *chunk) load(*stream) {
 func (c *chunk) write(s *stream) error {
 	defer func() { s.free <- c.buf }()
 	if c.err != nil {
-		s.problem(c.m.path, fmt.Errorf("%d bytes at %d are zeroes in the archive: %w", c.n, c.off, c.err))
+		s.problem(c.path, fmt.Errorf("%d bytes at %d are zeroes in the archive: %w", c.n, c.off, c.err))
 	}
 	_, err := s.w.Write(c.buf[:c.n])
 	return err

@@ -6,8 +6,10 @@
 //	            └ load ┘
 //
 // One goroutine walks the tree, a few read inodes' attributes and contents
-// ahead, and the caller's writes the archive in the order of the walk. What is
-// read ahead is bounded by a fixed number of buffers.
+// ahead, and one writes the archive in the order of the walk. A job is a batch
+// of small files, which are read into one buffer as they stand in the archive
+// and written from there, or a chunk of a large one. What is read ahead is
+// bounded by a fixed number of buffers.
 //
 // Members carry numeric owners, times to the nanosecond, devices, hard links,
 // extended attributes (SCHILY.xattr), access control lists (SCHILY.acl, as

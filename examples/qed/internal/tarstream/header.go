@@ -1,6 +1,7 @@
 package tarstream
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
 	"strconv"
@@ -112,14 +113,21 @@ func (u *ustar) appendTo(b []byte) []byte {
 	}
 	copy(block[345:500], u.prefix)
 
-	// The sum counts its own field as spaces.
-	sum := int64(8 * ' ')
-	for _, c := range block {
-		sum += int64(c)
-	}
-	octal(block[148:155], sum)
+	octal(block[148:155], checksum(&block))
 	block[155] = ' '
 	return append(b, block[:]...)
+}
+
+// checksum is the sum of a block's bytes, whose own field, empty yet, counts as
+// spaces. It adds eight bytes at a time, in lanes of 16 bits.
+func checksum(block *[blockSize]byte) int64 {
+	const lanes = 0x00ff00ff00ff00ff
+	var sums uint64
+	for i := 0; i < blockSize; i += 8 {
+		v := binary.LittleEndian.Uint64(block[i:])
+		sums += v&lanes + v>>8&lanes // at most 64 times 510
+	}
+	return int64(sums&0xffff+sums>>16&0xffff+sums>>32&0xffff+sums>>48) + 8*' '
 }
 
 // fits reports whether a number can be written into an octal field, which
@@ -185,6 +193,9 @@ func (r *records) addInt(key string, n int64) { r.add(key, strconv.FormatInt(n, 
 // addXattrs adds extended attributes. GNU tar takes access control lists as
 // text alone, libarchive takes both.
 func (r *records) addXattrs(xattrs map[string][]byte) {
+	if len(xattrs) == 0 {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(xattrs)) {
 		if strings.ContainsAny(name, "=\x00") {
 			continue // pax has no way to say it

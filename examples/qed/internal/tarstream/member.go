@@ -3,6 +3,7 @@ package tarstream
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -10,15 +11,12 @@ import (
 // member is one file of the archive. Its contents come with it if they fit
 // into a buffer, else in the chunks that follow.
 type member struct {
-	path  string
-	stat  *fstree.Stat // nil once it is written: further names need no more than the path
-	head  header
-	first *member     // of a further name of a file: the one that has the contents
-	file  fstree.File // nil without contents, or with chunks, and so
-	buf   *buffer
-	err   error // why it is left out
-	lacks error // why its extended attributes are
-	taken bool  // written to the archive
+	path   string
+	stat   *fstree.Stat // nil once it is formatted: further names need no more than the path
+	head   header
+	file   fstree.File // nil without contents, or with chunks
+	sparse []byte      // what lies between the header and the chunks
+	taken  bool        // it is in the archive
 }
 
 // queueFile queues all of one file.
@@ -41,9 +39,8 @@ func (s *stream) queueFile(ctx context.Context, e *fstree.WalkEntry) error {
 	}
 	if st.Nlink > 1 && !st.Mode.IsDir() {
 		key := linkKey{volumeOf(e.Path), e.ID}
-		if m.first = s.links[key]; m.first != nil {
-			m.head.flag, m.head.link = typeLink, m.first.head.name
-			return s.queue(ctx, m)
+		if first := s.links[key]; first != nil {
+			return s.queue(ctx, &furtherName{m, first})
 		}
 		s.links[key] = m
 	}
@@ -53,57 +50,69 @@ func (s *stream) queueFile(ctx context.Context, e *fstree.WalkEntry) error {
 		}
 	}
 	if flag != typeFile || st.Size == 0 {
-		return s.queue(ctx, m)
+		return s.queueMember(ctx, m)
 	}
-	m.head.size = st.Size
 	f, err := e.Open()
 	if err != nil {
 		return s.queue(ctx, &problem{e.Path, err})
 	}
+	m.head.size, m.file = st.Size, f.(fstree.File)
 	// Fewer blocks than bytes: there may be holes.
-	if st.Size > bufferSize || st.Blocks < (st.Size+511)/512 {
-		return s.queueChunks(ctx, m, f.(fstree.File))
+	if st.Size > bufferSize || m.most() > bufferSize || st.Blocks < (st.Size+511)/512 {
+		return s.queueChunks(ctx, m)
 	}
-	m.file = f.(fstree.File)
-	if m.buf, err = s.takeBuffer(ctx); err != nil {
-		return err
-	}
-	return s.queue(ctx, m)
+	return s.queueMember(ctx, m)
 }
 
-// load reads what the header and a small file need.
-func (m *member) load(*stream) {
-	if m.first != nil {
-		return
-	}
-	m.head.xattrs, m.lacks = m.stat.Xattrs()
+// most is how many bytes of the archive a member takes, extended attributes
+// not counted.
+func (m *member) most() int64 {
+	n := int64(4*blockSize + 2*len(m.head.name) + len(m.head.link) + len(m.sparse))
 	if m.file != nil {
-		m.err = errors.Join(readFull(m.file, m.buf[:m.head.size], 0), m.file.Close())
+		n += m.head.size
 	}
+	return n
 }
 
-func (m *member) write(s *stream) error {
-	if m.buf != nil {
-		defer func() { s.free <- m.buf }()
+// appendTo appends the member's part of the archive. lacks says why it is
+// without its extended attributes, err why it is left out.
+func (m *member) appendTo(b []byte) (_ []byte, lacks, err error) {
+	m.head.xattrs, lacks = m.stat.Xattrs()
+	start := len(b)
+	b = append(m.head.appendTo(b), m.sparse...)
+	if m.file != nil {
+		b, err = m.appendContents(b)
 	}
-	if m.err == nil && m.first != nil && !m.first.taken {
-		m.err = errors.New("another name of " + m.first.path + ", which is left out")
-	}
-	if m.err != nil {
-		s.problem(m.path, m.err)
-		return nil
-	}
-	if m.lacks != nil {
-		s.problem(m.path, m.lacks)
+	if err != nil {
+		return b[:start], nil, err
 	}
 	m.taken = true
-	m.stat, m.file = nil, nil
-	s.head = m.head.appendTo(s.head[:0])
-	if _, err := s.w.Write(s.head); err != nil || m.buf == nil {
-		return err
+	m.stat, m.head.xattrs, m.sparse = nil, nil, nil
+	return b, lacks, nil
+}
+
+func (m *member) appendContents(b []byte) ([]byte, error) {
+	start, size := len(b), int(m.head.size)
+	b = slices.Grow(b, size+blockSize)[:start+size]
+	err := errors.Join(readFull(m.file, b[start:], 0), m.file.Close())
+	m.file = nil
+	return pad(b, size), err
+}
+
+// furtherName is one more name of a file.
+type furtherName struct {
+	*member
+	first *member // has the contents
+}
+
+func (l *furtherName) load(*stream) {}
+
+func (l *furtherName) write(s *stream) error {
+	if !l.first.taken {
+		s.problem(l.path, errors.New("another name of "+l.first.path+", which is left out"))
+		return nil
 	}
-	if _, err := s.w.Write(m.buf[:m.head.size]); err != nil {
-		return err
-	}
-	return s.writePadding(m.head.size)
+	l.head.flag, l.head.link = typeLink, l.first.head.name
+	_, err := s.w.Write(l.head.appendTo(nil))
+	return err
 }

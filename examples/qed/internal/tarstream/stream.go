@@ -18,7 +18,8 @@ import (
 
 const (
 	bufferSize = 256 << 10 // bytes that are read ahead as one
-	buffers    = 48
+	buffers    = 24
+	gather     = 32 << 10 // bytes; what is shorter is gathered before it is written
 )
 
 // ErrSocket is given to [Options].Problem for a socket, which tar cannot hold
@@ -39,7 +40,7 @@ type Options struct {
 func Write(ctx context.Context, w io.Writer, tree *qeddiskfs.Tree, root string, opts *Options) error {
 	s := &stream{
 		tree: tree, root: root, problem: opts.Problem,
-		w:     bufio.NewWriterSize(w, bufferSize),
+		w:     bufio.NewWriterSize(w, gather),
 		order: make(chan *queued, buffers),
 		work:  make(chan *queued, buffers),
 		free:  make(chan *buffer, buffers),
@@ -73,7 +74,7 @@ type stream struct {
 	root    string
 	problem func(string, error)
 	w       *bufio.Writer
-	head    []byte // room for headers
+	batch   *batch // that is being made
 
 	order chan *queued // what is written, in order
 	work  chan *queued // the same for those who load it
@@ -115,10 +116,21 @@ func (s *stream) produce(ctx context.Context) error {
 			return err
 		}
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.queueBatch(ctx)
 }
 
+// queue queues a job, behind the members that came before it.
 func (s *stream) queue(ctx context.Context, j job) error {
+	if err := s.queueBatch(ctx); err != nil {
+		return err
+	}
+	return s.enqueue(ctx, j)
+}
+
+func (s *stream) enqueue(ctx context.Context, j job) error {
 	q := &queued{j, make(chan struct{})}
 	select {
 	case s.order <- q:
