@@ -34,7 +34,7 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 // openFiles opens an image for the files inside it. What goes wrong with one
 // of them later is said by cmd.
 func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
-	d, err := a.openDiskFor(name, access{format: a.open.format, mapped: true})
+	d, err := a.openDisk(name)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,6 @@ type access struct {
 	format  string // of this disk; "" looks at the file
 	write   bool
 	topOnly bool // the chain beneath is not needed and is left alone
-	mapped  bool // many small reads follow
 	dirty   qedfile.DirtyPolicy
 }
 
@@ -131,10 +130,6 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 }
 
 func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
-	var r backend.Reader = f
-	if acc.mapped {
-		r = backend.NewMapped(f, nil)
-	}
 	format := acc.format
 	if format == "" {
 		if err := requireQED(f); err != nil {
@@ -143,14 +138,14 @@ func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
 		format = formatQED
 	}
 	if format == formatRaw {
-		raw, err := qedfile.NewRaw(r)
+		raw, err := qedfile.NewRaw(f)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}
 	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty}
 	if acc.topOnly {
 		opts.Backing = noBacking
 	}
-	image, err := qedfile.New(r, opts)
+	image, err := qedfile.New(f, opts)
 	if err != nil {
 		return nil, explainBacking(err)
 	}

@@ -29,8 +29,8 @@ var ErrSocket = errors.New("socket left out")
 // Options say how an archive is written.
 type Options struct {
 	// Problem is told of each file that is left out, or whose contents are
-	// zeroes where they could not be read. It is called from the goroutine
-	// that called Write. The path is one of the tree.
+	// zeroes where they could not be read. It is called from one goroutine,
+	// which is not the caller's. The path is one of the tree.
 	Problem func(path string, err error)
 }
 
