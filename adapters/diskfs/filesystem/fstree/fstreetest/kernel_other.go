@@ -15,6 +15,7 @@ type Tree struct {
 	Entries, Extents int
 	Plain, NoXattrs  bool
 	Since1970, Huge  bool
+	LargestXattr     int
 }
 
 // build needs the Linux kernel.

@@ -18,24 +18,29 @@ import (
 // Tree says what a filesystem is filled with. The zero value is a tree of
 // everything, small enough for a committed image.
 type Tree struct {
-	Entries   int  // of the large directory, 300 if zero
-	Extents   int  // of the fragmented file, 100 if zero
-	Plain     bool // regular files and directories with ordinary names alone
-	NoXattrs  bool
-	Since1970 bool // no times before 1970: ntfs-3g shows their fractions wrongly
-	Huge      bool // a sparse file of 5 GiB too
+	Entries  int  // of the large directory, 300 if zero
+	Extents  int  // of the fragmented file, 100 if zero
+	Plain    bool // regular files and directories with ordinary names alone
+	NoXattrs bool
+
+	// LargestXattr leaves out values of more bytes, for a tree that another
+	// filesystem is to take over.
+	LargestXattr int
+	Since1970    bool // no times before 1970: ntfs-3g shows their fractions wrongly
+	Huge         bool // a sparse file of 5 GiB too
 }
 
 // maker makes the tree. A step that the filesystem cannot do (a name too long,
 // a time out of range) is left out; any other failure ends the test.
 type maker struct {
-	tb  testing.TB
-	dir string
+	tb           testing.TB
+	dir          string
+	largestXattr int // bytes; 0: what the filesystem takes
 }
 
 func (t Tree) make(tb testing.TB, dir string) {
 	tb.Helper()
-	m := maker{tb, dir}
+	m := maker{tb: tb, dir: dir, largestXattr: t.LargestXattr}
 	m.sizes()
 	m.manyEntries(or(t.Entries, 300))
 	m.deep()
@@ -267,6 +272,9 @@ func (m maker) modes() {
 func (m maker) xattrs() {
 	m.mkdir("xattrs")
 	set := func(file, name string, value []byte) {
+		if m.largestXattr > 0 && len(value) > m.largestXattr {
+			return
+		}
 		err := unix.Lsetxattr(m.path("xattrs", file), name, value, 0)
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.E2BIG) {
 			return // larger than this filesystem's room for attributes
