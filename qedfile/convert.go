@@ -18,7 +18,8 @@ type ConvertOptions struct {
 	// the image src: only what src itself stores is copied. It is qemu-img's
 	// -B.
 	SameBacking bool
-	// Workers is how many pieces are read at once; 0 means 4.
+	// Workers is how many pieces are read at once, and to a raw disk
+	// written; 0 means 4.
 	Workers int
 	// Progress is called with the bytes of the disk that are done, and
 	// their number.
@@ -89,9 +90,10 @@ func readsAsZeroes(ctx context.Context, d Disk, size int64) (bool, error) {
 }
 
 // A copier copies parts of src to the same places of dst. Several goroutines
-// read and look for zeroes; one writes, in order, so that a new image's
-// clusters are allocated in the order of the disk. More writers would gain
-// nothing: the kernel lets one write to a file at a time.
+// read and look for zeroes. One writes, in order, so that a new image's
+// clusters are allocated in the order of the disk. To a raw disk each writes
+// what it read, while that is in its processor's cache: the kernel lets one
+// write to a file at a time, and the others read meanwhile.
 type copier struct {
 	dst      WritableDisk
 	src      Disk
@@ -141,7 +143,11 @@ func (c *copier) run(ctx context.Context, parts iter.Seq2[span, error], total in
 			}
 		}
 	}
-	if err := inOrder(ctx, c.workers, pieces, c.read, c.write); err != nil {
+	work, use := c.read, c.write
+	if _, ok := c.dst.(*Raw); ok {
+		work, use = c.copy, c.finish
+	}
+	if err := inOrder(ctx, c.workers, pieces, work, use); err != nil {
 		return err
 	}
 	c.done(total)
@@ -152,6 +158,27 @@ func (c *copier) done(n int64) {
 	if c.progress != nil {
 		c.progress(n, c.total)
 	}
+}
+
+// copy is read and write without the progress, which is told in order.
+func (c *copier) copy(p *piece) error {
+	if err := c.read(p); err != nil {
+		return err
+	}
+	return c.store(p)
+}
+
+// write is what follows read, in the order of the disk.
+func (c *copier) write(p *piece) error {
+	if err := c.store(p); err != nil {
+		return err
+	}
+	return c.finish(p)
+}
+
+func (c *copier) finish(p *piece) error {
+	c.done(p.off + p.n)
+	return nil
 }
 
 func (c *copier) read(p *piece) error {
@@ -187,7 +214,7 @@ func dataRuns(runs []span, b []byte, off, grain int64) []span {
 	return runs
 }
 
-func (c *copier) write(p *piece) error {
+func (c *copier) store(p *piece) error {
 	for _, r := range p.runs {
 		var err error
 		switch {
@@ -203,6 +230,5 @@ func (c *copier) write(p *piece) error {
 	if p.buf != nil {
 		c.buffers.Put(p.buf)
 	}
-	c.done(p.off + p.n)
 	return nil
 }
