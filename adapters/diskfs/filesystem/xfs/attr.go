@@ -30,15 +30,14 @@ func (v *volume) Xattrs(id fstree.ID) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := attrs{v: v, fork: ino.attrFork(v), found: map[string][]byte{}, budget: maxAttrBytes}
-	switch {
-	case len(a.fork.raw) == 0:
-		return a.found, nil
-	case a.fork.format == formatLocal:
+	f := ino.attrFork(v)
+	if len(f.raw) == 0 || f.format == formatExtents && f.count == 0 {
+		return nil, nil // most files, for which no map is made
+	}
+	a := attrs{v: v, fork: f, found: map[string][]byte{}, budget: maxAttrBytes}
+	if f.format == formatLocal {
 		err = a.short()
-	case a.fork.format == formatExtents && a.fork.count == 0:
-		return a.found, nil
-	default:
+	} else {
 		err = a.leaves()
 	}
 	if err != nil {

@@ -41,7 +41,8 @@ type header struct {
 // it needs any, and its own.
 func (h *header) appendTo(b []byte) []byte {
 	name := h.name
-	var records records
+	start := len(b)
+	records := records(append(b, make([]byte, blockSize)...)) // behind the room for their header
 	if h.holes != nil {
 		// What knows nothing of sparse files extracts under this name.
 		name = sparseName(h.name)
@@ -72,10 +73,11 @@ func (h *header) appendTo(b []byte) []byte {
 	}
 	records.addXattrs(h.xattrs)
 
-	if len(records) > 0 {
-		x := ustar{name: extendedName(h.name), mode: 0o644, size: int64(len(records)), mtime: sec, flag: typeExtended}
-		b = x.appendTo(b)
-		b = pad(append(b, records...), len(records))
+	b = records[:start]
+	if n := len(records) - start - blockSize; n > 0 {
+		x := ustar{name: extendedName(h.name), mode: 0o644, size: int64(n), mtime: sec, flag: typeExtended}
+		x.appendTo(b) // into the room
+		b = pad(records, n)
 	}
 	u := ustar{
 		name: suffix, prefix: prefix, link: h.link, flag: h.flag, mode: h.mode,
