@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -201,12 +202,16 @@ func (s *Site) fail(w http.ResponseWriter, name string, err error) {
 func (s *Site) render(w http.ResponseWriter, code int, name string, p *page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	if err := pages.ExecuteTemplate(w, name, p); err != nil {
+	if err := pages().ExecuteTemplate(w, name, p); err != nil {
 		s.Problem(p.Path(), fmt.Errorf("page: %w", err))
 	}
 }
 
-var pages = template.Must(template.New("").ParseFS(static, "static/*.html"))
+// pages are parsed when the first is asked for: most runs of the command show
+// none.
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").ParseFS(static, "static/*.html"))
+})
 
 // link is the address of a path of the tree.
 func link(prefix, name string) string {
