@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"iter"
+	"sync/atomic"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -38,6 +39,13 @@ type zisofsContent struct {
 	zisofs
 	stored *content
 	damage func(why string) error
+	last   atomic.Pointer[unpacked] // small reads in order are mostly in the same block
+}
+
+// unpacked is a block as it was.
+type unpacked struct {
+	index int64
+	b     []byte
 }
 
 func (c *zisofsContent) Size() int64 { return c.size }
@@ -66,8 +74,19 @@ func (c *zisofsContent) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// block returns a block as it was. One that takes no room is zeroes.
 func (c *zisofsContent) block(i int64) ([]byte, error) {
+	if u := c.last.Load(); u != nil && u.index == i {
+		return u.b, nil
+	}
+	b, err := c.unpack(i)
+	if err == nil {
+		c.last.Store(&unpacked{i, b})
+	}
+	return b, err
+}
+
+// unpack returns a block as it was. One that takes no room is zeroes.
+func (c *zisofsContent) unpack(i int64) ([]byte, error) {
 	var pointers [8]byte
 	if _, err := c.stored.ReadAt(pointers[:], c.header+4*i); err != nil {
 		return nil, err
