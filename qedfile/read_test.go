@@ -119,7 +119,8 @@ func TestHugeGeometriesCostKilobytes(t *testing.T) {
 			}
 		}
 		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; used > 512<<10 {
+		// About 300 KiB; twice that under the race detector, whose pools forget.
+		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
 			t.Errorf("clusters of %d: %d bytes were allocated", cluster, used)
 		}
 		runs := 0
