@@ -119,8 +119,7 @@ func TestHugeGeometriesCostKilobytes(t *testing.T) {
 			}
 		}
 		runtime.ReadMemStats(&after)
-		// About 300 KiB; twice that under the race detector, whose pools forget.
-		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		if used := after.TotalAlloc - before.TotalAlloc; used > memoryFactor*512<<10 {
 			t.Errorf("clusters of %d: %d bytes were allocated", cluster, used)
 		}
 		runs := 0

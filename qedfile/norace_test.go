@@ -1,0 +1,5 @@
+//go:build !race
+
+package qedfile_test
+
+const memoryFactor = 1
