@@ -1,7 +1,9 @@
 package backend
 
 import (
+	"errors"
 	"io/fs"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -38,6 +40,7 @@ type Mapped struct {
 var (
 	_ Reader     = (*Mapped)(nil)
 	_ DataFinder = (*Mapped)(nil)
+	_ Viewer     = (*Mapped)(nil)
 )
 
 // NewMapped maps all of f, which it owns from then on. Where that is not
@@ -95,6 +98,51 @@ func (m *Mapped) copyOut(p []byte, off int64) (ok bool) {
 	}(debug.SetPanicOnFault(true))
 	copy(p, m.data[off:])
 	return true
+}
+
+// View implements [Viewer]. The kernel is asked to fetch all that is to be
+// seen, and what was seen counts no longer towards the memory of the process.
+func (m *Mapped) View(off, n int64, look func(b []byte)) (ok bool) {
+	b := m.bytes(off, n)
+	if b == nil {
+		return false
+	}
+	defer func(before bool) {
+		debug.SetPanicOnFault(before)
+		if !ok {
+			mustBeFault(recover())
+		}
+		dontNeed(b)
+		runtime.KeepAlive(m)
+	}(debug.SetPanicOnFault(true))
+	willNeed(b)
+	look(b)
+	return true
+}
+
+// bytes returns a part of the mapping, or nil where there is none.
+func (m *Mapped) bytes(off, n int64) []byte {
+	if off < 0 || n <= 0 || off > int64(len(m.data))-n || m.closed.Load() {
+		return nil
+	}
+	return m.data[off : off+n : off+n]
+}
+
+// writeTo writes n bytes from off on to a file, without a copy in between. It
+// returns how many it could, and the error of a write that did not fail for
+// the mapping's sake.
+func (m *Mapped) writeTo(to *os.File, toOff, off, n int64) (int64, error) {
+	b := m.bytes(off, n)
+	if b == nil {
+		return 0, errors.ErrUnsupported
+	}
+	k, err := to.WriteAt(b, toOff)
+	dontNeed(b)
+	runtime.KeepAlive(m)
+	if isBadAddress(err) {
+		err = errors.ErrUnsupported
+	}
+	return int64(k), err
 }
 
 // mustBeFault goes on with a panic that is none of the mapping's. The error of

@@ -15,4 +15,10 @@ func (m *Mapped) disarm() error { return nil }
 
 func unmap([]byte) {}
 
+func willNeed([]byte) {}
+
+func dontNeed([]byte) {}
+
+func isBadAddress(error) bool { return false }
+
 func isRemote(*os.File) bool { return false }

@@ -3,6 +3,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"os"
@@ -34,5 +35,28 @@ func (m *Mapped) disarm() error {
 	}
 	return nil
 }
+
+// willNeed has the kernel begin to fetch a part of a mapping: one page after
+// the other, as it is touched, would be fetched at the pace of the one reader.
+func willNeed(b []byte) { advise(b, unix.MADV_WILLNEED) }
+
+// dontNeed takes a part of a mapping from the process's memory. It stays in
+// the page cache.
+func dontNeed(b []byte) { advise(b, unix.MADV_DONTNEED) }
+
+// advise passes over the pages that are not all b's: advice on them is not
+// worth the words.
+func advise(b []byte, advice int) {
+	page := uintptr(os.Getpagesize())
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	if skip := -start & (page - 1); skip < uintptr(len(b)) {
+		if b = b[skip:]; uintptr(len(b)) >= page {
+			_ = unix.Madvise(b[:uintptr(len(b))&^(page-1)], advice)
+		}
+	}
+}
+
+// isBadAddress recognises a system call that met a fault in a mapping.
+func isBadAddress(err error) bool { return errors.Is(err, unix.EFAULT) }
 
 func unmap(data []byte) { unix.Munmap(data) }

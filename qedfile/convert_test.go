@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
@@ -69,33 +71,121 @@ func TestConvertBetweenFilesGivesTheBytesThatQemuGives(t *testing.T) {
 	rnd := oracle.Seed(t)
 	for range 4 {
 		name := qemuChain(t, rnd)
-		copied := filepath.Join(t.TempDir(), "copy.raw")
-		// What the file held is gone afterwards, up to the end of the disk.
-		writeFile(t, copied, bytes.Repeat([]byte{0xaa}, rnd.IntN(2<<20)))
-		f, err := backend.OpenFile(copied, os.O_RDWR, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dst, err := qedfile.NewRaw(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := qedfile.Convert(t.Context(), dst, open(t, name), &qedfile.ConvertOptions{SparseSize: -1}); err != nil {
-			t.Fatal(err)
-		}
-		if err := dst.Close(); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(copied)
-		if err != nil {
-			t.Fatal(err)
-		}
 		want := qemuRaw(t, name)
-		if !bytes.Equal(got[:len(want)], want) {
-			t.Fatal("the copy differs from qemu's")
+		for _, mapped := range []bool{false, true} {
+			for _, sparse := range []int64{0, -1} {
+				opts := &qedfile.ConvertOptions{SparseSize: sparse}
+				copied := filepath.Join(t.TempDir(), "copy.raw")
+				// What the file held is gone afterwards, up to the end of the disk.
+				writeFile(t, copied, bytes.Repeat([]byte{0xaa}, rnd.IntN(2<<20)))
+				dst := rawFile(t, copied, os.O_RDWR, false)
+				if err := qedfile.Convert(t.Context(), dst, openStored(t, name, mapped), opts); err != nil {
+					t.Fatal(err)
+				}
+				dst.Close()
+				if got := readMemory(t, copied).Bytes(); !bytes.Equal(got[:len(want)], want) {
+					t.Fatalf("the copy differs from qemu's (mapped: %v, sparse size %d)", mapped, sparse)
+				}
+				back := filepath.Join(t.TempDir(), "back.qed")
+				img, err := qedfile.Create(back, int64(len(want)), &qedfile.CreateOptions{ClusterSize: 4096 << rnd.IntN(6)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				cluster := img.Header().ClusterSize
+				if err := qedfile.Convert(t.Context(), img, rawFile(t, copied, os.O_RDONLY, mapped), opts); err != nil {
+					t.Fatal(err)
+				}
+				if err := img.Close(); err != nil {
+					t.Fatal(err)
+				}
+				qemuCheck(t, back, cluster)
+				if got := qemuRaw(t, back); !bytes.Equal(got[:len(want)], want) {
+					t.Fatalf("the copy in an image differs (mapped: %v, sparse size %d)", mapped, sparse)
+				}
+			}
 		}
 	}
 }
+
+// openStored is open for an image that may be mapped.
+func openStored(tb testing.TB, name string, mapped bool) *qedfile.Image {
+	tb.Helper()
+	m, err := qedfile.New(stored(tb, name, os.O_RDONLY, mapped), &qedfile.Options{Backing: qedfile.AnyBacking(name)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { m.Close() })
+	return m
+}
+
+// rawFile opens a raw disk that may be mapped.
+func rawFile(tb testing.TB, name string, flag int, mapped bool) *qedfile.Raw {
+	tb.Helper()
+	d, err := qedfile.NewRaw(stored(tb, name, flag, mapped))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { d.Close() })
+	return d
+}
+
+func stored(tb testing.TB, name string, flag int, mapped bool) backend.Reader {
+	tb.Helper()
+	f, err := backend.OpenFile(name, flag, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if mapped {
+		return backend.NewMapped(f, nil)
+	}
+	return f
+}
+
+func TestConvertLeavesZeroesOutOfWhatIsMapped(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "disk")
+	content := make([]byte, 8<<20)
+	content[3<<20], content[5<<20+4095] = 1, 1
+	writeFile(t, name, content)
+	dst, mem := newRaw(t)
+	if err := qedfile.Convert(t.Context(), dst, rawFile(t, name, os.O_RDONLY, true), nil); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(mem.Bytes(), content) {
+		t.Error("the copy differs")
+	}
+	if start, end, err := mem.NextData(0); err != nil || start != 3<<20 || end-start > 64<<10 {
+		t.Errorf("data from %d to %d (%v)", start, end, err)
+	}
+}
+
+// A disk that is cut while it is copied ends the copy with an error, whatever
+// it was cut in the midst of.
+func TestConvertOfWhatIsMappedAndCutFails(t *testing.T) {
+	for _, format := range []string{"raw", "qed"} {
+		name := filepath.Join(t.TempDir(), "disk")
+		writeFile(t, name, bytes.Repeat([]byte("full"), 4<<20))
+		src := rawFile(t, name, os.O_RDONLY, true)
+		var dst qedfile.WritableDisk = rawFile(t, newName(t), os.O_RDWR|os.O_CREATE, false)
+		if format == "qed" {
+			img, err := qedfile.Create(newName(t), src.Size(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer img.Close()
+			dst = img
+		}
+		cut := sync.OnceFunc(func() { os.Truncate(name, 9<<20+100) })
+		err := qedfile.Convert(t.Context(), dst, src, &qedfile.ConvertOptions{Progress: func(done, _ int64) { cut() }})
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("to %s: %v, want io.ErrUnexpectedEOF", format, err)
+		}
+		if _, err := dst.WriteAt([]byte("more"), 15<<20); err != nil {
+			t.Errorf("after the source failed the %s disk is written: %v", format, err)
+		}
+	}
+}
+
+func newName(tb testing.TB) string { return filepath.Join(tb.TempDir(), "new") }
 
 func TestConvertLeavesZeroesOut(t *testing.T) {
 	src := backend.NewMemory(make([]byte, 8<<20))

@@ -43,7 +43,7 @@ raw copy can also go to a device, which is written in place.`,
 		if err := o.onlyGeometry(); err != nil {
 			return err
 		}
-		src, err := a.openDisk(args[0])
+		src, err := a.openDiskFor(args[0], access{format: a.open.format, inOrder: true})
 		if err != nil {
 			return err
 		}

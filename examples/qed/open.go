@@ -104,6 +104,7 @@ type access struct {
 	format  string // of this disk; "" looks at the file
 	write   bool
 	topOnly bool // the chain beneath is not needed and is left alone
+	inOrder bool // all of it is read, from its begin to its end
 	dirty   qedfile.DirtyPolicy
 }
 
@@ -122,30 +123,37 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 	if err != nil {
 		return nil, fileError(name, err)
 	}
-	d, err := a.newDisk(f, name, acc)
+	var storage backend.Reader = f
+	if acc.inOrder {
+		// Of a mapping the host copies what is only looked at here. For
+		// reads here and there on a slow disk the file is better: a thread
+		// that waits for a mapping stands in the others' way.
+		storage = backend.NewMapped(f, nil)
+	}
+	d, err := a.newDisk(storage, name, acc)
 	if err != nil {
-		return nil, errors.Join(fileError(name, err), f.Close())
+		return nil, errors.Join(fileError(name, err), storage.Close())
 	}
 	return d, nil
 }
 
-func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
+func (a *app) newDisk(r backend.Reader, name string, acc access) (*disk, error) {
 	format := acc.format
 	if format == "" {
-		if err := requireQED(f); err != nil {
+		if err := requireQED(r); err != nil {
 			return nil, err
 		}
 		format = formatQED
 	}
 	if format == formatRaw {
-		raw, err := qedfile.NewRaw(f)
+		raw, err := qedfile.NewRaw(r)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}
 	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty}
 	if acc.topOnly {
 		opts.Backing = noBacking
 	}
-	image, err := qedfile.New(f, opts)
+	image, err := qedfile.New(r, opts)
 	if err != nil {
 		return nil, explainBacking(err)
 	}
