@@ -15,9 +15,10 @@ import (
 
 // specialConfigs hold what the usual tree does not.
 var specialConfigs = []fstreetest.Config{
-	with(config("ext2-links-with-attributes", 4*mib, "-t", "ext2", "-b", "1024", "-I", "128"), fillLinks),
-	with(config("ext4-links-with-attributes", 4*mib, "-t", "ext4", "-b", "1024", "-C", "4096", "-O", "bigalloc,^has_journal"), fillLinks),
-	with(config("ext4-inline-links-with-attributes", 4*mib, "-t", "ext4", "-b", "1024", "-O", "inline_data,^has_journal"), fillLinks),
+	with(config("ext2-links-with-attributes", 4*mib, "-t", "ext2", "-b", "1024", "-I", "128"), fillLinks(0, 10, 300, 800)),
+	with(config("ext4-links-with-attributes", 4*mib, "-t", "ext4", "-b", "1024", "-C", "4096", "-O", "bigalloc,^has_journal"), fillLinks(0, 10, 300, 800)),
+	with(config("ext4-inline-links-with-attributes", 4*mib, "-t", "ext4", "-b", "1024", "-O", "inline_data,^has_journal"), fillLinks(0, 10, 300, 800)),
+	with(config("ext4-links-with-attributes-in-inodes", 4*mib, "-t", "ext4", "-b", "1024", "-O", "ea_inode,^has_journal"), fillLinks(0, 300, 800, 2500)),
 }
 
 func TestSpecialTreeEqualsTheKernels(t *testing.T) { fstreetest.Run(t, specialConfigs, open) }
@@ -28,21 +29,23 @@ func with(c fstreetest.Config, fill func(testing.TB, string)) fstreetest.Config 
 }
 
 // fillLinks makes links in the inode, beside it and in blocks, with attributes
-// in the inode and in blocks: how many blocks there are tells where a target
-// lies.
-func fillLinks(tb testing.TB, dir string) {
-	tb.Helper()
-	for _, target := range []int{1, 58, 59, 60, 61, 100, 500, 1000} {
-		for _, value := range []int{0, 10, 300, 800} {
-			name := filepath.Join(dir, strings.Repeat("t", target%7+1)+"-"+strings.Repeat("v", value%7+1)+string(rune('a'+target%26)))
-			if err := os.Symlink(strings.Repeat("x", target), name); err != nil {
-				tb.Fatal(err)
-			}
-			if value == 0 {
-				continue
-			}
-			if err := unix.Lsetxattr(name, "trusted.of a link", make([]byte, value), 0); err != nil {
-				tb.Fatal(err)
+// in the inode, in blocks and in inodes of their own: how many blocks there are
+// may tell where a target lies.
+func fillLinks(values ...int) func(tb testing.TB, dir string) {
+	return func(tb testing.TB, dir string) {
+		tb.Helper()
+		for _, target := range []int{1, 58, 59, 60, 61, 100, 500, 1000} {
+			for _, value := range values {
+				name := filepath.Join(dir, strings.Repeat("t", target%7+1)+"-"+strings.Repeat("v", value%7+1)+string(rune('a'+target%26)))
+				if err := os.Symlink(strings.Repeat("x", target), name); err != nil {
+					tb.Fatal(err)
+				}
+				if value == 0 {
+					continue
+				}
+				if err := unix.Lsetxattr(name, "trusted.of a link", make([]byte, value), 0); err != nil {
+					tb.Fatal(err)
+				}
 			}
 		}
 	}

@@ -58,9 +58,14 @@ func (e *engine) storedTarget(in *inode) ([]byte, error) {
 	return b, nil
 }
 
-// isFastSymlink reports whether a link has no blocks but perhaps that of its
-// attributes (ext4_inode_is_fast_symlink).
+// isFastSymlink reports whether a target lies in the inode: where values of
+// attributes may have inodes of their own, which count as blocks of the link
+// too, by its length, and else by the link having no blocks but perhaps that
+// of its attributes (ext4_inode_is_fast_symlink).
 func (e *engine) isFastSymlink(in *inode) bool {
+	if e.sb.incompat.has(incompatEAInode) {
+		return in.size < blockMapSize
+	}
 	if in.has(flagInlineData) {
 		return false
 	}
