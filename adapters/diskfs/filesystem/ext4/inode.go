@@ -28,7 +28,8 @@ const (
 	modeSymlink = 0o120000
 	modeSocket  = 0o140000
 
-	blockMapSize = 60 // bytes of i_block
+	blockMapSize   = 60 // bytes of i_block
+	knownExtraSize = 32 // extra fields that the kernel knows
 )
 
 // inode is a decoded inode.
@@ -145,7 +146,6 @@ func (e *engine) decodeInode(in *inode, num uint32, raw []byte, at int64) error 
 		if goodOldInodeSize+extraSize > len(raw) || extraSize%4 != 0 {
 			return in.damaged(at, "%d bytes of extra fields", extraSize)
 		}
-		in.extra = raw[goodOldInodeSize+extraSize:]
 	}
 	in.seed = crc32cUint32(crc32cUint32(e.sb.csumSeed, num), in.generation)
 	if err := e.verifyInode(in, raw, extraSize, at); err != nil {
@@ -167,6 +167,11 @@ func (e *engine) decodeInode(in *inode, num uint32, raw []byte, at int64) error 
 		if in.has(flagHugeFile) {
 			in.sectors <<= e.sb.blockBits - 9
 		}
+	}
+	if extraSize > 0 {
+		in.extra = raw[goodOldInodeSize+extraSize:]
+	} else if len(raw) > goodOldInodeSize {
+		extraSize = knownExtraSize // in an inode that tune2fs enlarged
 	}
 	in.decodeTimes(raw[:goodOldInodeSize+extraSize])
 	return nil

@@ -19,12 +19,22 @@ var specialConfigs = []fstreetest.Config{
 	with(config("ext4-links-with-attributes", 4*mib, "-t", "ext4", "-b", "1024", "-C", "4096", "-O", "bigalloc,^has_journal"), fillLinks(0, 10, 300, 800)),
 	with(config("ext4-inline-links-with-attributes", 4*mib, "-t", "ext4", "-b", "1024", "-O", "inline_data,^has_journal"), fillLinks(0, 10, 300, 800)),
 	with(config("ext4-links-with-attributes-in-inodes", 4*mib, "-t", "ext4", "-b", "1024", "-O", "ea_inode,^has_journal"), fillLinks(0, 300, 800, 2500)),
+	enlarged(config("ext4-inodes-enlarged", 16*mib, "-t", "ext4", "-b", "4096", "-I", "128", "-O", "^has_journal,^flex_bg", "-d", "DIR")),
 }
 
 func TestSpecialTreeEqualsTheKernels(t *testing.T) { fstreetest.Run(t, specialConfigs, open) }
 
 func with(c fstreetest.Config, fill func(testing.TB, string)) fstreetest.Config {
 	c.Fill = fill
+	return c
+}
+
+// enlarged makes a configuration whose inodes tune2fs enlarged, as for an ext3
+// of old that becomes an ext4: they state no extra fields, and have them.
+func enlarged(c fstreetest.Config) fstreetest.Config {
+	c.Mkfs = append([]string{"sh", "-c", `"$@" && for image; do :; done && tune2fs -f -I 256 "$image"`, "sh"}, c.Mkfs...)
+	c.Populated, c.Mounted = true, true
+	c.Tree = fstreetest.Tree{Entries: 20, Plain: true}
 	return c
 }
 
