@@ -31,13 +31,11 @@ type Group struct {
 	Name       string
 	UUID       string
 	ExtentSize int64     // bytes
-	Volumes    []*Volume // those that a user sees, in the order of the metadata
-	Missing    []string  // UUIDs of physical volumes that are not there
+	Volumes    []*Volume // those that lvs lists, in the order of the metadata
+	Missing    []string  // UUIDs of physical volumes that are not there, or were not when the group changed
 
-	seqno   int64
 	devices map[string]physical // by the name that the metadata uses
 	logical map[string]*Volume  // hidden ones too
-	stores  map[string]bool     // volumes that hold the data of a snapshot
 }
 
 // physical is a physical volume of a group. Its reader is nil if it is missing.
@@ -127,8 +125,8 @@ func seqno(vg *section) int64 {
 // by the identifier on their label.
 func newGroup(vg *section, byID map[string]Device) (*Group, error) {
 	g := &Group{
-		Name: vg.str("name"), UUID: vg.str("id"), seqno: seqno(vg),
-		devices: map[string]physical{}, logical: map[string]*Volume{}, stores: map[string]bool{},
+		Name: vg.str("name"), UUID: vg.str("id"),
+		devices: map[string]physical{}, logical: map[string]*Volume{},
 	}
 	sectors, err := vg.number("extent_size", math.MaxInt64/sectorSize)
 	if err != nil || sectors == 0 {
@@ -141,15 +139,46 @@ func newGroup(vg *section, byID map[string]Device) (*Group, error) {
 			return nil, fmt.Errorf("lvm: volume group %s: physical volume %s: %w", g.Name, name, err)
 		}
 	}
-	lvs := vg.section("logical_volumes")
+	g.addLogical(vg.section("logical_volumes"))
+	return g, nil
+}
+
+// addLogical adds the logical volumes. What the metadata calls a snapshot is
+// none, but ties two to each other: the origin, and the one that stores what
+// differs and has the name by which users know the snapshot.
+func (g *Group) addLogical(lvs *section) {
+	shown := map[string]bool{}
+	var snapshots []*section
 	for _, name := range lvs.names {
-		v := newVolume(g, name, lvs.sections[name])
-		g.logical[name] = v
-		if lvs.sections[name].has("status", "VISIBLE") {
+		lv := lvs.sections[name]
+		if seg := lv.section("segment1"); seg.str("type") == "snapshot" {
+			snapshots = append(snapshots, seg)
+			continue
+		}
+		g.logical[name] = newVolume(g, name, lv)
+		shown[name] = lv.has("status", "VISIBLE")
+	}
+	for _, seg := range snapshots {
+		store := seg.str("cow_store")
+		shown[store] = true
+		g.refuse(store, "a snapshot")
+		if merging := seg.str("merging_store"); merging != "" {
+			g.refuse(merging, "a snapshot")
+			g.refuse(seg.str("origin"), "not yet what the snapshot held that is being merged into it")
+		}
+	}
+	for _, name := range lvs.names {
+		if v := g.logical[name]; v != nil && shown[name] {
 			g.Volumes = append(g.Volumes, v)
 		}
 	}
-	return g, nil
+}
+
+// refuse makes a volume unreadable that is not what its extents hold.
+func (g *Group) refuse(name, why string) {
+	if v := g.logical[name]; v != nil {
+		v.err = fmt.Errorf("%w: volume %s is %s", ErrUnsupported, name, why)
+	}
 }
 
 func (g *Group) addPhysical(name string, pv *section, byID map[string]Device) error {
@@ -163,8 +192,10 @@ func (g *Group) addPhysical(name string, pv *section, byID map[string]Device) er
 		return err
 	}
 	d, ok := byID[strings.ReplaceAll(id, "-", "")]
-	if !ok {
-		g.Missing = append(g.Missing, id)
+	// One that came back may have missed writes: LVM does not use it either
+	// before vgextend --restoremissing.
+	if !ok || pv.has("flags", "MISSING") {
+		d, g.Missing = Device{}, append(g.Missing, id)
 	}
 	g.devices[name] = physical{d, start * sectorSize, count}
 	return nil
@@ -235,26 +266,25 @@ func (v *Volume) addSegment(seg *section) (segment, error) {
 		return s, errors.New("lvm: it does not begin where the one before ends")
 	}
 	v.Size += s.length
-	return s, s.layOut(v.Group, seg)
+	return s, s.layOut(v.Group.ExtentSize, seg)
 }
 
 // layOut reads how a segment's extents are laid out. The types are those of
 // lib/segtype.
-func (s *segment) layOut(g *Group, seg *section) error {
+func (s *segment) layOut(extentSize int64, seg *section) error {
 	kind := seg.str("type")
-	list, step := "", g.ExtentSize
+	list, step := "", extentSize
 	switch kind {
 	case "striped", "linear":
 		list = "stripes"
 	case "mirror":
 		list, s.mirror = "mirrors", true
-	case "raid1", "raid0", "raid0_meta":
-		list, step, s.mirror = "raids", 0, kind == "raid1"
+	case "raid1":
+		list, step, s.mirror = "raids", 0, true
+	case "raid0", "raid0_meta":
+		list, step = "raid0_lvs", 0
 	case "zero":
 		s.zero = true
-		return nil
-	case "snapshot":
-		g.stores[seg.str("cow_store")] = true
 		return nil
 	default:
 		return fmt.Errorf("%w: a volume of type %q", ErrUnsupported, kind)

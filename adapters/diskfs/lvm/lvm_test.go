@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +84,55 @@ const logicalVolumes = `
 			segment1 { start_extent = 0 extent_count = 1 type = "thin-pool" metadata = "pool_tmeta" pool = "pool_tdata"
 				transaction_id = 0 chunk_size = 128 discards = "passdown" zero_new_blocks = 1 }
 		}
+		dealt {
+			id = "LLLLLL-bbbb-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE", "VISIBLE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 2 type = "raid0" stripe_count = 2 stripe_size = 256
+				raid0_lvs = ["dealt_rimage_0", "dealt_rimage_1"] }
+		}
+		dealt_rimage_0 {
+			id = "LLLLLL-cccc-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv0", 12] }
+		}
+		dealt_rimage_1 {
+			id = "LLLLLL-dddd-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv1", 12] }
+		}
+		yesterday {
+			id = "LLLLLL-eeee-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv0", 13] }
+		}
+		snapshot0 {
+			id = "LLLLLL-ffff-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE", "VISIBLE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 3 type = "snapshot" chunk_size = 16 origin = "linear" cow_store = "yesterday" }
+		}
+		restored {
+			id = "LLLLLL-gggg-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE", "VISIBLE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv0", 14] }
+		}
+		merging {
+			id = "LLLLLL-hhhh-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "striped" stripe_count = 1 stripes = ["pv1", 13] }
+		}
+		snapshot1 {
+			id = "LLLLLL-iiii-0000-0000-0000-0000-000000"
+			status = ["READ", "WRITE", "VISIBLE"]
+			segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "snapshot" chunk_size = 16 origin = "restored" merging_store = "merging" }
+		}
 		pool_tmeta {
 			id = "LLLLLL-9999-0000-0000-0000-0000-000000"
 			status = ["READ", "WRITE"]
@@ -98,8 +148,9 @@ const logicalVolumes = `
 	}`
 
 // group has LVM's own tools write the metadata of a group on two devices,
-// whose extents are then filled so that each 64 KiB tells where it is.
-func group(t *testing.T) [][]byte {
+// whose extents are then filled so that each 64 KiB tells where it is. It
+// returns the names that lvs lists too.
+func group(t *testing.T) (devices [][]byte, names []string) {
 	t.Helper()
 	oracle.Root(t)
 	dir := t.TempDir()
@@ -130,8 +181,13 @@ my-group {
 		oracle.Run(t, "pvcreate", "-qq", "--uuid", id, "--norestorefile", "--dataalignment", "1m", loop)
 		files, loops = append(files, name), append(loops, loop)
 	}
-	oracle.Run(t, "vgcfgrestore", "-q", "--force", "--yes", "--config", fmt.Sprintf("devices{filter=[%q,%q,\"r|.*|\"]}", "a|"+loops[0]+"$|", "a|"+loops[1]+"$|"), "-f", text, "my-group")
-	var devices [][]byte
+	filter := fmt.Sprintf("devices{filter=[%q,%q,\"r|.*|\"]} global{activation=0}", "a|"+loops[0]+"$|", "a|"+loops[1]+"$|")
+	oracle.Run(t, "vgcfgrestore", "-q", "--force", "--yes", "--config", filter, "-f", text, "my-group")
+	lvs := exec.Command("lvs", "--config", filter, "--noheadings", "-o", "lv_name", "my-group")
+	listed, err := lvs.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, name := range files {
 		oracle.Run(t, "sync", name)
 		b, err := os.ReadFile(name)
@@ -143,7 +199,7 @@ my-group {
 		}
 		devices = append(devices, b)
 	}
-	return devices
+	return devices, strings.Fields(string(listed))
 }
 
 // chunk is the 64 KiB at an offset of a physical volume.
@@ -197,39 +253,52 @@ func contents(t *testing.T, g *lvm.Group, name string) ([]byte, error) {
 }
 
 func TestVolumesHaveTheBytesTheMetadataOfLVMsToolsSays(t *testing.T) {
-	devices := group(t)
+	devices, listed := group(t)
 	g := scan(t, devices...)
 	if g.Name != "my-group" || g.ExtentSize != extent || len(g.Missing) > 0 {
 		t.Errorf("group is %s, extents %d, missing %q", g.Name, g.ExtentSize, g.Missing)
 	}
 	var names []string
 	for _, v := range g.Volumes {
-		names = append(names, v.MapperName())
+		names = append(names, v.Name)
+		if want := "my--group-" + strings.ReplaceAll(v.Name, "-", "--"); v.MapperName() != want {
+			t.Errorf("%s is mapped as %s, want %s", v.Name, v.MapperName(), want)
+		}
 	}
-	if got, want := strings.Join(names, " "), "my--group-linear my--group-striped--volume my--group-only1 my--group-mirrored my--group-pool"; got != want {
-		t.Errorf("volumes are %s, want %s", got, want)
+	if slices.Sort(names); !slices.Equal(names, listed) {
+		t.Errorf("volumes are %q, lvs lists %q", names, listed)
 	}
-	var stripes []byte
+	var stripes, dealt []byte
 	for off := 0; off < 2*extent; off += 64 << 10 {
 		stripes = append(append(stripes, chunk(0, 2*extent+off)...), chunk(1, 2*extent+off)...)
+	}
+	for off := 0; off < extent; off += 128 << 10 {
+		for pv := range 2 {
+			dealt = append(append(dealt, chunk(pv, 13*extent+off)...), chunk(pv, 13*extent+off+64<<10)...)
+		}
 	}
 	for name, want := range map[string][]byte{
 		"linear":         bytes.Join([][]byte{extentOf(1, 3), extentOf(1, 4), extentOf(0, 0)}, nil),
 		"striped-volume": stripes,
 		"mirrored":       extentOf(1, 9),
+		"dealt":          dealt,
 		"only1":          append(extentOf(1, 6), extentOf(1, 7)...),
 	} {
 		if b, err := contents(t, g, name); err != nil || !bytes.Equal(b, want) {
 			t.Errorf("%s is not as the segments say: %v", name, err)
 		}
 	}
-	if _, err := contents(t, g, "pool"); !errors.Is(err, lvm.ErrUnsupported) || !strings.Contains(err.Error(), "thin-pool") {
-		t.Errorf("a thin pool: %v", err)
+	for name, why := range map[string]string{
+		"pool": "thin-pool", "yesterday": "is a snapshot", "restored": "is being merged",
+	} {
+		if _, err := contents(t, g, name); !errors.Is(err, lvm.ErrUnsupported) || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want an error that it %s", name, err, why)
+		}
 	}
 }
 
 func TestVolumesOfAMissingDeviceAreNamedAndRefused(t *testing.T) {
-	devices := group(t)
+	devices, _ := group(t)
 	g := scan(t, devices[0])
 	if len(g.Missing) != 1 || g.Missing[0] != pv1ID {
 		t.Errorf("missing are %q", g.Missing)
@@ -245,7 +314,7 @@ func TestVolumesOfAMissingDeviceAreNamedAndRefused(t *testing.T) {
 }
 
 func TestReadsOfAnyPieceAgreeWithTheWhole(t *testing.T) {
-	devices := group(t)
+	devices, _ := group(t)
 	g := scan(t, devices...)
 	rng := oracle.Seed(t)
 	for _, v := range g.Volumes[:2] {

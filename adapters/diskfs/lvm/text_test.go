@@ -1,6 +1,8 @@
 package lvm
 
 import (
+	"errors"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -34,6 +36,40 @@ func TestMalformedTextIsAnError(t *testing.T) {
 		if _, err := parseText([]byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}
+	}
+}
+
+// vgcfgrestore restores no group with such a device, so this is LVM's text alone.
+func TestADeviceThatMissedWritesIsNotRead(t *testing.T) {
+	root, err := parseText([]byte(`vg { id = "v" seqno = 1 extent_size = 1
+		physical_volumes {
+			old { id = "a-a" flags = ["MISSING"] pe_start = 1 pe_count = 1 }
+			new { id = "b-b" flags = [] pe_start = 1 pe_count = 1 }
+		}
+		logical_volumes {
+			one { status = ["VISIBLE"] segment_count = 1 segment1 { start_extent = 0 extent_count = 1 type = "striped" stripes = ["old", 0] } }
+			two { status = ["VISIBLE"] segment_count = 1 segment1 { start_extent = 0 extent_count = 1 type = "mirror" mirrors = ["old", 0, "new", 0] } }
+		} }`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := func(c string) Device { return Device{Reader: strings.NewReader(strings.Repeat(c, 1024)), Size: 1024} }
+	g, err := newGroup(root.section("vg"), map[string]Device{"aa": device("a"), "bb": device("b")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Missing) != 1 || g.Missing[0] != "a-a" {
+		t.Errorf("missing are %q", g.Missing)
+	}
+	if _, err := g.logical["one"].Open(); !errors.Is(err, ErrMissing) {
+		t.Errorf("on the old device: %v", err)
+	}
+	r, err := g.logical["two"].Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(r); err != nil || string(b) != strings.Repeat("b", 512) {
+		t.Errorf("the mirror has %.10q, %v", b, err)
 	}
 }
 

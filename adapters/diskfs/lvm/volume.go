@@ -38,8 +38,6 @@ func (o opener) volume(v *Volume, depth int) (io.ReaderAt, error) {
 		return nil, fmt.Errorf("lvm: volume %s: volumes stand on each other too deeply", v.Name)
 	case v.err != nil:
 		return nil, v.err
-	case o.g.stores[v.Name]:
-		return nil, fmt.Errorf("%w: %s is a snapshot", ErrUnsupported, v.Name)
 	}
 	m := make(mapped, 0, len(v.segments))
 	for i := range v.segments {
