@@ -175,7 +175,8 @@ func (d *Raw) checkWrite(off, n int64) error {
 }
 
 // Extents implements [Mapper] for the part of [off, off+n) that lies on the
-// disk: what the storage holds is Data, its holes are Zero.
+// disk: what the storage holds is Data; its holes, and what it lacks of the
+// last sector, are Zero.
 func (d *Raw) Extents(off, n int64) iter.Seq2[Extent, error] {
 	return func(yield func(Extent, error) bool) {
 		if off < 0 || n < 0 {
@@ -206,8 +207,8 @@ func (d *Raw) Extents(off, n int64) iter.Seq2[Extent, error] {
 	}
 }
 
-// nextData is DataFinder.NextData over the sectors of the disk. With no data
-// left it returns the size twice.
+// nextData is DataFinder.NextData inside the disk. With no data left it returns
+// the size twice.
 func (d *Raw) nextData(pos, size int64) (start, end int64, err error) {
 	if d.holes == nil {
 		return pos, size, nil
@@ -218,7 +219,5 @@ func (d *Raw) nextData(pos, size int64) (start, end int64, err error) {
 	if start >= end || start >= size {
 		return size, size, nil
 	}
-	// A sector that holds any data is data, the last one as a whole.
-	start = max(pos, start/sectorSize*sectorSize)
-	return start, min((end+sectorSize-1)/sectorSize*sectorSize, size), nil
+	return max(pos, start), min(end, size), nil
 }

@@ -118,6 +118,11 @@ func (c *chain) add(t *testing.T, format string) {
 		commands = append(commands, "-c", fmt.Sprintf("write -q %s %d %d", how, off, n))
 	}
 	oracle.Run(t, "qemu-io", append(commands, "-c", "length", name)...)
+	if cut := c.rng.Int64N(512); format == "raw" && c.rng.IntN(2) == 0 {
+		if err := os.Truncate(name, c.size-cut); err != nil { // the last sector is a part of one
+			t.Fatal(err)
+		}
+	}
 	c.files = append(c.files, name)
 }
 
