@@ -30,9 +30,9 @@ func newRoot(a *app) *cobra.Command {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SuggestionsMinimumDistance = 1 // letters; with cobra's 2 "io" is like everything
 	root.SetVersionTemplate("qed version {{.Version}}\n")
 	root.SetFlagErrorFunc(usageError)
 	root.AddGroup(
@@ -78,8 +78,22 @@ func newRoot(a *app) *cobra.Command {
 	)
 	add(groupOther, newMan(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)
+	strictHelp(root)
 	root.SetCompletionCommandGroupID(groupOther)
 	return root
+}
+
+// strictHelp makes help for a subcommand that there is none of an error.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.Args = func(_ *cobra.Command, args []string) error {
+				_, _, err := root.Find(args)
+				return err
+			}
+		}
+	}
 }
 
 // checkedArgs makes a wrong number of arguments a usage error.

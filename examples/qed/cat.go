@@ -24,11 +24,12 @@ inside their volume.`,
 		defer f.Close()
 		out := &sink{ctx: cmd.Context(), w: a.stdout}
 		for _, name := range f.paths(args[1:]) {
-			if err := f.copyTo(out, name); err != nil {
-				f.fail(f.explain(name, err))
-			}
+			err := f.copyTo(out, name)
 			if out.err != nil {
 				return out.err
+			}
+			if err != nil {
+				f.fail(f.explain(name, err))
 			}
 		}
 		return f.failed()

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -50,7 +49,7 @@ unused clusters, the disk above it, and how the one maps to the other.`,
 		} else {
 			err = printRuns(w, runs, d.layers())
 		}
-		return errors.Join(fileError(d.name, err), w.Flush())
+		return cmp.Or(w.Flush(), fileError(d.name, err))
 	}
 	return cmd
 }
