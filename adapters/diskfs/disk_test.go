@@ -1,8 +1,10 @@
 package qeddiskfs_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"testing/fstest"
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 // openCommitted opens an image of the project's testdata.
@@ -113,5 +116,67 @@ func TestWalkYieldsThePathsOfTheTree(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s:\n got %q\nwant %q", root, got, want)
 		}
+	}
+}
+
+// An image that was cut ends in the clusters that were written last, which of
+// a copied disk are those of the backup GPT.
+func TestAnImageThatWasCutShowsTheRest(t *testing.T) {
+	image, err := os.ReadFile("../../testdata/gpt.qed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := filepath.Join(t.TempDir(), "cut.qed")
+	if err := os.WriteFile(cut, image[:len(image)-8192], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := qeddiskfs.Open(cut, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if b, err := fs.ReadFile(d.FS(), "p2/etc/os-release"); err != nil || len(b) == 0 {
+		t.Errorf("%q, %v", b, err)
+	}
+	notes, err := d.Notes()
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "corrupt image") {
+		t.Errorf("notes are %q, %v", notes, err)
+	}
+}
+
+// badRange is a disk of which a range can't be read.
+type badRange struct {
+	qedfile.Disk
+	from, to int64
+}
+
+func (d badRange) ReadAt(p []byte, off int64) (int, error) {
+	if off < d.to && off+int64(len(p)) > d.from {
+		return 0, errBad
+	}
+	return d.Disk.ReadAt(p, off)
+}
+
+var errBad = errors.New("bad sector")
+
+func TestAVolumeThatCanNotBeReadHidesNoOther(t *testing.T) {
+	image, err := qedfile.Open("../../testdata/gpt.qed", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := qeddiskfs.OpenDisk(badRange{image, 1 << 20, 5 << 20}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := fs.Stat(d.FS(), "p2/etc/os-release"); err != nil {
+		t.Error(err)
+	}
+	v, err := d.Volume("p1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.FS(); !errors.Is(err, errBad) || v.Filesystem != "" {
+		t.Errorf("p1: %q, %v", v.Filesystem, err)
 	}
 }

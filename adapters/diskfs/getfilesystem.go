@@ -38,7 +38,7 @@ func GetFilesystem(d *disk.Disk, number int) (FileSystem, error) {
 	}
 	r := io.NewSectionReader(d.Backend, offset, size)
 	sig, err := probe.Identify(r, size)
-	if err != nil {
+	if sig.Type == "" && err != nil {
 		return nil, fmt.Errorf("qeddiskfs: partition %d: %w", number, err)
 	}
 	fsys, err := openFilesystem(sig.Type, r, size)

@@ -27,10 +27,7 @@ func explore(d qedfile.Disk, sectorSize int64) (contents, error) {
 		return contents{}, fmt.Errorf("qeddiskfs: %w", err)
 	}
 	c := contents{table: table}
-	whole, err := identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
-	if err != nil {
-		return contents{}, err
-	}
+	whole := identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
 	// Beside a partition table only ISO 9660 fills the disk: discs made to
 	// boot from a stick have both. Other signatures there are remains of
 	// what the disk was used for before it was partitioned.
@@ -39,15 +36,13 @@ func explore(d qedfile.Disk, sectorSize int64) (contents, error) {
 	}
 	if table != nil {
 		c.notes = append(c.notes, table.Notes...)
-		if err := c.addPartitions(d); err != nil {
-			return contents{}, err
-		}
+		c.addPartitions(d)
 	}
 	c.addLogical()
 	return c, nil
 }
 
-func (c *contents) addPartitions(d io.ReaderAt) error {
+func (c *contents) addPartitions(d io.ReaderAt) {
 	for i := range c.table.Partitions {
 		p := &c.table.Partitions[i]
 		v := Volume{
@@ -55,16 +50,12 @@ func (c *contents) addPartitions(d io.ReaderAt) error {
 			Offset: p.Offset, Size: p.Size, Partition: p,
 		}
 		if p.Extended { // what it begins with is no filesystem
-			c.volumes = append(c.volumes, place(v, d))
-			continue
-		}
-		v, err := identify(v, d)
-		if err != nil {
-			return err
+			v = place(v, d)
+		} else {
+			v = identify(v, d)
 		}
 		c.volumes = append(c.volumes, v)
 	}
-	return nil
 }
 
 // addLogical adds the logical volumes of the groups whose physical volumes
@@ -101,22 +92,26 @@ func logicalVolume(name string, lv *lvm.Volume) Volume {
 	v := Volume{Name: name, Kind: LogicalVolume, Offset: -1, Size: lv.Size}
 	r, err := lv.Open()
 	if err == nil {
-		v, err = identify(v, r)
+		return identify(v, r)
 	}
-	if err != nil {
-		if errors.Is(err, lvm.ErrUnsupported) {
-			err = fmt.Errorf("%w: %w", ErrUnsupported, err)
-		}
-		v.data, v.open = unreadable{err}, &opened{err: fmt.Errorf("qeddiskfs: volume %s: %w", name, err)}
-		v.open.once.Do(func() {})
+	if errors.Is(err, lvm.ErrUnsupported) {
+		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	return v
+	v.data = unreadable{err}
+	return v.without(err)
 }
 
 // unreadable is the bytes of a volume that can't be read.
 type unreadable struct{ err error }
 
 func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
+
+// without is a volume whose filesystem can't be opened.
+func (v Volume) without(err error) Volume {
+	v.open = &opened{err: fmt.Errorf("qeddiskfs: volume %s: %w", v.Name, err)}
+	v.open.once.Do(func() {})
+	return v
+}
 
 // place lets a volume read its part of a device; one that does not say where
 // it lies begins with the device.
@@ -127,12 +122,14 @@ func place(v Volume, device io.ReaderAt) Volume {
 }
 
 // identify places a volume and adds what it holds.
-func identify(v Volume, device io.ReaderAt) (Volume, error) {
+func identify(v Volume, device io.ReaderAt) Volume {
 	v = place(v, device)
 	sig, err := probe.Identify(v.data, v.Size)
-	if err != nil {
-		return v, fmt.Errorf("qeddiskfs: volume %s: %w", v.Name, err)
+	if sig.Type == "" && err != nil {
+		return v.without(err)
 	}
+	// A bad sector where something else could have been is no reason to
+	// leave what was found.
 	v.Filesystem, v.Label, v.UUID = sig.Type, sig.Label, sig.UUID
-	return v, nil
+	return v
 }

@@ -107,6 +107,11 @@ func TestGPTIsReadAsFarAsOneCopyIsGood(t *testing.T) {
 			seal(d[sector:])
 			return d
 		}, intact, "backup"},
+		{"primary header that says it lies elsewhere", func(d []byte) []byte {
+			binary.LittleEndian.PutUint64(d[sector+24:], 7)
+			seal(d[sector:])
+			return d
+		}, intact, "backup"},
 		{"backup damaged", func(d []byte) []byte { clear(d[last*sector:]); return d }, intact, ""},
 		{"no MBR at all", func(d []byte) []byte { clear(d[:sector]); return d }, intact, ""},
 		{"grown disk", func(d []byte) []byte { return append(d, make([]byte, 1<<20)...) }, intact, ""},

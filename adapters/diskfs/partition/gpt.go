@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -18,28 +19,21 @@ const (
 )
 
 // readGPT reads the GPT in sectors of a given size, or returns nil where
-// there is none. go-diskfs parses it; it trusts the numbers in a header as
-// soon as the checksum is right, so a header whose entries it could not hold
-// is hidden from it.
+// there is none; the error then is what could not be read. go-diskfs parses
+// it; it trusts the numbers in a header as soon as the checksum is right, so a
+// header whose entries it could not hold is hidden from it.
 func (d disk) readGPT(sector int64, announced bool) (*Table, error) {
 	last := (d.size/sector - 1) * sector
 	if last < 2*sector {
 		return nil, nil
 	}
 	view := &gptView{disk: d, sector: sector}
-	primary, err := d.gptHeader(sector, sector)
-	if err != nil {
-		return nil, err
-	}
-	backup, err := d.gptHeader(last, sector)
-	if err != nil {
-		return nil, err
-	}
+	primary := view.hasHeader(sector)
 	// A backup alone, on a disk whose MBR says nothing of it, is what
 	// mkfs leaves behind at the end of a disk that once had partitions.
-	backup = backup && announced
+	backup := view.hasHeader(last) && announced
 	if !primary && !backup {
-		return nil, nil
+		return nil, view.unreadable
 	}
 	if !primary {
 		view.hide(sector)
@@ -49,26 +43,13 @@ func (d disk) readGPT(sector int64, announced bool) (*Table, error) {
 	}
 	parsed, err := gpt.Read(view, int(sector), int(sector))
 	if err != nil {
-		return nil, nil // a wrong checksum: not a table
+		return nil, view.unreadable // or a wrong checksum: not a table
 	}
-	return d.gptTable(parsed, sector), nil
-}
-
-// gptHeader reports whether a sector holds a GPT header that may be shown to
-// the parser.
-func (d disk) gptHeader(off, sector int64) (bool, error) {
-	h, err := d.read(off, 512)
-	if err != nil {
-		return false, err
+	t := d.gptTable(parsed, sector)
+	if view.unreadable != nil {
+		t.note("a copy of the GPT can't be read: %v", view.unreadable)
 	}
-	if string(h[:8]) != gptMagic {
-		return false, nil
-	}
-	first := binary.LittleEndian.Uint64(h[72:])
-	count, size := int64(binary.LittleEndian.Uint32(h[80:])), int64(binary.LittleEndian.Uint32(h[84:]))
-	fits := size == gptEntrySize && count <= maxGPTEntries &&
-		first < uint64(d.size/sector) && int64(first)*sector <= d.size-count*size
-	return fits, nil
+	return t, nil
 }
 
 // gptTable turns what go-diskfs read into a Table.
@@ -99,31 +80,48 @@ func (d disk) gptTable(parsed *gpt.Table, sector int64) *Table {
 	return t
 }
 
-// gptView is a disk as go-diskfs reads it, with some sectors blanked.
+// gptView is a disk as go-diskfs reads it, with some sectors blanked. What
+// can't be read is blank too: go-diskfs gives up at an error, and goes on to
+// the backup at a wrong checksum.
 type gptView struct {
 	disk
-	sector int64
-	hidden []int64
-	pos    int64
+	sector     int64
+	hidden     []int64
+	unreadable error // the first failure to read
+	pos        int64
 }
 
 func (v *gptView) hide(off int64) { v.hidden = append(v.hidden, off) }
+
+// hasHeader reports whether a sector holds a GPT header that is its own, not a
+// copy of another sector's, and that may be shown to the parser.
+func (v *gptView) hasHeader(off int64) bool {
+	h := make([]byte, 512)
+	if _, err := v.ReadAt(h, off); err != nil || string(h[:8]) != gptMagic {
+		return false
+	}
+	own, first := binary.LittleEndian.Uint64(h[24:]), binary.LittleEndian.Uint64(h[72:])
+	count, size := int64(binary.LittleEndian.Uint32(h[80:])), int64(binary.LittleEndian.Uint32(h[84:]))
+	return own == uint64(off/v.sector) && size == gptEntrySize && count <= maxGPTEntries &&
+		first < uint64(v.size/v.sector) && int64(first)*v.sector <= v.size-count*size
+}
 
 func (v *gptView) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid
 	}
 	n, err := v.r.ReadAt(p, off)
+	if n < len(p) {
+		clear(p[n:])
+		v.unreadable = cmp.Or(v.unreadable, readError(off, err))
+	}
 	for _, h := range v.hidden {
-		from, to := max(h-off, 0), min(h+v.sector-off, int64(n))
+		from, to := max(h-off, 0), min(h+v.sector-off, int64(len(p)))
 		if from < to {
 			clear(p[from:to])
 		}
 	}
-	if n == len(p) {
-		err = nil
-	}
-	return n, err
+	return len(p), nil
 }
 
 // Seek is how go-diskfs asks for the size of the disk.

@@ -95,28 +95,21 @@ func (b bootRecord) onlyProtective() bool {
 
 // readMBR reads the logical partitions that belong to an MBR, under the
 // sector size that makes more sense.
-func (d disk) readMBR(mbr bootRecord, sectorSizes []int64) (*Table, error) {
+func (d disk) readMBR(mbr bootRecord, sectorSizes []int64) *Table {
 	var best *Table
 	bestSense := -1
 	for _, sector := range sectorSizes {
-		t, err := d.mbrTable(mbr, sector)
-		if err != nil {
-			return nil, err
-		}
-		sense, err := d.sense(t, mbr)
-		if err != nil {
-			return nil, err
-		}
-		if sense > bestSense {
+		t := d.mbrTable(mbr, sector)
+		if sense := d.sense(t); sense > bestSense {
 			best, bestSense = t, sense
 		}
 	}
-	return best, nil
+	return best
 }
 
 // sense counts the partitions that begin with something known, plus the links
 // of the extended partition that were found.
-func (d disk) sense(t *Table, mbr bootRecord) (int, error) {
+func (d disk) sense(t *Table) int {
 	n := 0
 	for _, p := range t.Partitions {
 		if p.Extended {
@@ -125,18 +118,16 @@ func (d disk) sense(t *Table, mbr bootRecord) (int, error) {
 		if p.Number >= firstLogical {
 			n++
 		}
-		sig, err := probe.Identify(io.NewSectionReader(d.r, p.Offset, p.Size), p.Size)
-		if err != nil {
-			return 0, err
-		}
+		// What can't be read is nothing known.
+		sig, _ := probe.Identify(io.NewSectionReader(d.r, p.Offset, p.Size), p.Size)
 		if sig.Type != "" {
 			n++
 		}
 	}
-	return n, nil
+	return n
 }
 
-func (d disk) mbrTable(mbr bootRecord, sector int64) (*Table, error) {
+func (d disk) mbrTable(mbr bootRecord, sector int64) *Table {
 	t := &Table{Kind: MBR, ID: fmt.Sprintf("0x%08x", mbr.signature), SectorSize: sector}
 	for i, e := range mbr.entries {
 		if e.length != 0 {
@@ -145,15 +136,11 @@ func (d disk) mbrTable(mbr bootRecord, sector int64) (*Table, error) {
 	}
 	next := firstLogical
 	for _, e := range mbr.entries {
-		if e.length == 0 || !e.extended() {
-			continue
-		}
-		var err error
-		if next, err = d.logical(t, e, next); err != nil {
-			return nil, err
+		if e.length != 0 && e.extended() {
+			next = d.logical(t, e, next)
 		}
 	}
-	return t, nil
+	return t
 }
 
 // addEntry adds the partition that e describes, at an absolute sector.
@@ -176,27 +163,28 @@ func (d disk) addEntry(t *Table, number int, e entry, start int64) {
 // and numbers what it finds from next on. The numbers in an EBR count from
 // the EBR for its partitions, and from the extended partition for the link.
 // Damage ends the chain: the partitions before it are good.
-func (d disk) logical(t *Table, extended entry, next int) (int, error) {
+func (d disk) logical(t *Table, extended entry, next int) int {
 	seen := make(map[int64]bool)
 	at, length := extended.start, extended.length
 	for empty := 0; empty <= maxEmptyLinks && next < maxPartitions; empty++ {
 		off := at * t.SectorSize
 		if seen[at] {
 			t.note("the chain of logical partitions loops at sector %d", at)
-			return next, nil
+			return next
 		}
 		seen[at] = true
 		if off > d.size-512 {
 			t.note("the chain of logical partitions leaves the disk at sector %d", at)
-			return next, nil
+			return next
 		}
 		sector, err := d.read(off, 512)
 		if err != nil {
-			return next, err
+			t.note("the chain of logical partitions is lost: %v", err)
+			return next
 		}
 		ebr, _, ok := parseBootRecord(sector)
 		if !ok {
-			return next, nil
+			return next
 		}
 		for i, e := range ebr.entries {
 			if e.length == 0 || e.extended() || next >= maxPartitions {
@@ -214,11 +202,11 @@ func (d disk) logical(t *Table, extended entry, next int) (int, error) {
 		}
 		link := ebr.link()
 		if link.length == 0 {
-			return next, nil
+			return next
 		}
 		at, length = extended.start+link.start, link.length
 	}
-	return next, nil
+	return next
 }
 
 // link is the first extended entry of an EBR, or a zero one.

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,9 @@ type Options struct {
 }
 
 // Read reads the partition table of the size bytes of r. It returns
-// [ErrNoTable] where there is none.
+// [ErrNoTable] where there is none. A part of a table that can't be read hides
+// what it describes, and is told in Table.Notes; an error means that there
+// may be a table, and nothing of it can be had.
 func Read(r io.ReaderAt, size int64, opts *Options) (*Table, error) {
 	sectorSizes := []int64{512, 4096}
 	if opts != nil && opts.SectorSize != 0 {
@@ -76,24 +79,25 @@ func Read(r io.ReaderAt, size int64, opts *Options) (*Table, error) {
 		return nil, err
 	}
 	mbr, isMBR := parseMBR(boot)
+	var unreadable error
 	if !isMBR || mbr.protective() {
 		for _, sector := range sectorSizes {
 			table, err := d.readGPT(sector, isMBR)
-			if err != nil {
-				return nil, err
-			}
 			if table != nil {
 				return table, nil
 			}
+			unreadable = cmp.Or(unreadable, err)
 		}
 	}
 	switch {
-	case isMBR && mbr.protective() && mbr.onlyProtective():
-		return nil, fmt.Errorf("%w: neither copy of the GPT is valid", ErrDamaged)
-	case isMBR:
-		return d.readMBR(mbr, sectorSizes)
+	case !isMBR:
+		return nil, ErrNoTable
+	case !mbr.onlyProtective():
+		return d.readMBR(mbr, sectorSizes), nil
+	case unreadable != nil:
+		return nil, fmt.Errorf("%w: neither copy of the GPT is valid: %w", ErrDamaged, unreadable)
 	}
-	return nil, ErrNoTable
+	return nil, fmt.Errorf("%w: neither copy of the GPT is valid", ErrDamaged)
 }
 
 // disk is what is read.
@@ -109,12 +113,17 @@ func (d disk) read(off, n int64) ([]byte, error) {
 	}
 	b := make([]byte, n)
 	if got, err := d.r.ReadAt(b, off); got < len(b) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fmt.Errorf("partition: read at %d: %w", off, err)
+		return nil, readError(off, err)
 	}
 	return b, nil
+}
+
+// readError is the error of a read that returned less than was asked for.
+func readError(off int64, err error) error {
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("partition: read at %d: %w", off, err)
 }
 
 // add appends a partition, cut to the disk.
