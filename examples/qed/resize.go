@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +53,11 @@ Making it smaller loses what lies beyond, so it must be asked for by --shrink.`,
 // newSize is the size that is asked for: absolute, or relative with a sign.
 func newSize(old int64, arg string) (int64, error) {
 	sign := arg[:min(1, len(arg))]
-	n, err := bytesize.Parse(strings.TrimPrefix(strings.TrimPrefix(arg, "+"), "-"))
+	digits := arg
+	if sign == "+" || sign == "-" {
+		digits = arg[1:]
+	}
+	n, err := bytesize.Parse(digits)
 	switch {
 	case err != nil:
 		return 0, err

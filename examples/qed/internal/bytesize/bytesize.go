@@ -22,21 +22,23 @@ var (
 
 // Parse reads a size in bytes as qemu does (util/cutils.c, do_strtosz):
 // decimal, with a fraction if a suffix makes whole bytes of it, or
-// hexadecimal; a suffix from B to E multiplies.
+// hexadecimal; a suffix from B to E multiplies. White space and a plus sign
+// may come first.
 func Parse(s string) (int64, error) {
-	digits, shift := s, uint(0)
-	hex := len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X")
-	if n := len(s); n > 0 && (!hex || !isHexDigit(s[n-1])) {
-		if i := strings.IndexByte(suffixes, s[n-1]&^0x20); i >= 0 && s[n-1] > '9' {
-			digits, shift = s[:n-1], uint(10*i)
+	digits, shift := strings.TrimPrefix(strings.TrimLeft(s, " \t\n\v\f\r"), "+"), uint(0)
+	hex := len(digits) > 2 && (digits[:2] == "0x" || digits[:2] == "0X")
+	if n := len(digits) - 1; n >= 0 && (!hex || !isHexDigit(digits[n])) {
+		if i := strings.IndexByte(suffixes, digits[n]&^0x20); i >= 0 && digits[n] > '9' {
+			digits, shift = digits[:n], uint(10*i)
 		}
 	}
 	if hex {
 		v, err := strconv.ParseUint(digits[2:], 16, 63)
 		return scale(new(big.Rat).SetUint64(v), shift, err)
 	}
-	whole, fraction, dot := strings.Cut(digits, ".")
-	if !allDigits(whole) || (dot && (fraction == "" || !allDigits(fraction) || shift == 0)) || len(digits) > 40 {
+	whole, fraction, _ := strings.Cut(digits, ".")
+	fraction = strings.TrimRight(fraction, "0")
+	if !allDigits(whole) || fraction != "" && (shift == 0 || !allDigits(fraction)) || len(digits) > 40 {
 		return 0, fmt.Errorf("%q is %w", s, ErrSyntax)
 	}
 	r, ok := new(big.Rat).SetString(digits)

@@ -19,6 +19,7 @@ func TestParseSizeReadsWhatQemuReads(t *testing.T) {
 		{"0", 0}, {"512", 512}, {"1k", 1 << 10}, {"1K", 1 << 10}, {"3M", 3 << 20}, {"1.5G", 3 << 29},
 		{"2T", 2 << 40}, {"1P", 1 << 50}, {"7E", 7 << 60}, {"0x200", 512}, {"10b", 10}, {"10B", 10},
 		{"0.5k", 512}, {"1.1M", 1153433}, {"9223372036854775807", 1<<63 - 1}, {"0x1f", 31},
+		{"+1k", 1 << 10}, {" 1k", 1 << 10}, {"\t+0x10", 16}, {"1.k", 1 << 10}, {"1.", 1}, {"1.0", 1}, {"1.0B", 1}, {"0.00001k", 0},
 	} {
 		if got, err := bytesize.Parse(c.in); err != nil || got != c.want {
 			t.Errorf("bytesize.Parse(%q) = %d, %v; want %d", c.in, got, err, c.want)
@@ -27,7 +28,7 @@ func TestParseSizeReadsWhatQemuReads(t *testing.T) {
 }
 
 func TestParseSizeRefuses(t *testing.T) {
-	for _, in := range []string{"", "k", "1x", "1kk", "-1", "1.5", "1.", "1.k", ".5k", "1e3", " 1", "1 k", "0x", "0xg", "+1", "1_000", "١"} {
+	for _, in := range []string{"", "k", "1x", "1kk", "-1", "-0", "1.5", "0.5B", ".5k", ".", "1.x", "1.0.0", "1..", "1e3", "1.e3", "1 k", "+ 1", "++1", "+", "0x", "0xg", "0x+1", "0x1.0", "1_000", "١"} {
 		if got, err := bytesize.Parse(in); !errors.Is(err, bytesize.ErrSyntax) {
 			t.Errorf("bytesize.Parse(%q) = %d, %v; want a syntax error", in, got, err)
 		}

@@ -3,6 +3,7 @@ package qemuio
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 func (s *Session) aioRead(_ context.Context, args []string) error {
@@ -28,21 +29,25 @@ func (s *Session) aioWrite(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(o.args) < 2 {
-		return errUsage
-	}
 	switch {
+	case o.has('i'):
+		fmt.Fprintln(s.Out, "injecting invalid write request")
+		return nil
+	case len(o.args) < 2:
+		return errUsage
 	case o.has('z') && len(o.args) != 2:
 		fmt.Fprintln(s.Out, "-z supports only a single length parameter")
 		return errFailed
 	case o.has('u') && !o.has('z'):
 		fmt.Fprintln(s.Out, "-u requires -z to be specified")
 		return errFailed
-	case o.has('i'):
-		fmt.Fprintln(s.Out, "injecting invalid write request")
-		return nil
 	}
-	off, n, err := s.vector(o.args)
+	var off, n int64
+	if o.has('z') { // zeroes need no buffer, so that there is no limit
+		off, n, err = s.extent(o.args, math.MaxInt64, "")
+	} else {
+		off, n, err = s.vector(o.args)
+	}
 	if err != nil {
 		return err
 	}

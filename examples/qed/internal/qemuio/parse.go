@@ -24,8 +24,9 @@ func (s *Session) size(word string) (int64, error) {
 	return 0, errFailed
 }
 
-// extent reads an offset and a length that is at most maxRequest.
-func (s *Session) extent(args []string, hint string) (off, n int64, err error) {
+// extent reads an offset and a length that is at most limit; hint says how it
+// may be more.
+func (s *Session) extent(args []string, limit int64, hint string) (off, n int64, err error) {
 	if len(args) != 2 {
 		return 0, 0, errUsage
 	}
@@ -35,8 +36,8 @@ func (s *Session) extent(args []string, hint string) (off, n int64, err error) {
 	if n, err = s.size(args[1]); err != nil {
 		return 0, 0, err
 	}
-	if n > maxRequest {
-		fmt.Fprintf(s.Out, "length cannot exceed %d%s, given %s\n", maxRequest, hint, args[1])
+	if n > limit {
+		fmt.Fprintf(s.Out, "length cannot exceed %d%s, given %s\n", limit, hint, args[1])
 		return 0, 0, errFailed
 	}
 	return off, n, nil
@@ -70,8 +71,9 @@ func (s *Session) vector(args []string) (off, total int64, err error) {
 // pattern reads the byte of the -P option: decimal, octal or hexadecimal as
 // in C.
 func (s *Session) pattern(word string) (byte, error) {
-	v, err := strconv.ParseUint(word, 0, 8)
-	if err != nil || strings.ContainsAny(word, "_bBoO") && !strings.HasPrefix(strings.ToLower(word), "0x") {
+	v, err := strconv.ParseInt(word, 0, 16)
+	hex := strings.Contains(strings.ToLower(word), "0x")
+	if err != nil || v < 0 || v > 0xff || strings.Contains(word, "_") || !hex && strings.ContainsAny(word, "bBoO") {
 		fmt.Fprintf(s.Out, "%s is not a valid pattern byte\n", word)
 		return 0, errFailed
 	}
@@ -92,7 +94,7 @@ func (s *Session) fromFile(name string, n int64) ([]byte, error) {
 		fmt.Fprintf(s.Err, "%s: %s\n", name, errnoText(err))
 		return nil, errFailed
 	}
-	if have == 0 && n > 0 {
+	if have == 0 { // also where no byte is wanted
 		fmt.Fprintf(s.Err, "%s: file is empty\n", name)
 		return nil, errFailed
 	}

@@ -3,6 +3,7 @@ package qemuio
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // defaultPattern fills what is written without -P.
@@ -19,12 +20,12 @@ func (s *Session) read(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if v == nil && (o.has('s') || o.has('l')) {
-		return errUsage
-	}
-	off, n, err := s.extent(o.args, "")
+	off, n, err := s.extent(o.args, maxRequest, "")
 	if err != nil {
 		return err
+	}
+	if v == nil && (o.has('s') || o.has('l')) {
+		return errUsage
 	}
 	if v != nil {
 		if !o.has('l') {
@@ -42,7 +43,9 @@ func (s *Session) read(_ context.Context, args []string) error {
 		}
 	}
 	r := s.readRequest("read", o, off, n, v)
-	r.unsupportedHere = o.has('b') // the vm state
+	if o.has('b') { // the vm state
+		r.unsupported = 'b'
+	}
 	r.execute()
 	return s.answer(r)
 }
@@ -107,11 +110,11 @@ func (s *Session) write(_ context.Context, args []string) error {
 	if err := s.contradiction(o); err != nil {
 		return err
 	}
-	hint := " without -n"
+	limit := int64(maxRequest)
 	if o.has('n') {
-		hint = ""
+		limit = math.MaxInt64
 	}
-	off, n, err := s.extent(o.args, hint)
+	off, n, err := s.extent(o.args, limit, " without -n")
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,14 @@ func (s *Session) write(_ context.Context, args []string) error {
 	}
 	// The vm state and compressed clusters are not in QED; -n wants zeroes
 	// that cost no write, which its driver does not promise.
-	r.unsupportedHere = o.has('b') || o.has('c') || o.has('n') && s.device.Format != "raw"
+	switch {
+	case o.has('b'):
+		r.unsupported = 'b'
+	case o.has('c'):
+		r.unsupported = 'c'
+	case o.has('n') && s.device.Format != "raw":
+		r.unsupported = 'n'
+	}
 	r.execute()
 	return s.answer(r)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 )
 
@@ -22,13 +21,14 @@ type request struct {
 	pattern           byte   // fills what is written
 	buf               []byte // what was read, or shall be written in place of the pattern
 
-	verify          *verification
-	quiet, machine  bool
-	dump            bool
-	done            chan struct{}
-	took            time.Duration
-	err             error
-	unsupportedHere bool
+	unsupported byte // the option that asks for what the format has not
+
+	verify         *verification
+	quiet, machine bool
+	dump           bool
+	done           chan struct{}
+	took           time.Duration
+	err            error
 }
 
 // verification is what read -P expects.
@@ -45,14 +45,15 @@ func (r *request) execute() {
 }
 
 func (r *request) do() error {
-	if r.unsupportedHere {
+	switch {
+	case r.unsupported == 'b':
 		return errNoSupport
-	}
-	if r.offset > math.MaxInt64-r.n || r.offset+r.n > r.device.Disk.Size() {
+	case r.offset > r.device.Disk.Size()-r.n:
 		return errOutside
-	}
-	if r.n == 0 {
+	case r.n == 0 && r.unsupported != 'c':
 		return nil
+	case r.unsupported != 0:
+		return errNoSupport
 	}
 	var err error
 	switch {
@@ -63,7 +64,7 @@ func (r *request) do() error {
 		}
 		return err
 	case r.zero:
-		err = r.device.Writable.WriteZeroes(r.offset, r.n)
+		err = r.writeZeroes()
 	default:
 		if r.buf == nil {
 			r.buf = bytes.Repeat([]byte{r.pattern}, int(r.n))
@@ -73,6 +74,25 @@ func (r *request) do() error {
 	if err == nil && r.sync {
 		err = r.device.Writable.Sync()
 	}
+	return err
+}
+
+// writeZeroes has whole clusters alone become zero clusters. qemu writes the
+// ragged ends as data, which takes clusters for them even where they read as
+// zeroes already.
+func (r *request) writeZeroes() error {
+	disk, unit := r.device.Writable, max(r.device.ClusterSize, 1)
+	start, end := r.offset, r.offset+r.n
+	head := min((start+unit-1)/unit*unit, end)
+	tail := max(end/unit*unit, head)
+	ragged := make([]byte, max(head-start, end-tail))
+	if _, err := disk.WriteAt(ragged[:head-start], start); err != nil {
+		return err
+	}
+	if err := disk.WriteZeroes(head, tail-head); err != nil {
+		return err
+	}
+	_, err := disk.WriteAt(ragged[:end-tail], tail)
 	return err
 }
 

@@ -99,6 +99,9 @@ func TestWriteRepeatsAFile(t *testing.T) {
 	if want := "00000009:  00 61 62 63 61 62 63 61 00  .abcabca.\nread 9/9 bytes at offset 9\n9 bytes, 1 TIME\n"; out != want || s.Failed() {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
+	if s, _, errs := script(t, qemuio.OpenOptions{}, "write -s abc 10 0"); errs != "abc: file is empty\n" || !s.Failed() {
+		t.Errorf("of no bytes: %q", errs)
+	}
 }
 
 func TestQuitEndsASession(t *testing.T) {

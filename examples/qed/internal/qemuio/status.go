@@ -105,19 +105,24 @@ func (s *Session) flush(context.Context, []string) error {
 	return nil
 }
 
-// discard changes nothing: neither QED nor, unless told, qemu's raw driver
-// does anything with it.
+// discard changes nothing on a QED disk: qemu's driver does nothing with it. A
+// raw disk gets a hole, that is zeroes.
 func (s *Session) discard(_ context.Context, args []string) error {
 	o, err := s.options("discard", args, "Cq")
 	if err != nil {
 		return err
 	}
-	off, n, err := s.extent(o.args, "")
+	off, n, err := s.extent(o.args, maxRequest, "")
 	if err != nil {
 		return err
 	}
 	if off > s.device.Disk.Size()-n {
 		return s.fail("discard", errOutside)
+	}
+	if s.device.Format == "raw" {
+		if err := s.device.Writable.WriteZeroes(off, n); err != nil {
+			return s.fail("discard", err)
+		}
 	}
 	if !o.has('q') {
 		r := report{op: "discard", offset: off, total: n, want: n, machine: o.has('C')}
