@@ -103,6 +103,7 @@ func TestAnImageInUseIsRefused(t *testing.T) {
 		{"create", "disk.qed", "1M"},
 		{"compact", "other.qed", "disk.qed"},
 		{"io", "-c", "length", "disk.qed"},
+		{"io", "-c", "open -r disk.qed"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, nil, &stdout, &stderr); code != exitFailed {
@@ -112,7 +113,16 @@ func TestAnImageInUseIsRefused(t *testing.T) {
 			t.Errorf("qed %q says %q", args, &stderr)
 		}
 	}
-	for _, args := range [][]string{{"info", "-U", "disk.qed"}, {"map", "-U", "disk.qed"}, {"check", "-U", "disk.qed"}, {"convert", "-U", "disk.qed", "x.raw"}} {
+	ours(t, "create", "-q", "-u", "-b", "disk.qed", "-F", "qed", "over.qed", "1M")
+	for _, args := range [][]string{
+		{"info", "-U", "disk.qed"},
+		{"map", "-U", "disk.qed"},
+		{"check", "-U", "disk.qed"},
+		{"convert", "-U", "disk.qed", "x.raw"},
+		{"convert", "-U", "over.qed", "x.raw"},
+		{"io", "-c", "open -rU disk.qed", "-c", "length"},
+		{"io", "-U", "-c", "length", "over.qed"},
+	} {
 		if code := run(t.Context(), args, nil, io.Discard, io.Discard); code != exitOK {
 			t.Errorf("qed %q: exit code %d", args, code)
 		}

@@ -109,7 +109,7 @@ func prompted(in io.Reader, out *bufio.Writer) func() (string, bool) {
 
 // openDevice opens a disk for the command language.
 func (a *app) openDevice(name string, o qemuio.OpenOptions) (*qemuio.Device, error) {
-	d, err := a.openDiskFor(name, access{format: o.Format, write: !o.ReadOnly})
+	d, err := a.openDiskFor(name, access{format: o.Format, write: !o.ReadOnly, share: o.ForceShare})
 	if err != nil {
 		return nil, err
 	}

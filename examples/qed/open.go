@@ -105,6 +105,7 @@ type access struct {
 	write   bool
 	topOnly bool // the chain beneath is not needed and is left alone
 	inOrder bool // all of it is read, from its begin to its end
+	share   bool // read it, and the chain, even while another process writes it; -U says so for all
 	dirty   qedfile.DirtyPolicy
 }
 
@@ -119,7 +120,8 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 	if acc.write {
 		flag = os.O_RDWR
 	}
-	f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: a.open.forceShare && !acc.write})
+	acc.share = (acc.share || a.open.forceShare) && !acc.write
+	f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: acc.share})
 	if err != nil {
 		return nil, fileError(name, err)
 	}
@@ -149,7 +151,7 @@ func (a *app) newDisk(r backend.Reader, name string, acc access) (*disk, error) 
 		raw, err := qedfile.NewRaw(r)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}
-	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty}
+	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty, ForceShare: acc.share}
 	if acc.topOnly {
 		opts.Backing = noBacking
 	}
