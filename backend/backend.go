@@ -57,4 +57,7 @@ type Viewer interface {
 	// look does nothing but look at the bytes: it keeps no slice of them,
 	// holds no lock, and hands them to nobody.
 	View(off, n int64, look func(b []byte)) bool
+	// Release says that these bytes, which were viewed or copied, are not
+	// needed again: they count no longer towards the memory of the process.
+	Release(off, n int64)
 }

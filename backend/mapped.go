@@ -100,8 +100,7 @@ func (m *Mapped) copyOut(p []byte, off int64) (ok bool) {
 	return true
 }
 
-// View implements [Viewer]. The kernel is asked to fetch all that is to be
-// seen, and what was seen counts no longer towards the memory of the process.
+// View implements [Viewer].
 func (m *Mapped) View(off, n int64, look func(b []byte)) (ok bool) {
 	b := m.bytes(off, n)
 	if b == nil {
@@ -112,12 +111,19 @@ func (m *Mapped) View(off, n int64, look func(b []byte)) (ok bool) {
 		if !ok {
 			mustBeFault(recover())
 		}
-		dontNeed(b)
 		runtime.KeepAlive(m)
 	}(debug.SetPanicOnFault(true))
-	willNeed(b)
+	populate(b)
 	look(b)
 	return true
+}
+
+// Release implements [Viewer]. The bytes stay in the page cache.
+func (m *Mapped) Release(off, n int64) {
+	if b := m.bytes(off, n); b != nil {
+		unpopulate(b)
+		runtime.KeepAlive(m)
+	}
 }
 
 // bytes returns a part of the mapping, or nil where there is none.
@@ -136,8 +142,11 @@ func (m *Mapped) writeTo(to *os.File, toOff, off, n int64) (int64, error) {
 	if b == nil {
 		return 0, errors.ErrUnsupported
 	}
+	// Linux copies what is in the page tables. Where it meets a page that is
+	// not it clears the rest of what it was to write, fetches the page, and
+	// begins anew.
+	populate(b)
 	k, err := to.WriteAt(b, toOff)
-	dontNeed(b)
 	runtime.KeepAlive(m)
 	if isBadAddress(err) {
 		err = errors.ErrUnsupported

@@ -15,9 +15,9 @@ func (m *Mapped) disarm() error { return nil }
 
 func unmap([]byte) {}
 
-func willNeed([]byte) {}
+func populate([]byte) {}
 
-func dontNeed([]byte) {}
+func unpopulate([]byte) {}
 
 func isBadAddress(error) bool { return false }
 

@@ -121,6 +121,10 @@ func TestMappedShowsItsBytesInPlace(t *testing.T) {
 			t.Errorf("%v can be viewed", r)
 		}
 	}
+	m.Release(5000, 250_000)
+	if !m.View(1, 290_000, func(b []byte) { got = bytes.Clone(b) }) || !bytes.Equal(got, want[1:290_001]) {
+		t.Error("what was released is not shown again")
+	}
 	if err := os.Truncate(name, 40_000); err != nil {
 		t.Fatal(err)
 	}

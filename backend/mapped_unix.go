@@ -36,24 +36,15 @@ func (m *Mapped) disarm() error {
 	return nil
 }
 
-// willNeed has the kernel begin to fetch a part of a mapping: one page after
-// the other, as it is touched, would be fetched at the pace of the one reader.
-func willNeed(b []byte) { advise(b, unix.MADV_WILLNEED) }
+// unpopulate undoes populate.
+func unpopulate(b []byte) { _ = advise(b, unix.MADV_DONTNEED) }
 
-// dontNeed takes a part of a mapping from the process's memory. It stays in
-// the page cache.
-func dontNeed(b []byte) { advise(b, unix.MADV_DONTNEED) }
-
-// advise passes over the pages that are not all b's: advice on them is not
-// worth the words.
-func advise(b []byte, advice int) {
-	page := uintptr(os.Getpagesize())
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	if skip := -start & (page - 1); skip < uintptr(len(b)) {
-		if b = b[skip:]; uintptr(len(b)) >= page {
-			_ = unix.Madvise(b[:uintptr(len(b))&^(page-1)], advice)
-		}
-	}
+// advise gives advice on the pages of which b has a part.
+func advise(b []byte, advice int) error {
+	page := os.Getpagesize()
+	start := unsafe.Pointer(unsafe.SliceData(b))
+	before := int(uintptr(start) & uintptr(page-1))
+	return unix.Madvise(unsafe.Slice((*byte)(unsafe.Add(start, -before)), before+len(b)), advice)
 }
 
 // isBadAddress recognises a system call that met a fault in a mapping.

@@ -300,5 +300,8 @@ func (c *copier) store(p *piece) error {
 	if p.buf != nil {
 		c.buffers.Put(p.buf)
 	}
+	if v, ok := p.from.(backend.Viewer); ok {
+		v.Release(p.at, p.n)
+	}
 	return nil
 }

@@ -9,7 +9,7 @@
 //	go run . -run convert table
 //	go run . plots           how the cost grows: an SVG and a CSV for each curve, in plots/
 //
-// It needs Linux, the tools, and root for the mounts; 12 GiB below -dir. The
+// It needs Linux, the tools, and root for the mounts; 12 GiB below -dir (25 for the plots). The
 // page cache is warm: each side has run once before it is measured.
 //
 // It is a module of its own, for its plotting library.

@@ -135,13 +135,15 @@ func (b *bench) makeFiles(path, kind string, n int, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err := f.Truncate(max(512*mib, int64(n)*(size*2+4096))); err != nil {
+	volume := max(512*mib, int64(n)*(size*2+4096))
+	if err := f.Truncate(volume); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {
 		return err
 	}
-	mkfs := []string{"mkfs.ext4", "-q", "-F", "-i", "8192", path}
+	perInode := min(8192, volume/int64(n)/2) // twice as many inodes as files
+	mkfs := []string{"mkfs.ext4", "-q", "-F", "-i", fmt.Sprint(perInode), path}
 	if kind == "xfs" {
 		mkfs = []string{"mkfs.xfs", "-q", "-f", path}
 	}

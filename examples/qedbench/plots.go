@@ -112,7 +112,7 @@ func machine() string {
 
 func (b *bench) curves() []curve {
 	return []curve{
-		{"files", "qed ls -R of an ext4 volume", "files", []int64{10000, 50000, 200000, 1000000}, false, func(n int64) (side, error) {
+		{"files", "qed ls -R of an ext4 volume", "files", []int64{10000, 100000, 1000000, 3000000, 10000000}, false, func(n int64) (side, error) {
 			_, qed, err := b.files("ext4", int(n), 0)
 			return command("qed", b.qed, "ls", "-R", qed), err
 		}},
