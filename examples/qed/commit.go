@@ -24,8 +24,11 @@ Other images over the same backing file are spoilt by this.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addBackingFlag(cmd)
+	addImageFormatFlag(cmd)
 	asked := addProgressFlag(cmd)
 	empty := cmd.Flags().Bool("empty", false, "remove from the image what the backing file then has")
+	cmd.Flags().BoolP("keep", "d", false, "leave the image as it is, as always without --empty")
+	cmd.MarkFlagsMutuallyExclusive("keep", "empty")
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		top, base, err := a.openForCommit(args[0], *empty)

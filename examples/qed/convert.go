@@ -21,48 +21,104 @@ func newConvert(a *app) *cobra.Command {
 raw file. Zeroes are left out: the raw file is sparse, the image stores only
 clusters that hold something.
 
+With -B the new image lies over a backing file that shows what the one of SRC
+does, and only what SRC itself stores is copied.
+
 DST gets its name when it is complete; an interrupted copy leaves nothing. A
 raw copy can also go to a device, which is written in place.`,
 		Args: cobra.ExactArgs(2),
 	}
+	c := &convertCommand{app: a, sparse: 4096}
 	a.addOpenFlags(cmd)
-	var format string
-	addFormatFlag(cmd, &format, "output-format", "O", "format of the copy (default: raw)")
-	o := addDiskOptions(cmd)
-	var sparse sizeFlag = 4096
-	cmd.Flags().VarP(&sparse, "sparse", "S", "leave out zeroes from so many on; 0 writes every byte that is stored")
-	inPlace := cmd.Flags().BoolP("no-create", "n", false, "DST exists: write over what it shows")
-	asked := addProgressFlag(cmd)
+	addFormatFlag(cmd, &c.format, "output-format", "O", "format of the copy (default: raw)")
+	c.options = addDiskOptions(cmd)
+	flags := cmd.Flags()
+	backing := flags.StringP("backing-file", "B", "", "the backing `file` of the copy, relative to it")
+	var backingFmt string
+	addFormatFlag(cmd, &backingFmt, "backing-format", "F", "format of the backing file")
+	flags.VarP(&c.sparse, "sparse", "S", "leave out zeroes from so many on; 0 writes every byte")
+	flags.BoolVarP(&c.inPlace, "no-create", "n", false, "DST exists: write over what it shows")
+	flags.IntVarP(&c.workers, "workers", "m", 4, "work on so many pieces at once, 1 to 16")
+	c.progress = addProgressFlag(cmd)
+	flags.BoolP("quiet", "q", false, "print nothing but errors, as always")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if format == "" {
-			format = formatRaw
+		if *backing != "" {
+			c.options.backing, c.options.backingFmt = *backing, backingFmt
 		}
-		if sparse%512 != 0 || sparse > maxSparse {
-			return fmt.Errorf("-S %d: not a multiple of 512 up to %d", sparse, maxSparse)
+		if c.format == "" {
+			c.format = formatRaw
 		}
-		if err := o.onlyGeometry(); err != nil {
+		if err := c.validate(); err != nil {
 			return err
 		}
-		src, err := a.openDiskFor(args[0], access{format: a.open.format, inOrder: true})
-		if err != nil {
-			return err
-		}
-		defer src.Close()
-		progress := a.newProgress("convert", *asked)
-		defer progress.finish()
-		opts := &qedfile.ConvertOptions{SparseSize: int64(sparse), Progress: progress.set}
-		if sparse == 0 {
-			opts.SparseSize = -1
-		}
-		if *inPlace {
-			return a.convertOnto(cmd.Context(), args[1], format, src, opts)
-		}
-		return makeDisk(args[1], format, src.Size(), o, func(dst qedfile.WritableDisk) error {
-			return qedfile.Convert(cmd.Context(), dst, src.Disk, opts)
-		})
+		return c.convert(cmd.Context(), args[0], args[1])
 	}
 	return cmd
 }
+
+// convertCommand is convert with its flags.
+type convertCommand struct {
+	*app
+	format   string
+	options  *diskOptions
+	sparse   sizeFlag
+	inPlace  bool
+	workers  int
+	progress *bool
+}
+
+// validate refuses flags that do not go together.
+func (c *convertCommand) validate() error {
+	o := c.options
+	switch {
+	case c.sparse%512 != 0 || c.sparse > maxSparse:
+		return fmt.Errorf("-S %d: not a multiple of 512 up to %d", c.sparse, maxSparse)
+	case c.workers < 1 || c.workers > 16:
+		return fmt.Errorf("-m %d: not a number from 1 to 16", c.workers)
+	case o.size >= 0:
+		return errors.New("-o: the size is that of the source")
+	case o.backing == "":
+		return nil
+	case c.format == formatRaw || c.inPlace:
+		return errors.New("a backing file is for a new QED image")
+	}
+	return o.checkBacking()
+}
+
+func (c *convertCommand) convert(ctx context.Context, from, to string) error {
+	src, err := c.openDiskFor(from, access{format: c.open.format, inOrder: true})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	progress := c.newProgress("convert", *c.progress)
+	defer progress.finish()
+	opts := &qedfile.ConvertOptions{SparseSize: int64(c.sparse), Workers: c.workers, Progress: progress.set}
+	if c.sparse == 0 {
+		opts.SparseSize = -1
+		src.Disk = opaque{src.Disk}
+	}
+	if c.inPlace {
+		return c.convertOnto(ctx, to, c.format, src, opts)
+	}
+	if c.options.backing != "" {
+		opts.SameBacking = true
+		c.options.chain = func(qedfile.BackingRef) (qedfile.Disk, error) {
+			base, err := c.openDiskFor(backingFile(to, c.options.backing), access{format: c.options.backingFmt})
+			if err != nil {
+				return nil, err
+			}
+			return base.Disk, nil
+		}
+	}
+	return makeDisk(to, c.format, src.Size(), c.options, func(dst qedfile.WritableDisk) error {
+		return qedfile.Convert(ctx, dst, src.Disk, opts)
+	})
+}
+
+// An opaque disk does not tell which parts of it are zeroes, so that they are
+// copied as data.
+type opaque struct{ qedfile.Disk }
 
 // convertOnto copies onto a disk that exists.
 func (a *app) convertOnto(ctx context.Context, name, format string, src *disk, opts *qedfile.ConvertOptions) error {

@@ -39,6 +39,9 @@ file is relative to the image.`,
 			o.backing, o.backingFmt = *backing, backingFmt
 		}
 		if len(args) == 2 {
+			if o.size >= 0 {
+				return errors.New("the size is told twice")
+			}
 			n, err := bytesize.Parse(args[1])
 			if err != nil {
 				return err
@@ -70,8 +73,9 @@ func (a *app) completeOptions(name, format string, o *diskOptions, unsafe bool) 
 		return errors.New("a raw disk has no backing file and no clusters")
 	case o.backing == "" && o.backingFmt != "":
 		return errors.New("a backing format without a backing file")
-	case o.backing != "" && o.backingFmt != formatRaw && o.backingFmt != formatQED:
-		return errors.New("a backing file needs its format told, -F raw or -F qed")
+	}
+	if err := o.checkBacking(); err != nil {
+		return err
 	}
 	if o.backing != "" && !unsafe {
 		// Whoever typed this name may open it, wherever it is.

@@ -22,6 +22,7 @@ type diskOptions struct {
 	size        int64 // bytes, -1 when not told
 	backing     string
 	backingFmt  string
+	chain       qedfile.BackingFunc // opens the backing file while the disk is filled; nil where it does not matter
 }
 
 // addDiskOptions gives a subcommand the -o flag.
@@ -42,9 +43,9 @@ func (f *diskOptionsFlag) Set(s string) error {
 		var err error
 		switch name {
 		case "cluster_size":
-			f.clusterSize, err = bytesize.Parse(value)
+			f.clusterSize, err = parsePositive(value)
 		case "table_size":
-			f.tableSize, err = bytesize.Parse(value)
+			f.tableSize, err = parsePositive(value)
 		case "size":
 			f.size, err = bytesize.Parse(value)
 		case "backing_file":
@@ -61,6 +62,15 @@ func (f *diskOptionsFlag) Set(s string) error {
 	return nil
 }
 
+// parsePositive reads a size that has to be told to have a default.
+func parsePositive(s string) (int64, error) {
+	n, err := bytesize.Parse(s)
+	if err == nil && n == 0 {
+		err = errors.New("zero is not possible")
+	}
+	return n, err
+}
+
 // describe is the part of the line that create prints.
 func (o *diskOptions) describe() string {
 	s := ""
@@ -74,15 +84,17 @@ func (o *diskOptions) describe() string {
 	return s
 }
 
-// create is what the library needs to make a QED image. The new image is open
-// for as long as it is filled; what lies beneath it does not matter then.
+// create is what the library needs to make a QED image.
 func (o *diskOptions) create() *qedfile.CreateOptions {
 	c := &qedfile.CreateOptions{
 		ClusterSize: o.clusterSize,
 		TableSize:   o.tableSize,
 		BackingFile: o.backing,
 		BackingRaw:  o.backingFmt == formatRaw,
-		Open:        qedfile.Options{Backing: noBacking},
+		Open:        qedfile.Options{Backing: o.chain},
+	}
+	if c.Open.Backing == nil {
+		c.Open.Backing = noBacking
 	}
 	if c.ClusterSize == 0 {
 		c.ClusterSize = qedfile.DefaultClusterSize
@@ -95,6 +107,14 @@ func (o *diskOptions) create() *qedfile.CreateOptions {
 func (o *diskOptions) onlyGeometry() error {
 	if o.size >= 0 || o.backing != "" || o.backingFmt != "" {
 		return errors.New("-o: only cluster_size and table_size can be told here")
+	}
+	return nil
+}
+
+// checkBacking refuses a backing file of unknown format.
+func (o *diskOptions) checkBacking() error {
+	if o.backing != "" && o.backingFmt != formatRaw && o.backingFmt != formatQED {
+		return errors.New("a backing file needs its format told, -F raw or -F qed")
 	}
 	return nil
 }

@@ -33,6 +33,12 @@ func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string
 	addChoice(cmd, format, name, short, "", usage, formatRaw, formatQED)
 }
 
+// addImageFormatFlag gives a subcommand that works on nothing but QED images the
+// -f flag that scripts for qemu-img use.
+func addImageFormatFlag(cmd *cobra.Command) {
+	addChoice(cmd, new(string), "format", "f", "", "format of the image", formatQED)
+}
+
 // addOpenFlags gives a subcommand the flags that say how its images are
 // opened. Those that look at volumes add addSectorFlag.
 func (a *app) addOpenFlags(cmd *cobra.Command) {

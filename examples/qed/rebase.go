@@ -26,6 +26,7 @@ backing file is opened. A relative name is relative to the image.`,
 	base := cmd.Flags().StringP("backing-file", "b", "", `the new backing `+"`file`"+`, "" for none`)
 	var format string
 	addFormatFlag(cmd, &format, "backing-format", "F", "format of the new backing file")
+	addImageFormatFlag(cmd)
 	unsafe := cmd.Flags().BoolP("unsafe", "u", false, "change the name only")
 	asked := addProgressFlag(cmd)
 	cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors, as always")
