@@ -192,6 +192,10 @@ func (r *records) add(key, value string) {
 
 func (r *records) addInt(key string, n int64) { r.add(key, strconv.FormatInt(n, 10)) }
 
+// keyEscapes are how GNU tar writes what would end a record's key, and what it
+// would read as such an escape.
+var keyEscapes = strings.NewReplacer("=", "%3D", "%", "%25")
+
 // addXattrs adds extended attributes. GNU tar takes access control lists as
 // text alone, libarchive takes both.
 func (r *records) addXattrs(xattrs map[string][]byte) {
@@ -199,10 +203,10 @@ func (r *records) addXattrs(xattrs map[string][]byte) {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(xattrs)) {
-		if strings.ContainsAny(name, "=\x00") {
-			continue // pax has no way to say it
+		if strings.Contains(name, "\x00") {
+			continue // no system has such a name
 		}
-		key, value := "SCHILY.xattr."+name, string(xattrs[name])
+		key, value := "SCHILY.xattr."+keyEscapes.Replace(name), string(xattrs[name])
 		if text, ok := aclText(xattrs[name]); ok {
 			switch name {
 			case "system.posix_acl_access":
