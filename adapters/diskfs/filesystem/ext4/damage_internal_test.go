@@ -276,3 +276,20 @@ func TestADirectoryHasNoMoreBlocksThanTheVolume(t *testing.T) {
 		t.Error(last)
 	}
 }
+
+// An empty value lies nowhere: the kernel does not look where the entry says.
+func TestThePlaceOfAnEmptyAttributeMeansNothing(t *testing.T) {
+	p := newPatient(t, "ext4-no-csum")
+	in := p.find("xattrs/empty value")
+	raw := p.inode(in.num)
+	entry := raw[bytes.Index(raw, []byte("empty"))-xattrEntrySize:]
+	le.PutUint16(entry[2:], 0xFFFF)
+	e, err := open(bytes.NewReader(p.image), int64(len(p.image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	xattrs, err := e.Xattrs(fstree.ID{Ino: uint64(in.num)})
+	if value, ok := xattrs["user.empty"]; err != nil || !ok || len(value) > 0 {
+		t.Errorf("%q, %v", xattrs, err)
+	}
+}

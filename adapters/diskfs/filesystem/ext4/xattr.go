@@ -40,8 +40,6 @@ func xattrPrefix(index byte) string {
 		return "trusted."
 	case 6:
 		return "security."
-	case 8:
-		return "system.richacl"
 	case 10:
 		return "gnu."
 	}
@@ -153,7 +151,7 @@ func (in *inode) parseXattrs(b []byte, off int, at int64) ([]xattr, error) {
 			size:  le.Uint32(entry[8:]),
 			hash:  le.Uint32(entry[12:]),
 		}
-		if x.ino == 0 {
+		if x.ino == 0 && x.size > 0 {
 			start, size := int(le.Uint16(entry[2:])), int64(x.size)
 			if start > len(b) || size > int64(len(b)-start) {
 				return nil, in.damagedXattrs(at, "value of %q at %d+%d", x.name, start, size)
