@@ -97,6 +97,22 @@ func luksHeader(v *volume, at int64, magic string) Signature {
 	return sig
 }
 
+// verity is the hashes that dm-verity checks another volume against.
+func verity(v *volume) Signature {
+	if !v.has(0, "verity\x00\x00") {
+		return Signature{}
+	}
+	return Signature{Type: "DM_verity_hash", UUID: formatUUID(v.bytes(16, 16))}
+}
+
+// integrity is a volume of dm-integrity, which keeps a checksum of each sector.
+func integrity(v *volume) Signature {
+	if !v.has(0, "integrt\x00") {
+		return Signature{}
+	}
+	return Signature{Type: "DM_integrity"}
+}
+
 func bitLocker(v *volume) Signature {
 	const toGo = "\x3b\xd6\x67\x49\x29\x2e\xd8\x4a\x83\x99\xf6\xa3\x39\xe3\xd0\x01"
 	if v.has(3, "-FVE-FS-") || v.has(3, "MSWIN4.1") && v.has(424, toGo) {

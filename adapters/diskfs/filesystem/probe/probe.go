@@ -42,9 +42,9 @@ func Identify(r io.ReaderAt, size int64) (Signature, error) {
 
 // recognisers stand in blkid's order (libblkid/src/superblocks/superblocks.c).
 var recognisers = [...]func(*volume) Signature{
-	linuxRAID, lvm2, luks, bitLocker,
-	vfat, swap, xfs, ext, reiserfs, jfs, udf, iso9660, zfs, hfsplus, ufs, ntfs, refs,
-	squashfs, nilfs2, btrfs, f2fs, exfat, apfs, erofs, bcachefs,
+	linuxRAID, lvm2, verity, integrity, luks, bitLocker,
+	vfat, swap, xfs, ext, reiserfs, jfs, udf, iso9660, zfs, hfsplus, ufs, ntfs, refs, cramfs, romfs, minix,
+	squashfs, bfs, nilfs2, btrfs, f2fs, exfat, apfs, erofs, bcachefs,
 }
 
 // headBytes covers every signature from the start through that of btrfs, and

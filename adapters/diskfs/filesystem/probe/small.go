@@ -1,0 +1,64 @@
+package probe
+
+import "encoding/binary"
+
+// Filesystems for small media. Their magics are those of linux/magic.h.
+
+// cramfs is stored in the byte order of the machine that it is for, and may
+// lie behind a boot sector.
+func cramfs(v *volume) Signature {
+	const magic = 0x28cd3d45
+	for _, at := range [...]int64{0, 512} {
+		if sb := v.bytes(at, 64); sb != nil && (le.Uint32(sb) == magic || be.Uint32(sb) == magic) {
+			return Signature{Type: "cramfs", Label: text(sb[48:64])}
+		}
+	}
+	return Signature{}
+}
+
+func romfs(v *volume) Signature {
+	sb := v.bytes(0, 32)
+	if sb == nil || string(sb[:8]) != "-rom1fs-" {
+		return Signature{}
+	}
+	return Signature{Type: "romfs", Label: text(sb[16:32])}
+}
+
+func bfs(v *volume) Signature {
+	if sb := v.bytes(0, 4); sb == nil || le.Uint32(sb) != 0x1badface {
+		return Signature{}
+	}
+	return Signature{Type: "bfs"}
+}
+
+// minix knows the three versions of include/linux/minix_fs.h, each with names
+// of two lengths, in both byte orders. Two bytes are a weak magic: the maps
+// have to have room for what they map, as fsck.minix asks.
+func minix(v *volume) Signature {
+	sb := v.bytes(1024, 32)
+	if sb == nil {
+		return Signature{}
+	}
+	for _, order := range [...]binary.ByteOrder{le, be} {
+		if isMinix(sb, order) {
+			return Signature{Type: "minix"}
+		}
+	}
+	return Signature{}
+}
+
+func isMinix(sb []byte, order binary.ByteOrder) bool {
+	const bitsOfBlock = 1024 * 8
+	u16 := func(at int) uint64 { return uint64(order.Uint16(sb[at:])) }
+	zones := u16(2)
+	switch u16(16) {
+	case 0x137f, 0x138f:
+	case 0x2468, 0x2478:
+		zones = uint64(order.Uint32(sb[20:]))
+	default:
+		return u16(24) == 0x4d5a && u16(28) >= 1024
+	}
+	inodes, inodeMap, zoneMap, first, logZone := u16(0), u16(4), u16(6), u16(8), u16(10)
+	return logZone == 0 && inodes > 0 && inodeMap*bitsOfBlock > inodes &&
+		first <= zones && zoneMap*bitsOfBlock > zones-first
+}
