@@ -1,11 +1,14 @@
 package qeddiskfs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/diskfs/go-diskfs/disk"
@@ -97,12 +100,21 @@ func (g *goFilesystem) Type() filesystem.Type {
 func (g *goFilesystem) Label() string { return g.sig.Label }
 func (g *goFilesystem) Close() error  { return nil }
 
+// fromRoot makes a path that io/fs knows of one that may begin with a slash.
+// OpenFile and Stat of go-diskfs take those too.
+func fromRoot(name string) string {
+	return cmp.Or(strings.TrimPrefix(path.Clean("/"+name), "/"), ".")
+}
+
+// Stat describes a file.
+func (g *goFilesystem) Stat(name string) (fs.FileInfo, error) { return g.FS.Stat(fromRoot(name)) }
+
 // OpenFile opens a file for reading; every other flag is refused.
 func (g *goFilesystem) OpenFile(name string, flag int) (filesystem.File, error) {
 	if flag != os.O_RDONLY {
 		return nil, readOnly("open", name)
 	}
-	f, err := g.Open(name)
+	f, err := g.Open(fromRoot(name))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"testing"
+	"testing/fstest"
 	"testing/iotest"
 
 	"github.com/diskfs/go-diskfs"
@@ -179,5 +180,36 @@ func TestGetFilesystemIsReadByTheBetterReaders(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// go-diskfs's own filesystems take paths from the root in these two calls,
+// and so do the programs that use them.
+func TestGetFilesystemTakesPathsFromTheRoot(t *testing.T) {
+	fsys, err := qeddiskfs.GetFilesystem(openCommitted(t, "gpt.qed").GoDisk(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/etc/os-release", "//etc/os-release", "./etc/os-release", "etc/os-release"} {
+		f, err := fsys.OpenFile(name, os.O_RDONLY)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := fsys.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if info, err := fsys.Stat("/"); err != nil || !info.IsDir() {
+		t.Errorf("the root: %v, %v", info, err)
+	}
+	if _, err := fsys.OpenFile("/nothing", os.O_RDONLY); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if err := fstest.TestFS(fsys, "etc/os-release"); err != nil {
+		t.Error(err)
 	}
 }
