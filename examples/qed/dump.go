@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,9 +31,13 @@ complete. With - for DEST all bytes go to standard output.`,
 			return err
 		}
 		defer f.Close()
-		v, err := f.Volume(args[1])
-		if err != nil {
-			return f.explain(args[1], err)
+		name := f.path(args[1])
+		v, err := f.Volume(name)
+		switch {
+		case err != nil && strings.Contains(name, "/"):
+			return fmt.Errorf("%s: not a volume", showName(name))
+		case err != nil:
+			return f.explain(name, err)
 		}
 		progress := a.newProgress("dump", *asked)
 		defer progress.finish()
