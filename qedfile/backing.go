@@ -50,6 +50,9 @@ func (m *Image) openBacking(opts *Options, budget int64) (int64, error) {
 		return 0, fmt.Errorf("%w: %q", ErrBackingDenied, h.BackingFile)
 	}
 	d, err := opts.Backing(BackingRef{Name: h.BackingFile, Raw: h.BackingRaw(), CacheBytes: budget / 2, ForceShare: opts.ForceShare})
+	if pe, ok := err.(*fs.PathError); ok {
+		err = pe.Err // the name is told, and "statat" tells nobody anything
+	}
 	if err != nil {
 		return 0, fmt.Errorf("qedfile: backing file %q: %w", h.BackingFile, err)
 	}

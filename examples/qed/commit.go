@@ -68,7 +68,7 @@ func (a *app) openForCommit(name string, writeTop bool) (*qedfile.Image, qedfile
 	}
 	top, err := openTop(f, &qedfile.Options{Backing: open, Writable: writeTop})
 	if err != nil {
-		return nil, nil, errors.Join(fileError(name, explainBacking(err)), f.Close())
+		return nil, nil, errors.Join(fileError(name, a.explainBacking(err)), f.Close())
 	}
 	if base == nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s: the image has no backing file", name), top.Close())

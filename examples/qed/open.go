@@ -163,7 +163,7 @@ func (a *app) newDisk(r backend.Reader, name string, acc access) (*disk, error) 
 	}
 	image, err := qedfile.New(r, opts)
 	if err != nil {
-		return nil, explainBacking(err)
+		return nil, a.explainBacking(err)
 	}
 	return &disk{Disk: image, image: image, name: name, format: format}, nil
 }
@@ -183,9 +183,9 @@ func requireQED(r io.ReaderAt) error {
 }
 
 // explainBacking tells what could be done about a refused backing file.
-func explainBacking(err error) error {
-	if errors.Is(err, qedfile.ErrBackingDenied) {
-		return fmt.Errorf("%w; --backing any opens it, if the image is trusted", err)
+func (a *app) explainBacking(err error) error {
+	if errors.Is(err, qedfile.ErrBackingDenied) && a.open.backing != "any" {
+		return fmt.Errorf("%w; --backing any allows files anywhere, if the image is trusted", err)
 	}
 	return err
 }
