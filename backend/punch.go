@@ -16,16 +16,16 @@ func (f *File) PunchHole(off, n int64) error {
 	if !f.writable {
 		return f.readOnly("punch hole")
 	}
-	if off < 0 || n <= 0 || off > maxOffset-n {
-		return checkHole(off, n)
+	if err := checkHole(off, n); err != nil || n == 0 {
+		return err
 	}
 	return punchHole(f.f, off, n)
 }
 
 // PunchHole implements [HolePuncher].
 func (m *Memory) PunchHole(off, n int64) error {
-	if off < 0 || n <= 0 || off > maxOffset-n {
-		return checkHole(off, n)
+	if err := checkHole(off, n); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -35,7 +35,10 @@ func (m *Memory) PunchHole(off, n int64) error {
 	for end := min(off+n, m.size); off < end; {
 		i, at := off/memoryPageSize, off%memoryPageSize
 		k := min(memoryPageSize-at, end-off)
-		if _, ok := m.pages[i]; ok {
+		if _, ok := m.pages[i]; ok && k == memoryPageSize {
+			delete(m.pages, i)
+			m.order = nil
+		} else if ok {
 			clear(m.page(i)[at : at+k])
 		}
 		off += k
@@ -43,10 +46,9 @@ func (m *Memory) PunchHole(off, n int64) error {
 	return nil
 }
 
-// checkHole is for a range that is no hole: nothing is done for an empty one.
 func checkHole(off, n int64) error {
-	if n == 0 {
-		return nil
+	if off < 0 || n < 0 || off > maxOffset-n {
+		return fmt.Errorf("backend: no hole of %d bytes at %d", n, off)
 	}
-	return fmt.Errorf("backend: no hole of %d bytes at %d", n, off)
+	return nil
 }

@@ -1,6 +1,7 @@
 package backend_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -90,4 +91,14 @@ func isZero(b []byte) bool {
 		}
 	}
 	return true
+}
+
+func TestAHoleInMemoryTakesNoRoom(t *testing.T) {
+	m := backend.NewMemory(bytes.Repeat([]byte{7}, 256<<10))
+	if err := m.PunchHole(60<<10, 140<<10); err != nil {
+		t.Fatal(err)
+	}
+	if start, end, err := m.NextData(64 << 10); start != 192<<10 || end != 256<<10 || err != nil {
+		t.Errorf("data from %d to %d, %v", start, end, err)
+	}
 }

@@ -18,10 +18,4 @@ func (u unsynced) Sync() error {
 
 // NextData implements [DataFinder]. All is data where the storage beneath does
 // not know its holes.
-func (u unsynced) NextData(off int64) (start, end int64, err error) {
-	if holes, ok := u.Storage.(DataFinder); ok {
-		return holes.NextData(off)
-	}
-	size, err := u.Size()
-	return min(off, size), size, err
-}
+func (u unsynced) NextData(off int64) (start, end int64, err error) { return nextData(u.Storage, off) }
