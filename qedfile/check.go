@@ -93,14 +93,16 @@ type CheckOptions struct {
 // A checker visits every entry of an image's tables in their order, which
 // decides who owns a cluster that two entries refer to: the first.
 type checker struct {
-	h      *Header
-	opts   CheckOptions
-	l1, l2 *tableWalker
-	used   *bitmap
-	start  uint64 // first byte after the header area
-	usable int64
-	shift  int // log2 of the cluster size
-	report CheckReport
+	h       *Header
+	opts    CheckOptions
+	l1, l2  *tableWalker
+	used    *bitmap
+	start   uint64 // first byte after the header area
+	usable  int64
+	shift   int   // log2 of the cluster size
+	ahead   int64 // bytes of tables that may yet be read ahead
+	buffers buffers
+	report  CheckReport
 }
 
 // checkTables checks the image with header h in r. It changes nothing and
@@ -129,6 +131,7 @@ func newChecker(r backend.Reader, h *Header, opts *CheckOptions) (*checker, erro
 	if opts != nil {
 		c.opts = *opts
 	}
+	c.ahead = c.usable
 	c.used = newBitmap(c.usable >> c.shift)
 	c.report.TotalClusters = h.ImageSize >> c.shift
 	if h.ImageSize&(h.ClusterSize-1) != 0 {
@@ -146,12 +149,9 @@ func (c *checker) run(ctx context.Context) error {
 		if err != nil {
 			return c.tableFailed(Finding{Level: 1, Table: c.h.L1TableOffset}, err)
 		}
-		for i := range p.len() {
-			if e := p.entry(i); e != 0 {
-				if err := c.l1Entry(ctx, p.first+i, e); err != nil {
-					return err
-				}
-			}
+		check := func(b *tableBatch) error { return c.checkBatch(ctx, b) }
+		if err := inOrder(ctx, checkWorkers, c.batches(p), c.load, check); err != nil {
+			return err
 		}
 		if c.opts.Progress != nil {
 			c.opts.Progress(p.first+p.len(), c.h.entries())
@@ -164,10 +164,23 @@ func (c *checker) run(ctx context.Context) error {
 	return c.leaks()
 }
 
-func (c *checker) l1Entry(ctx context.Context, index int64, e uint64) error {
+func (c *checker) checkBatch(ctx context.Context, b *tableBatch) error {
+	for i := range b.tables {
+		if err := c.l1Entry(ctx, &b.tables[i]); err != nil {
+			return err
+		}
+	}
+	if b.buf != nil {
+		c.buffers.put(b.buf)
+	}
+	return nil
+}
+
+func (c *checker) l1Entry(ctx context.Context, t *loadedTable) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	index, e := t.index, t.entry
 	f := Finding{Kind: Corruption, Level: 1, Table: c.h.L1TableOffset, Index: index, Entry: e,
 		Start: c.h.diskOffset(index, 0), Clusters: c.h.TableSize}
 	if f.Why = c.h.checkTable(e, c.usable); f.Why != "" {
@@ -185,7 +198,7 @@ func (c *checker) l1Entry(ctx context.Context, index int64, e uint64) error {
 		return c.corrupt(f, taken)
 	}
 	last := uint64(0)
-	for p, err := range c.l2.pieces(f.Offset) {
+	for p, err := range c.piecesOf(t) {
 		if err != nil {
 			return c.tableFailed(Finding{Level: 2, Table: f.Offset, Start: f.Start}, err)
 		}

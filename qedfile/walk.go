@@ -22,7 +22,7 @@ type tableWalker struct {
 	r      backend.Reader
 	holes  backend.DataFinder // nil when r does not know its holes
 	length int64              // bytes of the table
-	buf    []byte
+	buf    []byte             // of pieces
 }
 
 func newTableWalker(r backend.Reader, h *Header) *tableWalker {
@@ -31,7 +31,7 @@ func newTableWalker(r backend.Reader, h *Header) *tableWalker {
 }
 
 // A tablePiece is a part of a table: the index of its first entry, and the
-// entries as stored. The bytes are valid until the next piece is asked for.
+// entries as stored.
 type tablePiece struct {
 	first int64
 	b     []byte
@@ -54,8 +54,18 @@ func (p tablePiece) run(i int64, clusterSize uint64) int64 {
 }
 
 // pieces yields the parts of the table at off that may hold entries other
-// than 0, in order. An error of the storage ends it.
+// than 0, in order. Each is valid until the next is asked for. An error of the
+// storage ends it.
 func (w *tableWalker) pieces(off int64) iter.Seq2[tablePiece, error] {
+	if w.buf == nil {
+		w.buf = make([]byte, min(w.length, walkPiece))
+	}
+	return w.piecesIn(w.buf, off)
+}
+
+// piecesIn is pieces with a buffer of the caller's, and safe for concurrent
+// use. In a buffer as long as the table all pieces stay valid.
+func (w *tableWalker) piecesIn(buf []byte, off int64) iter.Seq2[tablePiece, error] {
 	return func(yield func(tablePiece, error) bool) {
 		for pos := int64(0); pos < w.length; {
 			start, end, err := w.data(off+pos, off+w.length)
@@ -66,8 +76,9 @@ func (w *tableWalker) pieces(off int64) iter.Seq2[tablePiece, error] {
 			if start == end {
 				return
 			}
-			b, err := w.read(start, min(end-start, walkPiece))
-			if err != nil {
+			at := (start - off) % int64(len(buf))
+			b := buf[at:min(at+end-start, int64(len(buf)))]
+			if err := readPadded(w.r, b, start); err != nil {
 				yield(tablePiece{}, err)
 				return
 			}
@@ -94,20 +105,8 @@ func (w *tableWalker) data(from, to int64) (start, end int64, err error) {
 	return start, max(start, end), nil
 }
 
-// read reads n bytes of tables at off. What the file lacks of its last
-// cluster is zeroes.
-func (w *tableWalker) read(off, n int64) ([]byte, error) {
-	if w.buf == nil {
-		w.buf = make([]byte, min(w.length, walkPiece))
-	}
-	b := w.buf[:n]
-	if err := readPadded(w.r, b, off); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-// readPadded reads b at off; bytes past the end of the file are zeroes.
+// readPadded reads b at off. What the file lacks of its last cluster is
+// zeroes.
 func readPadded(r io.ReaderAt, b []byte, off int64) error {
 	n, err := r.ReadAt(b, off)
 	if n < len(b) && !errors.Is(err, io.EOF) {
