@@ -66,7 +66,7 @@ func newVolume(storage backend.Storage, start int64) (*volume, error) {
 	default:
 		v.bits = 16
 	}
-	if count <= 0 || (count+2)*int64(v.bits) > v.fatSize*8 || v.fatSize > 1<<30 {
+	if count <= 0 || count > maxClusters || (count+2)*int64(v.bits) > v.fatSize*8 {
 		return nil, fmt.Errorf("%w: a volume of %d clusters whose table has %d entries", ErrRefused, count, v.fatSize*8/int64(v.bits))
 	}
 	v.clusters = uint32(count)
@@ -165,33 +165,50 @@ func (v *volume) room(parent, newName string, size, oldSize int64) error {
 }
 
 // free counts free clusters, up to as many as are asked for.
-func (v *volume) free(most int64) (int64, error) {
-	table, err := v.read(v.fatStart, ((int64(v.clusters)+2)*int64(v.bits)+7)/8)
-	if err != nil {
-		return 0, err
-	}
-	n := int64(0)
+func (v *volume) free(most int64) (n int64, err error) {
+	table := fatTable{volume: v}
 	for c := uint32(2); c < v.clusters+2 && n < most; c++ {
-		if v.entry(table, c) == 0 {
+		next, err := table.entry(c)
+		if err != nil {
+			return n, err
+		}
+		if next == 0 {
 			n++
 		}
 	}
 	return n, nil
 }
 
+// tableWindow is how much of a table is read at once, in bytes. No entry of
+// any kind lies across two windows.
+const tableWindow = 96 << 10
+
+// fatTable is the first copy of the table, read as far as it is asked for.
+type fatTable struct {
+	*volume
+	at     int64 // where the window begins in the table, bytes
+	window []byte
+}
+
 // entry is what the table says of a cluster.
-func (v *volume) entry(table []byte, c uint32) uint32 {
-	switch v.bits {
-	case 12:
-		v := uint32(table[c*3/2])
-		if int(c*3/2+1) < len(table) {
-			v |= uint32(table[c*3/2+1]) << 8
+func (t *fatTable) entry(c uint32) (uint32, error) {
+	bit := int64(c) * int64(t.bits)
+	off := bit / 8
+	if at := off - off%tableWindow; t.window == nil || at != t.at {
+		b, err := t.read(t.fatStart+at, min(tableWindow, t.fatSize-at))
+		if err != nil {
+			return 0, err
 		}
-		return v >> (4 * (c & 1)) & 0xfff
-	case 16:
-		return uint32(binary.LittleEndian.Uint16(table[c*2:]))
+		t.at, t.window = at, b
 	}
-	return binary.LittleEndian.Uint32(table[c*4:]) & 0x0fffffff
+	b := t.window[off-t.at:]
+	switch t.bits {
+	case 12:
+		return uint32(binary.LittleEndian.Uint16(b)) >> (bit % 8) & 0xfff, nil
+	case 16:
+		return uint32(binary.LittleEndian.Uint16(b)), nil
+	}
+	return binary.LittleEndian.Uint32(b) & 0x0fffffff, nil
 }
 
 // mend sets right a FAT32: the count of free clusters, which is out of date,
@@ -207,11 +224,9 @@ func (v *volume) mend() error {
 			return err
 		}
 	}
-	table, err := v.read(v.fatStart, (int64(v.clusters)+2)*4)
-	if err != nil {
-		return err
-	}
-	for c, n := v.rootCluster, uint32(0); c >= 2 && c < v.clusters+2 && n < v.clusters; c, n = v.entry(table, c), n+1 {
+	table := fatTable{volume: v}
+	c := v.rootCluster
+	for left := int64(maxDirectory); left > 0 && c >= 2 && c < v.clusters+2; left -= v.cluster {
 		dir, err := v.read(v.offset(c), v.cluster)
 		if err != nil {
 			return err
@@ -221,9 +236,18 @@ func (v *volume) mend() error {
 				return err
 			}
 		}
+		if c, err = table.entry(c); err != nil {
+			return err
+		}
 	}
 	return nil
 }
+
+// maxClusters is what the 28 bits of an entry can tell apart.
+const maxClusters = 1 << 28
+
+// maxDirectory is how large a directory can be, in bytes.
+const maxDirectory = 65536 * 32
 
 func (v *volume) offset(cluster uint32) int64 { return v.dataStart + int64(cluster-2)*v.cluster }
 
