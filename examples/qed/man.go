@@ -39,7 +39,7 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 		}
 		m.command(c)
 	}
-	m.section("EXIT STATUS", "0 for success, 1 for a failure, 130 when interrupted. check and compare have codes of their own.")
+	m.section("EXIT STATUS", "0 for success, 1 for a failure, 130 when interrupted. check, compare and diff have codes of their own.")
 	m.section("SEE ALSO", ".BR qemu\\-img (1),\n.BR qemu\\-io (1)")
 	return m.w.Flush()
 }
