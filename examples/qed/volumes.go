@@ -11,6 +11,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 func newVolumes(a *app) *cobra.Command {
@@ -24,7 +25,7 @@ are the top directories of the tree that ls, cat, cp and the others work in.
 
 The filesystem is named as blkid names it. What is worth knowing of the
 partition table and of the filesystems (a journal that had to be replayed,
-damage) is said on standard error.`,
+damage), and that the image was not closed properly, is said on standard error.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addFileFlags(cmd)
@@ -72,6 +73,9 @@ func orDash(s string) string {
 
 // noteVolumes says what a user should know of the disk and its filesystems.
 func (f *files) noteVolumes() error {
+	if m, ok := f.disk.(*qedfile.Image); ok && m.Header().NeedCheck() {
+		f.note(errors.New("the image was not closed properly; 'qed check' looks whether it is sound"))
+	}
 	notes, err := f.Notes()
 	if err != nil {
 		return err
