@@ -153,15 +153,20 @@ func (c *checker) run(ctx context.Context) error {
 		if err := inOrder(ctx, checkWorkers, c.batches(p), c.load, check); err != nil {
 			return err
 		}
-		if c.opts.Progress != nil {
-			c.opts.Progress(p.first+p.len(), c.h.entries())
-		}
+		c.progress(p.first + p.len())
 	}
+	c.progress(c.h.entries()) // what comes after the last piece is not stored
 	c.report.ImageEnd = c.used.end() << c.shift
 	if c.report.CheckErrors > 0 {
 		return nil
 	}
 	return c.leaks()
+}
+
+func (c *checker) progress(done int64) {
+	if c.opts.Progress != nil {
+		c.opts.Progress(done, c.h.entries())
+	}
 }
 
 func (c *checker) checkBatch(ctx context.Context, b *tableBatch) error {

@@ -6,12 +6,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// app is what the subcommands share: the standard streams and the flags that
-// say how an image is opened.
+// app is what the subcommands share: the standard streams, the flags that say
+// how an image is opened, and the progress that messages make room for.
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	open           openFlags
+	progress       *progress // nil before there is one
 }
 
 // Groups of subcommands in the help.

@@ -146,6 +146,7 @@ func (f *failures) fail(err error) {
 
 // note reports what the user should know and what is no failure.
 func (f *failures) note(err error) {
+	f.a.progress.clear()
 	fmt.Fprintf(f.a.stderr, "%s: %s\n", commandPrefix(f.cmd), message(pathError(err)))
 }
 

@@ -28,11 +28,12 @@ type progress struct {
 
 // newProgress begins a display. Callers defer its finish.
 func (a *app) newProgress(label string, asked bool) *progress {
+	a.progress = &progress{label: label}
 	f, ok := a.stderr.(*os.File)
 	if asked || ok && term.IsTerminal(int(f.Fd())) {
-		return &progress{label: label, notes: a.stderr}
+		a.progress.notes = a.stderr
 	}
-	return &progress{}
+	return a.progress
 }
 
 // shown reports whether there is anybody to see it.
@@ -60,6 +61,14 @@ func (p *progress) set(done, total int64) {
 	p.bar.ChangeMax64(total)
 	// A display that cannot be written is no reason to stop the work.
 	_ = p.bar.Set64(min(done, total))
+}
+
+// clear makes room on the display's line for a message. The next set draws it
+// again. A nil progress has nothing to clear.
+func (p *progress) clear() {
+	if p != nil && p.bar != nil {
+		_ = p.bar.Clear() // no reason to stop, as in set
+	}
 }
 
 // finish ends the line of the display.

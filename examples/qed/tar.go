@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,7 @@ zeroes; both are said, and the exit code is 1.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addFileFlags(cmd)
+	asked := addProgressFlag(cmd)
 	dir := cmd.Flags().StringP("directory", "C", "", "begin at this `path` of the image")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
@@ -47,13 +49,22 @@ zeroes; both are said, and the exit code is 1.`,
 		if root == "." {
 			f.reportUnreadable()
 		}
-		return f.tar(cmd.Context(), root)
+		return f.tar(cmd.Context(), root, a.newProgress("tar", *asked))
 	}
 	return cmd
 }
 
-func (f *files) tar(ctx context.Context, root string) error {
-	err := tarstream.Write(ctx, f.a.stdout, f.tree, root, &tarstream.Options{
+func (f *files) tar(ctx context.Context, root string, progress *progress) error {
+	defer progress.finish()
+	out := f.a.stdout
+	if progress.shown() {
+		total, err := f.storedBytes(ctx, []string{root})
+		if err != nil {
+			return err
+		}
+		out = &meter{w: out, total: total, progress: progress}
+	}
+	err := tarstream.Write(ctx, out, f.tree, root, &tarstream.Options{
 		Problem: func(path string, err error) {
 			if errors.Is(err, tarstream.ErrSocket) {
 				f.note(atPath(path, err))
@@ -66,4 +77,18 @@ func (f *files) tar(ctx context.Context, root string) error {
 		return err
 	}
 	return f.failed()
+}
+
+// meter shows how much of about total bytes has been written.
+type meter struct {
+	w           io.Writer
+	done, total int64
+	progress    *progress
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	m.done += int64(n)
+	m.progress.set(m.done, m.total)
+	return n, err
 }
