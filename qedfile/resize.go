@@ -1,6 +1,10 @@
 package qedfile
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
 // Resize sets the size of the disk in bytes, a multiple of 512 up to
 // [Header.MaxImageSize]. It waits for the writes that are under way.
@@ -97,8 +101,9 @@ func (m *Image) shrink(size int64) error {
 	w := &m.write
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	walker := newTableWalker(m.r, m.header.Load())
 	for _, d := range t.dead {
-		if err := m.clearTable(d, t); err != nil {
+		if err := m.clearTable(d, t, walker); err != nil {
 			return err
 		}
 	}
@@ -124,9 +129,10 @@ func (m *Image) shrink(size int64) error {
 
 // A trim says what of an image is past the end of its disk.
 type trim struct {
-	end  int64       // of the disk, rounded up to a cluster
-	keep int64       // the file is needed up to here
-	dead []deadTable // L2 tables with entries past the end
+	end    int64       // of the disk, rounded up to a cluster
+	keep   int64       // the file is needed up to here
+	dead   []deadTable // L2 tables with entries past the end
+	tables *bitmap     // clusters of the tables seen so far
 }
 
 // A deadTable is an L2 table that maps something past the end of the disk.
@@ -138,10 +144,15 @@ type deadTable struct {
 }
 
 // planTrim finds what of the file a smaller disk needs. It returns nil where
-// an invalid entry leaves that open.
+// an invalid entry leaves that open, or a table that two entries refer to: its
+// clusters are perhaps needed through the other. So it reads no table twice.
 func (m *Image) planTrim(size int64) (*trim, error) {
 	h := m.header.Load()
-	t := &trim{end: roundUp(size, h.ClusterSize), keep: max(h.dataStart(), h.L1TableOffset+h.tableBytes())}
+	t := &trim{
+		end: roundUp(size, h.ClusterSize), keep: max(h.dataStart(), h.L1TableOffset+h.tableBytes()),
+		tables: newBitmap(m.end.Load() >> m.geo.clusterBits),
+	}
+	t.claim(h, h.L1TableOffset)
 	l1, l2 := newTableWalker(m.r, h), newTableWalker(m.r, h)
 	for p, err := range l1.pieces(h.L1TableOffset) {
 		if err != nil {
@@ -152,7 +163,7 @@ func (m *Image) planTrim(size int64) (*trim, error) {
 			if e == entryUnallocated {
 				continue
 			}
-			if !m.validTable(e) {
+			if !m.validTable(e) || !t.claim(h, int64(e)) {
 				return nil, nil
 			}
 			ok, err := m.planTable(t, l2, deadTable{index: p.first + i, off: int64(e)})
@@ -163,6 +174,17 @@ func (m *Image) planTrim(size int64) (*trim, error) {
 	}
 	t.settle(h)
 	return t, nil
+}
+
+// claim notes the clusters of a table. It reports whether they are known to be
+// no other's.
+func (t *trim) claim(h *Header, off int64) bool {
+	for i := range h.TableSize {
+		if fresh, err := t.tables.set(off/h.ClusterSize + i); !fresh || err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // planTable adds one L2 table to the plan; it returns false for a corrupt one.
@@ -178,16 +200,18 @@ func (m *Image) planTable(t *trim, walker *tableWalker, d deadTable) (bool, erro
 		}
 		for i := range p.len() {
 			e := p.entry(i)
-			if e <= entryZero {
-				dead = dead || e == entryZero && reachable && start+(p.first+i)<<m.geo.clusterBits >= t.end
+			if e == entryUnallocated {
 				continue
 			}
-			if !m.validCluster(e) {
+			past := reachable && start+(p.first+i)<<m.geo.clusterBits >= t.end
+			dead = dead || past
+			switch {
+			case e == entryZero:
+			case !m.validCluster(e):
 				return false, nil
-			}
-			if reachable && start+(p.first+i)<<m.geo.clusterBits >= t.end {
-				d.lower, dead = min(d.lower, int64(e)), true
-			} else {
+			case past:
+				d.lower = min(d.lower, int64(e))
+			default:
 				t.keep = max(t.keep, int64(e)+h.ClusterSize)
 			}
 		}
@@ -211,21 +235,17 @@ func (m *Image) tableStart(index int64) (int64, bool) {
 // settle raises the end of what is kept until no table beyond it refers to a
 // cluster before it: such a table has to stay, or its clusters would leak.
 func (t *trim) settle(h *Header) {
-	for changed := true; changed; {
-		changed = false
-		for _, d := range t.dead {
-			end := d.off + h.tableBytes()
-			if d.whole && end > t.keep && d.lower < t.keep {
-				t.keep, changed = end, true
-			}
+	slices.SortFunc(t.dead, func(a, b deadTable) int { return cmp.Compare(a.lower, b.lower) })
+	for _, d := range t.dead {
+		if d.whole && d.lower < t.keep {
+			t.keep = max(t.keep, d.off+h.tableBytes())
 		}
 	}
 }
 
 // clearTable clears the entries past the end of the disk whose clusters go,
 // or the L1 entry of a table that goes as a whole.
-func (m *Image) clearTable(d deadTable, t *trim) error {
-	start, _ := m.tableStart(d.index)
+func (m *Image) clearTable(d deadTable, t *trim, walker *tableWalker) error {
 	if d.whole && d.off >= t.keep {
 		s, err := m.l1Slice(d.index, true)
 		if err != nil {
@@ -234,16 +254,25 @@ func (m *Image) clearTable(d deadTable, t *trim) error {
 		s.entries[d.index-s.first].Store(entryUnallocated)
 		return m.markDirty(s, d.index-s.first, d.index-s.first+1)
 	}
-	end := start + m.geo.tableSpan()
-	for pos := max(start, t.end); pos < end; {
-		s, err := m.l2ForWriting(pos)
+	start, _ := m.tableStart(d.index)
+	for p, err := range walker.pieces(d.off) {
 		if err != nil {
 			return err
 		}
-		if err := m.clearEntries(s, m.geo.l2Index(pos)-s.first, t.keep); err != nil {
-			return err
+		for i := int64(0); i < p.len(); i++ {
+			pos := start + (p.first+i)<<m.geo.clusterBits
+			if p.entry(i) == entryUnallocated || pos < t.end {
+				continue
+			}
+			s, err := m.l2ForWriting(pos)
+			if err != nil {
+				return err
+			}
+			if err := m.clearEntries(s, p.first+i-s.first, t.keep); err != nil {
+				return err
+			}
+			i = s.first + m.geo.sliceEntries() - p.first - 1 // the slice is done
 		}
-		pos += m.geo.sliceSpan() - pos&(m.geo.sliceSpan()-1)
 	}
 	return nil
 }

@@ -2,9 +2,11 @@ package qedfile_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"testing"
 
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -100,5 +102,89 @@ func TestTheLastByteOfTheLargestDiskCanBeWritten(t *testing.T) {
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// openCounter is keepOpen for a storage that knows its holes.
+type openCounter struct{ *backend.Counter }
+
+func (openCounter) Close() error { return nil }
+
+// shrunk shrinks the disk of an image and returns the bytes that this reads.
+func shrunk(t *testing.T, storage *backend.Memory, size int64) (read int64) {
+	t.Helper()
+	counter := backend.NewCounter(storage)
+	m, err := qedfile.New(openCounter{counter}, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter.Reset()
+	if err := m.Resize(size); err != nil {
+		t.Fatal(err)
+	}
+	read = counter.Counts().ReadBytes
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+func TestShrinkingReadsNoTableTwice(t *testing.T) {
+	// Every entry of the L1 table refers to the same L2 table: what is past
+	// the end of the disk is needed before it, too.
+	l := empty(4096, 16, 8192*8192*4096)
+	l.length = 34 * 4096
+	l.entries = map[int64]uint64{17 * 4096: 1, 17*4096 + 8: 33 * 4096}
+	for i := range int64(8192) {
+		l.entries[4096+8*i] = 17 * 4096
+	}
+	storage := l.storage()
+	before := bytes.Clone(storage.Bytes()[4096:])
+	if read := shrunk(t, storage, 4096*4096); read > 2*l.length {
+		t.Errorf("%d bytes were read from a file of %d", read, l.length)
+	}
+	if !bytes.Equal(storage.Bytes()[4096:], before) {
+		t.Error("entries that another part of the disk needs were changed")
+	}
+}
+
+func TestShrinkingReadsNoHoles(t *testing.T) {
+	// Tables of 1 GiB with one entry each, past the end of the disk, which
+	// stay because the last cluster of the file does.
+	const cluster, table, tables = 64 << 20, 16, 50
+	l := empty(cluster, table, tables<<53)
+	end := int64(1+table+tables*table+2) * cluster
+	l.length = 64
+	storage := l.storage()
+	set := func(off int64, e uint64) {
+		if _, err := storage.WriteAt(binary.LittleEndian.AppendUint64(nil, e), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := storage.Truncate(end); err != nil {
+		t.Fatal(err)
+	}
+	at := func(i int64) int64 { return (1 + table + i*table) * cluster }
+	for i := range int64(tables) {
+		set(cluster+8*i, uint64(at(i)))
+		set(at(i)+8<<20, 1)
+	}
+	set(at(0), uint64(end-cluster))
+	set(at(1)+9<<20, uint64(end-2*cluster))
+	if read := shrunk(t, storage, cluster); read > 64<<20 {
+		t.Errorf("%d bytes were read", read)
+	}
+	for i := range int64(tables) {
+		var b [8]byte
+		if _, err := storage.ReadAt(b[:], at(i)+8<<20); err != nil || b[0] != 0 {
+			t.Errorf("the entry of table %d is still %d (%v)", i, b[0], err)
+		}
+	}
+	m, err := qedfile.New(storage, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := m.Check(t.Context(), nil); err != nil || !report.Clean() {
+		t.Errorf("%+v (%v)", report, err)
 	}
 }
