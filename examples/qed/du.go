@@ -66,7 +66,8 @@ type counting struct {
 	format                 func(int64) string
 	summary, all, apparent bool
 	seen                   map[linkKey]bool // files with several names
-	open                   []directory      // that the walk is in
+	open                   []directory      // that the walk is in, the innermost last
+	dir                    string           // path of the innermost one
 }
 
 // linkKey tells files with several names apart.
@@ -75,9 +76,10 @@ type linkKey struct {
 	id     fstree.ID
 }
 
-// directory is what has been counted below one so far.
+// directory is what has been counted below one so far. Its path is the begin
+// of that of the innermost: in a deep tree all of them would take too much.
 type directory struct {
-	path  string
+	end   int // of the path, 0 for "."
 	bytes int64
 }
 
@@ -137,7 +139,12 @@ func (c *counting) add(e *fstree.WalkEntry, root string) error {
 		c.seen[key] = true
 	}
 	if e.IsDir() {
-		c.open = append(c.open, directory{e.Path, size})
+		c.dir = e.Path
+		d := directory{len(e.Path), size}
+		if e.Path == "." {
+			d.end = 0
+		}
+		c.open = append(c.open, d)
 		return nil
 	}
 	c.open[len(c.open)-1].add(size)
@@ -152,7 +159,9 @@ func (c *counting) leave(path string) error {
 	for len(c.open) > 0 {
 		last := len(c.open) - 1
 		d := c.open[last]
-		if path != "" && (d.path == "." || strings.HasPrefix(path, d.path+"/")) {
+		name := c.dir[:d.end]
+		below, ok := strings.CutPrefix(path, name)
+		if path != "" && ok && (d.end == 0 || strings.HasPrefix(below, "/")) {
 			return nil
 		}
 		c.open = c.open[:last]
@@ -160,7 +169,10 @@ func (c *counting) leave(path string) error {
 			c.open[last-1].add(d.bytes)
 		}
 		if last == 0 || !c.summary {
-			if err := c.print(d.path, d.bytes); err != nil {
+			if d.end == 0 {
+				name = "."
+			}
+			if err := c.print(name, d.bytes); err != nil {
 				return err
 			}
 		}

@@ -1,8 +1,6 @@
 package fstree
 
 import (
-	"io/fs"
-	"path"
 	"runtime"
 	"sync"
 )
@@ -60,10 +58,10 @@ func (a *ahead) stop() {
 	a.wg.Wait()
 }
 
-// listing is a directory on a walk.
+// listing is a directory on a walk. It does not know its path: those of all the
+// directories above each other would add up to the square of their number.
 type listing struct {
 	tree   *tree
-	path   string
 	id     ID
 	names  task // reads list
 	list   []dirEntry
@@ -71,10 +69,10 @@ type listing struct {
 	inodes []task // each reads aheadInodes of list, if the walk wants them
 }
 
-func newListing(t *tree, name string, id ID, stat bool) *listing {
-	l := &listing{tree: t, path: name, id: id}
+func newListing(t *tree, id ID, stat bool) *listing {
+	l := &listing{tree: t, id: id}
 	l.names.run = func() {
-		l.list, l.err = t.listGuarded(name, id)
+		l.list, l.err = t.listGuarded(id)
 		if stat {
 			l.planInodes()
 		}
@@ -101,21 +99,6 @@ func (l *listing) planInodes() {
 	}
 }
 
-// child is the path of an entry.
-func (l *listing) child(d *dirEntry) string {
-	if l.path == "." {
-		return d.name
-	}
-	return l.path + "/" + d.name
-}
-
-// entry is the directory itself.
-func (l *listing) entry(e *WalkEntry) *WalkEntry {
-	d := &dirEntry{tree: l.tree, name: path.Base(l.path), id: l.id, typ: fs.ModeDir}
-	*e = WalkEntry{Path: l.path, ID: l.id, DirEntry: d, file: d}
-	return e
-}
-
 // aheadWindow looks ahead in a directory that is being walked: at its inodes
 // and at the directories in it.
 type aheadWindow struct {
@@ -140,7 +123,7 @@ func (w *aheadWindow) next(i int) *listing {
 	}
 	for ; w.seen <= i || w.ahead.dirs && w.seen < len(l.list) && len(w.subs) < aheadDirs; w.seen++ {
 		if d := &l.list[w.seen]; d.IsDir() {
-			sub := newListing(l.tree, l.child(d), d.id, l.inodes != nil)
+			sub := newListing(l.tree, d.id, l.inodes != nil)
 			w.subs = append(w.subs, sub)
 			if w.seen > i {
 				w.ahead.offer(&sub.names)

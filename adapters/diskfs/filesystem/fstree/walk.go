@@ -86,9 +86,13 @@ func (f *FS) Walk(ctx context.Context, root string, opts *WalkOptions) iter.Seq2
 		w := walk{fs: f, ctx: ctx, yield: yield, stat: opts != nil && opts.Stat, seen: map[ID]struct{}{}}
 		defer w.ahead.stop()
 		d := dirEntry{tree: f.tree, name: path.Base(root), id: at.ID, typ: at.Type}
-		if w.emit(&WalkEntry{}, root, &d) && d.IsDir() && !w.skipped {
-			w.descend(newListing(f.tree, root, at.ID, w.stat))
+		if !w.emit(root, &d) || !d.IsDir() || w.entry.Skip {
+			return
 		}
+		if root != "." {
+			w.dir = append(w.dir, root...)
+		}
+		w.descend(newListing(f.tree, at.ID, w.stat))
 	}
 }
 
@@ -99,33 +103,50 @@ func (f *FS) resolveGuarded(op, name string) (_ place, err error) {
 
 // walk is one run of Walk.
 type walk struct {
-	fs      *FS
-	ctx     context.Context
-	yield   func(*WalkEntry, error) bool
-	stat    bool
-	skipped bool            // the body set Skip on the entry before
-	seen    map[ID]struct{} // directories that were entered
-	ahead   ahead
+	fs    *FS
+	ctx   context.Context
+	yield func(*WalkEntry, error) bool
+	stat  bool
+	entry WalkEntry       // the last one that was yielded
+	dir   []byte          // path of the directory that the walk is in, nothing for "."
+	seen  map[ID]struct{} // directories that were entered
+	ahead ahead
 }
 
 // emit yields an entry. It returns false when the walk is over.
-func (w *walk) emit(e *WalkEntry, name string, d *dirEntry) bool {
-	*e = WalkEntry{Path: name, ID: d.id, DirEntry: d, file: d}
+func (w *walk) emit(name string, d *dirEntry) bool {
+	w.entry = WalkEntry{Path: name, ID: d.id, DirEntry: d, file: d}
 	if err := w.ctx.Err(); err != nil {
-		w.yield(e, err)
+		w.yield(&w.entry, err)
 		return false
 	}
-	goOn := w.yield(e, nil)
-	w.skipped = e.Skip
-	return goOn
+	return w.yield(&w.entry, nil)
+}
+
+// emitDamage yields what is wrong with the directory that the walk is in.
+func (w *walk) emitDamage(l *listing) bool {
+	name := "."
+	if len(w.dir) > 0 {
+		name = string(w.dir)
+	}
+	d := &dirEntry{tree: l.tree, name: path.Base(name), id: l.id, typ: fs.ModeDir}
+	w.entry = WalkEntry{Path: name, ID: l.id, DirEntry: d, file: d}
+	return w.yield(&w.entry, pathError("readdir", name, l.err))
+}
+
+// child is the path of an entry of the directory that the walk is in.
+func (w *walk) child(d *dirEntry) string {
+	if len(w.dir) == 0 {
+		return d.name
+	}
+	return string(w.dir) + "/" + d.name
 }
 
 // descend yields what is in a directory, and below it. It returns false when
 // the walk is over.
 func (w *walk) descend(l *listing) bool {
 	l.names.do()
-	var e WalkEntry
-	if l.err != nil && !w.yield(l.entry(&e), l.err) {
+	if l.err != nil && !w.emitDamage(l) {
 		return false
 	}
 	w.seen[l.id] = struct{}{}
@@ -133,33 +154,38 @@ func (w *walk) descend(l *listing) bool {
 	for i := range l.list {
 		d := &l.list[i]
 		sub := window.next(i)
-		name := l.child(d)
-		if !w.emit(&e, name, d) {
+		if !w.emit(w.child(d), d) {
 			return false
 		}
 		d.info = nil
-		if !d.IsDir() || w.skipped {
+		if !d.IsDir() || w.entry.Skip {
 			continue
 		}
 		if _, twice := w.seen[d.id]; twice {
-			if !w.yield(&e, pathError("walk", name, w.fs.damagedDir("has another place in the tree too"))) {
+			if !w.yield(&w.entry, pathError("walk", w.entry.Path, w.fs.damagedDir("has another place in the tree too"))) {
 				return false
 			}
 			continue
 		}
 		w.ahead.dirs = true
+		here := len(w.dir)
+		if here > 0 {
+			w.dir = append(w.dir, '/')
+		}
+		w.dir = append(w.dir, d.name...)
 		if !w.descend(sub) {
 			return false
 		}
+		w.dir = w.dir[:here]
 	}
 	return true
 }
 
-func (t *tree) listGuarded(name string, dir ID) (_ []dirEntry, err error) {
-	defer t.guard("readdir", name, &err)
-	list, err := t.list(dir)
-	if err != nil {
-		err = pathError("readdir", name, err)
-	}
-	return list, err
+func (t *tree) listGuarded(dir ID) (_ []dirEntry, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = t.panicked(r)
+		}
+	}()
+	return t.list(dir)
 }

@@ -266,3 +266,33 @@ func BenchmarkWalk(b *testing.B) {
 		})
 	}
 }
+
+func TestAWalkOfADeepTreeHoldsNoPathOfEachLevel(t *testing.T) {
+	const levels, most = 3000, 32 << 20 // the paths of all levels together have 450 MB
+	m := newMemory()
+	dir := m.Root()
+	for range levels {
+		dir = m.put(dir, strings.Repeat("d", 99), fs.ModeDir|0o755, "")
+	}
+	depth := 0
+	for e, err := range fstree.New(m).Walk(t.Context(), ".", nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if depth++; depth <= levels {
+			continue
+		}
+		if n := strings.Count(e.Path, "/") + 1; n != levels || len(e.Path) != 100*levels-1 {
+			t.Errorf("the last one has %d levels, %d bytes", n, len(e.Path))
+		}
+		var held runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&held)
+		if held.HeapAlloc > most {
+			t.Errorf("%d MiB are held at the deepest level", held.HeapAlloc>>20)
+		}
+	}
+	if depth != levels+1 {
+		t.Errorf("%d directories", depth)
+	}
+}
