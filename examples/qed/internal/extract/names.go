@@ -12,6 +12,12 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
+// maxPath is how many bytes a path may have (PATH_MAX of Linux). A longer one
+// can be made, step by step: but its file has no name that programs could open
+// it by, and each step takes a call, which in a tree that goes on downwards add
+// up to the square of its depth.
+const maxPath = 4096
+
 // hostPath turns a path of the tree into one of the host, with the bytes as
 // they are stored.
 func hostPath(name string) (string, error) {
@@ -22,7 +28,11 @@ func hostPath(name string) (string, error) {
 			return "", err
 		}
 	}
-	return filepath.Join(elems...), nil
+	joined := filepath.Join(elems...)
+	if len(joined) >= maxPath {
+		return "", fmt.Errorf("%w: a path of %d bytes", ErrName, len(joined))
+	}
+	return joined, nil
 }
 
 // checkName says whether a system can hold a name.

@@ -3,6 +3,8 @@ package extract
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -39,6 +41,16 @@ func TestNamesThatAHostCannotHold(t *testing.T) {
 				t.Errorf("%q on %s: %v", c.name, system, err)
 			}
 		}
+	}
+}
+
+func TestAPathIsNoLongerThanProgramsCanName(t *testing.T) {
+	longest := strings.Repeat("d/", maxPath/2-1) + "f"
+	if got, err := hostPath(longest); err != nil || got != filepath.FromSlash(longest) {
+		t.Errorf("%d bytes: %d, %v", len(longest), len(got), err)
+	}
+	if _, err := hostPath(longest + "f"); !errors.Is(err, ErrName) {
+		t.Errorf("%d bytes: %v", len(longest)+1, err)
 	}
 }
 
