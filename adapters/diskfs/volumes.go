@@ -94,9 +94,6 @@ func logicalVolume(name string, lv *lvm.Volume) Volume {
 	if err == nil {
 		return identify(v, r)
 	}
-	if errors.Is(err, lvm.ErrUnsupported) {
-		err = fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
 	v.data = unreadable{err}
 	return v.without(err)
 }

@@ -72,7 +72,7 @@ func (f *files) cp(ctx context.Context, sources []string, dest string, opts extr
 		}
 	}
 	if err := extract.Copy(ctx, f.tree, sources, dest, &opts); err != nil {
-		return err
+		return pathError(err)
 	}
 	progress.finish()
 	if special > 0 {

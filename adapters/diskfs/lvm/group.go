@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
 var (
@@ -15,8 +17,9 @@ var (
 	ErrMissing = errors.New("lvm: a physical volume is missing")
 
 	// ErrUnsupported is returned for a logical volume of a kind that this
-	// package does not read; the error that wraps it names the kind.
-	ErrUnsupported = errors.New("lvm: unsupported")
+	// package does not read; the error that wraps it names the kind. It is
+	// a [fstree.ErrUnsupported].
+	ErrUnsupported = fmt.Errorf("lvm: %w", fstree.ErrUnsupported)
 )
 
 // Device is something that may be a physical volume.
