@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"testing"
 
@@ -371,15 +372,17 @@ func (g *guest) afterFault(err error, plan backend.FaultPlan) {
 	g.judge(g.record.CrashAt(end, g.rnd), end, "a fault and a crash")
 }
 
-// judgeAll is judge for every crash: at each moment with each subset of what
-// was not synced.
-func (g *guest) judgeAll() {
-	g.tb.Helper()
-	for point := range g.record.Len() + 1 {
-		safe := g.record.Synced(point)
-		for kept := range 1 << (point - safe) {
-			state := g.record.Subset(point, func(event int) bool { return kept>>(event-safe)&1 == 1 })
-			g.judge(state, point, fmt.Sprintf("those of subset %b since %d", kept, safe))
+// everyCrash yields what crashes can leave: at each moment of a record each
+// subset of what was not synced.
+func everyCrash(record *backend.Crash) iter.Seq2[int, *backend.Memory] {
+	return func(yield func(int, *backend.Memory) bool) {
+		for point := range record.Len() + 1 {
+			safe := record.Synced(point)
+			for kept := range 1 << (point - safe) {
+				if !yield(point, record.Subset(point, func(event int) bool { return kept>>(event-safe)&1 == 1 })) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -408,6 +411,8 @@ func TestWhatWasCutOffDoesNotComeBackWithTheNextCluster(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		g.judgeAll()
+		for point, state := range everyCrash(g.record) {
+			g.judge(state, point, "a subset of it")
+		}
 	}
 }

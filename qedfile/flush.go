@@ -92,12 +92,11 @@ func (m *Image) flushTables() error {
 			return err
 		}
 	}
-	if w.ordered || w.reused {
+	if w.ordered {
 		if err := m.syncStorage(); err != nil {
 			return err
 		}
 	}
-	w.reused = false
 	var l1 []*tableSlice
 	for _, s := range w.dirty {
 		if s.key&l1Key != 0 {
@@ -218,11 +217,6 @@ func (m *Image) endWriting() error {
 	}
 	if err := m.flushTables(); err != nil {
 		return err
-	}
-	if w.prepared {
-		if err := m.extendFile(); err != nil {
-			return err
-		}
 	}
 	if err := m.syncStorage(); err != nil {
 		return err

@@ -156,3 +156,39 @@ func TestBytesAfterTheLastClusterDoNotAppear(t *testing.T) {
 		t.Errorf("the file has %d bytes", size)
 	}
 }
+
+func TestBytesAfterTheLastClusterDoNotComeBackAfterACrash(t *testing.T) {
+	l := small()
+	l.features |= qedfile.FeatureNeedCheck // no table write waits for a sync of the header
+	l.length += 1000
+	l.data = map[int64][]byte{6 * 4096: bytes.Repeat([]byte{0xEE}, 1000)}
+	record := backend.NewCrash(l.storage())
+	m, err := qedfile.New(record, &qedfile.Options{Writable: true, Dirty: qedfile.DirtyKeep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.WriteAt([]byte{1}, 4095); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	linked := 0
+	for point, state := range everyCrash(record) {
+		left, err := qedfile.New(state, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := make([]byte, 4095)
+		if _, err := left.ReadAt(p, 0); errors.Is(err, qedfile.ErrCorrupt) {
+			continue // the file is still too short for what the table says
+		}
+		linked++
+		if !bytes.Equal(p, make([]byte, len(p))) {
+			t.Fatalf("old bytes of the file appear after a crash at event %d", point)
+		}
+	}
+	if linked == 0 {
+		t.Error("no crash left anything to read")
+	}
+}

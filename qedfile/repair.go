@@ -47,13 +47,7 @@ func (m *Image) settleFile() error {
 	if err := m.checkWritable(); err != nil {
 		return err
 	}
-	if err := m.flushTables(); err != nil {
-		return err
-	}
-	if m.write.prepared {
-		return m.extendFile()
-	}
-	return nil
+	return m.flushTables()
 }
 
 // reload forgets what is known of the tables and of the end of the file.

@@ -31,8 +31,7 @@ type writeState struct {
 	busy     []diskRange
 	dirty    []*tableSlice
 	free     []fileRange // unreferenced, with unknown content
-	prepared bool        // the file ends where its last cluster does
-	reused   bool        // a place from free was taken since the last flush
+	prepared bool        // nothing follows the last cluster of the file
 	// ordered has data synced before a table refers to it. An image with a
 	// backing file needs it: repair could not bring back what its clusters
 	// showed before. Others rely on NEED_CHECK.
@@ -253,7 +252,8 @@ func (w *writeState) release(r diskRange) {
 	w.idle.Broadcast()
 }
 
-// abandon gives a place back that was not linked.
+// abandon gives a place back that was not linked, because the backing file
+// could not be read: images without one have no such places.
 func (m *Image) abandon(a *allocation) {
 	w := &m.write
 	w.mu.Lock()
@@ -270,7 +270,6 @@ func (m *Image) allocate(n int64) (off int64, clean bool, err error) {
 		if f := &w.free[i]; f.n >= n {
 			off = f.off
 			f.off, f.n = f.off+n, f.n-n
-			w.reused = true
 			return off, false, nil
 		}
 	}

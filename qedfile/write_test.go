@@ -295,3 +295,24 @@ func TestAPlaceThatWasGivenUpHalfFilledIsCleanWhenItIsUsed(t *testing.T) {
 	}
 	checkFile(t, storage)
 }
+
+func TestTheLastClusterTakesNoMoreFromTheBackingFileThanTheDiskShows(t *testing.T) {
+	// Another writer that makes the disk longer would show it.
+	l := empty(4096, 1, 3*512)
+	l.features, l.backing, l.backingOffset, l.backingSize = qedfile.FeatureBacking, "b", 64, 1
+	storage := l.storage()
+	base := backend.NewMemory(bytes.Repeat([]byte{0xBA}, 4096))
+	m, err := qedfile.New(keepOpen{storage}, &qedfile.Options{Writable: true, Backing: backing(base)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.WriteAt([]byte{1}, 512); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(storage.Bytes(), []byte{0xBA}); n != 3*512-1 {
+		t.Errorf("the file has %d bytes of the backing file", n)
+	}
+}
