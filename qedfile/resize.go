@@ -120,7 +120,6 @@ func (m *Image) shrink(size int64) error {
 		return err
 	}
 	m.end.Store(t.keep)
-	m.openedEnd = min(m.openedEnd, t.keep)
 	m.present.Store(min(m.present.Load(), t.keep))
 	w.free = nil
 	m.cache.drop()

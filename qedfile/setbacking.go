@@ -24,14 +24,14 @@ func (m *Image) SetBacking(name string, raw bool) error {
 	if err := m.checkWritable(); err != nil {
 		return err
 	}
-	h := m.Header()
-	if err := h.setBacking(name, raw); err != nil {
-		return err
-	}
 	if err := m.flushTables(); err != nil {
 		return err
 	}
 	if err := m.syncStorage(); err != nil {
+		return err
+	}
+	h := m.Header()
+	if err := h.setBacking(name, raw); err != nil {
 		return err
 	}
 	b := h.encode()

@@ -3,10 +3,12 @@ package qedfile_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -85,5 +87,91 @@ func TestSetBackingRefusesWhatDoesNotFit(t *testing.T) {
 	}
 	if err := m.SetBacking("", false); err != nil {
 		t.Errorf("removing with compat bits: %v", err)
+	}
+}
+
+func TestACrashWhileTheNameChangesLeavesOneOfTheTwo(t *testing.T) {
+	const inSector, beyond = "b.raw", 900
+	for _, from := range []string{"", "old.raw"} {
+		for _, to := range []string{"", inSector, strings.Repeat("n", beyond)} {
+			t.Run(fmt.Sprintf("from %q to %.8q", from, to), func(t *testing.T) {
+				if from != to {
+					crashSetBacking(t, from, to)
+				}
+			})
+		}
+	}
+}
+
+// shown is what an image without data shows: the backing file, if it has one.
+func shown(name string) byte {
+	if name == "" {
+		return 0
+	}
+	return 7
+}
+
+// crashSetBacking writes a cluster, changes the name and writes others, and
+// looks at what each crash leaves.
+func crashSetBacking(t *testing.T, from, to string) {
+	l := empty(4096, 1, 1<<20)
+	if from != "" {
+		l.features, l.backing, l.backingOffset, l.backingSize = qedfile.FeatureBacking, from, 64, uint32(len(from))
+	}
+	opts := &qedfile.Options{Writable: true, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) {
+		return qedfile.NewRaw(backend.NewMemory(bytes.Repeat([]byte{7}, 1<<20)))
+	}}
+	record := backend.NewCrash(l.storage())
+	m, err := qedfile.New(record, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(fill byte, off int64) error { return second(m.WriteAt(bytes.Repeat([]byte{fill}, 4096), off)) }
+	if err := errors.Join(write(1, 0), m.SetBacking(to, true)); err != nil {
+		t.Fatal(err)
+	}
+	returned := record.Len()
+	if err := errors.Join(write(2, 4096), write(2, 8192), m.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	for point, state := range everyCrash(record) {
+		left, err := qedfile.New(state, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := left.Header().BackingFile
+		if name != from && name != to || point >= returned && name != to {
+			t.Fatalf("event %d: the backing file is %.20q", point, name)
+		}
+		got := make([]byte, 3*4096)
+		if _, err := left.ReadAt(got, 0); err != nil {
+			t.Fatal(err)
+		}
+		for i, b := range got {
+			old := shown(name)
+			switch {
+			case i < 4096 && b != 1 && (name == to || b != old), i >= 4096 && b != 2 && b != old:
+				t.Fatalf("event %d, backing file %.20q: byte %d is %d", point, name, i, b)
+			}
+		}
+	}
+}
+
+func TestANewNameDoesNotHideKnownCorruption(t *testing.T) {
+	l := small()
+	l.entries[8192+8] = 77
+	storage := l.storage()
+	m, err := qedfile.New(keepOpen{storage}, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second(m.ReadAt(make([]byte, 1), 4096)); !errors.Is(err, qedfile.ErrCorrupt) {
+		t.Fatalf("read of an invalid entry: %v", err)
+	}
+	if err := errors.Join(second(m.WriteAt([]byte{1}, 0)), m.SetBacking("b", true), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !dirty(t, storage) {
+		t.Error("the image was marked clean")
 	}
 }

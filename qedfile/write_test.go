@@ -296,6 +296,27 @@ func TestAPlaceThatWasGivenUpHalfFilledIsCleanWhenItIsUsed(t *testing.T) {
 	checkFile(t, storage)
 }
 
+func TestAPlaceThatWasGivenUpIsGoneWithTheEndOfTheFile(t *testing.T) {
+	storage := backed().storage()
+	base := &failing{size: 1 << 20, bad: 16 << 10}
+	opts := &qedfile.Options{Writable: true, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return base, nil }}
+	m, err := qedfile.New(keepOpen{storage}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(n, off int64) error { return second(m.WriteAt(bytes.Repeat([]byte{1}, int(n)), off)) }
+	if err := errors.Join(write(4096, 0), write(8<<10, 512<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(1, 64<<10); !errors.Is(err, errDisk) {
+		t.Fatalf("a write whose cluster cannot be read below: %v", err)
+	}
+	if err := errors.Join(m.Resize(256<<10), write(4096, 128<<10), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	checkFile(t, storage)
+}
+
 func TestTheLastClusterTakesNoMoreFromTheBackingFileThanTheDiskShows(t *testing.T) {
 	// Another writer that makes the disk longer would show it.
 	l := empty(4096, 1, 3*512)
