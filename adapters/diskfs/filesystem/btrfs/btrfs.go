@@ -14,10 +14,12 @@ const (
 	cacheBudget = 16 << 20 // bytes of metadata
 
 	rootTree     = 1 // object numbers of trees (BTRFS_*_TREE_OBJECTID)
+	chunkTree    = 3
 	fsTree       = 5
-	firstFree    = 256 // the first of files and subvolumes, and the first file of each subvolume
-	emptySubvol  = 2   // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID
-	chunkObjects = 256 // BTRFS_FIRST_CHUNK_TREE_OBJECTID
+	logTree      = ^uint64(5) // -6
+	firstFree    = 256        // the first of files and subvolumes, and the first file of each subvolume
+	emptySubvol  = 2          // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID
+	chunkObjects = 256        // BTRFS_FIRST_CHUNK_TREE_OBJECTID
 
 	rootItemSize = 239 // bytes of a root item up to its level
 )
@@ -51,6 +53,7 @@ type volume struct {
 	roots   tree     // the root tree
 	trees   sync.Map // uint64 -> tree, of the subvolumes that were asked for
 	initial uint64   // the subvolume that is mounted
+	logNote string   // what became of the log tree, "" if there is none
 	extents extentCache
 	zstd    sync.Pool // *zstd.Decoder
 }
@@ -72,7 +75,10 @@ func (sb *superblock) open(r io.ReaderAt, size int64) (_ *volume, err error) {
 	if err := v.readChunks(); err != nil {
 		return nil, err
 	}
-	v.roots = tree{rootTree, sb.root, sb.rootLevel}
+	v.roots = tree{id: rootTree, root: sb.root, level: sb.rootLevel}
+	if err := v.replayLog(); err != nil {
+		return nil, err
+	}
 	if v.initial, err = v.defaultSubvolume(); err != nil {
 		return nil, err
 	}
@@ -97,7 +103,7 @@ func (v *volume) readChunks() error {
 		}
 		b = b[n:]
 	}
-	t := tree{3, v.sb.chunkRoot, v.sb.chunkLevel}
+	t := tree{id: chunkTree, root: v.sb.chunkRoot, level: v.sb.chunkLevel}
 	for it, err := range v.scan(t, key{chunkObjects, chunkItem, 0}, key{chunkObjects, chunkItem, ^uint64(0)}) {
 		if err != nil {
 			return err
@@ -132,14 +138,25 @@ func (v *volume) subvolume(id uint64) (tree, error) {
 	if err != nil {
 		return tree{}, err
 	}
-	if !ok || len(it.data) < rootItemSize {
+	if !ok {
 		return tree{}, damaged(fmt.Sprintf("subvolume %d", id), -1, "it has no root item")
 	}
-	t := tree{id, le.Uint64(it.data[176:]), it.data[238]}
+	t, err := parseRoot(id, it)
+	if err == nil {
+		v.trees.Store(id, t)
+	}
+	return t, err
+}
+
+// parseRoot takes a tree's root from its item.
+func parseRoot(id uint64, it item) (tree, error) {
+	if len(it.data) < rootItemSize {
+		return tree{}, damaged(fmt.Sprintf("subvolume %d", id), -1, "a root item of %d bytes", len(it.data))
+	}
+	t := tree{id: id, root: le.Uint64(it.data[176:]), level: it.data[238]}
 	if t.level > maxLevel {
 		return tree{}, damaged(fmt.Sprintf("subvolume %d", id), -1, "a tree of %d levels", t.level)
 	}
-	v.trees.Store(id, t)
 	return t, nil
 }
 
@@ -153,9 +170,8 @@ func (v *volume) Info() fstree.Info {
 		Type: "btrfs", Label: v.sb.label, UUID: fstree.FormatUUID(v.sb.fsid), BlockSize: v.sb.sectorSize,
 		Size: int64(v.sb.totalBytes), Free: int64(v.sb.totalBytes - min(v.sb.bytesUsed, v.sb.totalBytes)),
 	}
-	if v.sb.logRoot != 0 {
-		info.Dirty = true
-		info.Notes = append(info.Notes, "not unmounted cleanly: what was synced after the last commit lies in the log tree, which is ignored")
+	if v.logNote != "" {
+		info.Dirty, info.Notes = true, []string{v.logNote}
 	}
 	return info
 }

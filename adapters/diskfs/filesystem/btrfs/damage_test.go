@@ -30,7 +30,7 @@ func unverified(r io.ReaderAt, size int64) (fs.FS, error) {
 }
 
 func TestHostileImagesDoNoHarm(t *testing.T) {
-	for _, name := range []string{"btrfs-mixed", "btrfs-lzo", "btrfs-zstd", "btrfs-subvolumes"} {
+	for _, name := range []string{"btrfs-mixed", "btrfs-lzo", "btrfs-zstd", "btrfs-subvolumes", "btrfs-log", "btrfs-log-names"} {
 		t.Run(name, func(t *testing.T) { fstreetest.Mutate(t, name, unverified) })
 	}
 }

@@ -26,6 +26,7 @@ type dirEntry struct {
 	kind     uint8
 	name     string
 	data     []byte
+	raw      []byte // all of it as stored
 }
 
 // dirEntries yields the entries of an item: more than one where the hashes of
@@ -57,7 +58,7 @@ func parseDirEntry(b []byte) (dirEntry, int, error) {
 	}
 	return dirEntry{
 		location: parseKey(b), kind: b[29],
-		name: string(b[dirHeader : dirHeader+name]), data: b[dirHeader+name : end],
+		name: string(b[dirHeader : dirHeader+name]), data: b[dirHeader+name : end], raw: b[:end],
 	}, end, nil
 }
 

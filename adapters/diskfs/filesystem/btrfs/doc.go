@@ -21,12 +21,17 @@
 // (CRC-32C, xxHash, SHA-256, BLAKE2b) are verified and a second copy (DUP) is
 // used where the first is damaged. Checksums of file data are not verified.
 //
-// Refused by name: filesystems on several devices, zoned ones, and features
-// that this package does not know. A log tree, which holds what was synced
-// after the last commit, is not replayed: Info says so in its notes.
+// A log tree, which a machine leaves behind that was not shut down, holds the
+// files that were synced after the last commit. It is replayed when the volume
+// is opened: into items held in memory, never into the image. [fstree.Info]
+// then says Dirty. A log that is damaged, which the kernel does not mount, is
+// left out, and a note says so.
 //
-// An FS is safe for concurrent use. It keeps up to 16 MiB of metadata and
-// 4 MiB of decompressed data.
+// Refused by name: filesystems on several devices, zoned ones, and features
+// that this package does not know.
+//
+// An FS is safe for concurrent use. It keeps up to 16 MiB of metadata, 4 MiB of
+// decompressed data, and up to 64 MiB of a replayed log.
 //
 // The format is that of include/uapi/linux/btrfs_tree.h and fs/btrfs.
 package btrfs

@@ -130,10 +130,12 @@ func (c *content) parse(it item) (extent, error) {
 	ram := le.Uint64(b[8:])
 	if b[20] == kindInline {
 		e.inline = b[extentHeader:]
-		e.length, e.whole = int64(ram), int64(ram)
-		if ram > maxUnpacked || e.compression == 0 && e.length > int64(len(e.inline)) {
+		if ram > maxUnpacked || e.compression == 0 && ram > uint64(len(e.inline)) {
 			return e, c.damaged("inline data of %d bytes at byte %d", ram, e.start)
 		}
+		// It stands for whole sectors, with zeroes behind the data.
+		e.whole = int64(ram)
+		e.length = (e.whole + c.v.sb.sectorSize - 1) / c.v.sb.sectorSize * c.v.sb.sectorSize
 		return e, nil
 	}
 	if len(b) < extentSize || b[20] > kindPrealloc {
@@ -220,7 +222,8 @@ func (c *content) read(r *pending, p []byte, e extent) error {
 		}
 		return err
 	case e.inline != nil:
-		copy(p, e.inline[e.skip:])
+		data := e.inline[:e.whole]
+		clear(p[copy(p, data[min(e.skip, e.whole):]):])
 		return nil
 	}
 	at, err := c.place(e)

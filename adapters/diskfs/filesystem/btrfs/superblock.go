@@ -47,7 +47,9 @@ type superblock struct {
 	generation            uint64
 	root, chunkRoot       uint64 // logical addresses of trees
 	rootLevel, chunkLevel uint8
-	logRoot               uint64
+	logRoot               uint64 // 0 if there is no log
+	logLevel              uint8
+	noHoles               bool
 	totalBytes, bytesUsed uint64
 	rootDir               uint64 // directory of the root tree that names the default subvolume
 	sectorSize, nodeSize  int64
@@ -92,7 +94,7 @@ func parseSuperblock(b []byte, sum func([]byte) []byte) (*superblock, error) {
 		root: le.Uint64(b[80:]), chunkRoot: le.Uint64(b[88:]), logRoot: le.Uint64(b[96:]),
 		totalBytes: le.Uint64(b[112:]), bytesUsed: le.Uint64(b[120:]), rootDir: le.Uint64(b[128:]),
 		sectorSize: int64(le.Uint32(b[144:])), nodeSize: int64(le.Uint32(b[148:])),
-		rootLevel: b[198], chunkLevel: b[199], device: le.Uint64(b[201:]), sum: sum,
+		rootLevel: b[198], chunkLevel: b[199], logLevel: b[200], device: le.Uint64(b[201:]), sum: sum,
 	}
 	features := le.Uint64(b[188:])
 	for f := features; f != 0; f &= f - 1 {
@@ -104,6 +106,7 @@ func parseSuperblock(b []byte, sum func([]byte) []byte) (*superblock, error) {
 			return nil, unsupported("feature %s", incompat[bit].name)
 		}
 	}
+	sb.noHoles = features&(1<<9) != 0
 	if features&(1<<10) != 0 {
 		sb.metadataID = [16]byte(b[571:587])
 	}
@@ -113,8 +116,8 @@ func parseSuperblock(b []byte, sum func([]byte) []byte) (*superblock, error) {
 	if !powerOfTwo(sb.nodeSize, minNode, maxNode) || !powerOfTwo(sb.sectorSize, 512, maxNode) || sb.sectorSize > sb.nodeSize {
 		return nil, damaged("superblock", superOffset, "nodes of %d and sectors of %d bytes", sb.nodeSize, sb.sectorSize)
 	}
-	if sb.rootLevel > maxLevel || sb.chunkLevel > maxLevel {
-		return nil, damaged("superblock", superOffset, "trees of %d and %d levels", sb.rootLevel, sb.chunkLevel)
+	if sb.rootLevel > maxLevel || sb.chunkLevel > maxLevel || sb.logLevel > maxLevel {
+		return nil, damaged("superblock", superOffset, "trees of %d, %d and %d levels", sb.rootLevel, sb.chunkLevel, sb.logLevel)
 	}
 	n := le.Uint32(b[160:])
 	if n > sysChunkLen {

@@ -19,7 +19,10 @@ const (
 // Item types (BTRFS_*_KEY).
 const (
 	inodeItem  = 1
+	inodeRef   = 12
+	inodeExtra = 13 // BTRFS_INODE_EXTREF_KEY
 	xattrItem  = 24
+	dirLog     = 72 // in a log: the part of a directory that it holds whole
 	dirItem    = 84
 	dirIndex   = 96
 	extentData = 108
@@ -56,9 +59,10 @@ func lastKey() key { return key{^uint64(0), 255, ^uint64(0)} }
 
 // tree is the root of a B-tree.
 type tree struct {
-	id    uint64 // for messages
-	root  uint64 // logical address
-	level uint8
+	id      uint64 // for messages
+	root    uint64 // logical address
+	level   uint8
+	changes *changes // by the replay of a log; nil for most
 }
 
 // item is an entry of a leaf.
@@ -193,10 +197,14 @@ func (v *volume) verifyNode(at uint64, b []byte) (*node, error) {
 // scan yields the items from one key up to another, in order. Where a node
 // is damaged it yields the error and goes on behind it.
 func (v *volume) scan(t tree, from, to key) iter.Seq2[item, error] {
-	return func(yield func(item, error) bool) {
+	stored := func(yield func(item, error) bool) {
 		w := walk{v: v, from: from, to: to, yield: yield}
 		w.node(t.root, t.level, 0, key{}, lastKey())
 	}
+	if t.changes == nil {
+		return stored
+	}
+	return t.changes.over(stored, from, to)
 }
 
 type walk struct {
@@ -254,7 +262,31 @@ func (v *volume) get(t tree, k key) (_ item, ok bool, _ error) {
 }
 
 // floor returns the last item with a key from low up to high.
-func (v *volume) floor(t tree, low, high key) (found item, ok bool, _ error) {
+func (v *volume) floor(t tree, low, high key) (item, bool, error) {
+	changed, ok := t.changes.last(low, high)
+	if ok {
+		low = changed.key
+	}
+	for {
+		stored, found, err := v.storedFloor(t, low, high)
+		if err != nil {
+			return item{}, false, err
+		}
+		if !found {
+			return item(changed), ok, nil
+		}
+		if _, superseded := t.changes.get(stored.key); !superseded {
+			return stored, true, nil
+		}
+		if high = stored.key; high == low || high.offset == 0 {
+			return item(changed), ok, nil
+		}
+		high.offset--
+	}
+}
+
+// storedFloor is floor without what the replay of a log changed.
+func (v *volume) storedFloor(t tree, low, high key) (found item, ok bool, _ error) {
 	at, level, generation := t.root, t.level, uint64(0)
 	for {
 		n, err := v.node(at, level, generation)
