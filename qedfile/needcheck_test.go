@@ -192,3 +192,38 @@ func TestBytesAfterTheLastClusterDoNotComeBackAfterACrash(t *testing.T) {
 		t.Error("no crash left anything to read")
 	}
 }
+
+func TestADanglingTableDoesNotGetTheNextCluster(t *testing.T) {
+	// The table begins in the last cluster of the file and ends where the
+	// next one will be.
+	l := empty(4096, 2, 32<<20)
+	l.length = 6 * 4096
+	l.entries = map[int64]uint64{4096: 3 * 4096, 4096 + 8: 5 * 4096}
+	storage := l.storage()
+	m, err := qedfile.New(keepOpen{storage}, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(second(m.WriteAt([]byte("secret"), 0)), m.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := m.ReadAt(make([]byte, 6), 4<<20); !errors.Is(err, qedfile.ErrCorrupt) {
+		t.Errorf("read through the dangling table = %d, %v", n, err)
+	}
+	m.Close()
+}
+
+func TestARepairedImageIsClosedCleanAfterMoreWrites(t *testing.T) {
+	l := small()
+	l.features = qedfile.FeatureNeedCheck
+	storage := l.storage()
+	m, err := qedfile.New(keepOpen{storage}, &qedfile.Options{Writable: true, Dirty: qedfile.DirtyKeep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Check(t.Context(), &qedfile.CheckOptions{Repair: qedfile.RepairAll})
+	if err := errors.Join(err, second(m.WriteAt([]byte{1}, 0)), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	checkFile(t, storage)
+}

@@ -45,9 +45,6 @@ func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, o
 	if err := inOrder(ctx, defaultWorkers, r.pieces(ctx), r.compare, r.write); err != nil {
 		return fmt.Errorf("qedfile: rebase: %w", err)
 	}
-	if err := img.Sync(); err != nil {
-		return fmt.Errorf("qedfile: rebase: %w", err)
-	}
 	return img.SetBacking(name, raw)
 }
 

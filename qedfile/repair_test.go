@@ -98,6 +98,9 @@ func TestRepairSurvivesACrashAtAnyMoment(t *testing.T) {
 		want, alias := view(t, im.mem), aliases(t, im)
 		disk := backend.NewCrash(im.mem)
 		mustRepair(t, disk, RepairAll)
+		if n := disk.Len(); disk.Synced(n) != n {
+			t.Fatalf("of %d changes %d are durable: %v", n, disk.Synced(n), disk.Events())
+		}
 		for n := range disk.Len() + 1 {
 			for _, left := range []*backend.Memory{disk.Prefix(n), disk.CrashAt(n, rng), disk.CrashAt(n, rng)} {
 				if report := mustRepair(t, left, RepairAll); report.Corruptions+report.Leaks+report.CheckErrors != 0 {

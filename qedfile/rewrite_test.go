@@ -235,6 +235,9 @@ func TestCrashedCompactLeavesTheWholeImageOrNone(t *testing.T) {
 	if images == 0 {
 		t.Error("no state was an image")
 	}
+	if n := disk.Len(); disk.Synced(n) != n {
+		t.Errorf("of %d changes %d are durable", n, disk.Synced(n))
+	}
 }
 
 func TestCommitMovesTheContentToTheBase(t *testing.T) {
@@ -290,12 +293,12 @@ func TestCrashedCommitLosesNothing(t *testing.T) {
 		for n := range base.Len() + 1 {
 			shows(t, l.file, base.CrashAt(n, rnd), l.content, "crash while the base is written")
 		}
-		for n := range top.Len() + 1 {
-			shows(t, top.Prefix(n), base.Prefix(base.Len()), l.content, "crash while the image is emptied")
-			shows(t, top.CrashAt(n, rnd), base.Prefix(base.Len()), l.content, "crash while the image is emptied")
+		synced := base.Subset(base.Len(), func(int) bool { return false })
+		for _, left := range everyCrash(top) {
+			shows(t, left, synced, l.content, "crash while the image is emptied")
 		}
-		if n := top.Len(); n == 0 {
-			t.Error("the image was not touched")
+		if n := top.Len(); n == 0 || top.Synced(n) != n {
+			t.Errorf("%d changes of the image, of which %d are durable", n, top.Synced(n))
 		}
 	}
 }

@@ -297,6 +297,18 @@ func TestAPlaceThatWasGivenUpHalfFilledIsCleanWhenItIsUsed(t *testing.T) {
 }
 
 func TestAPlaceThatWasGivenUpIsGoneWithTheEndOfTheFile(t *testing.T) {
+	for name, cut := range map[string]func(*qedfile.Image) error{
+		"shrink": func(m *qedfile.Image) error { return m.Resize(256 << 10) },
+		"repair": func(m *qedfile.Image) error {
+			_, err := m.Check(t.Context(), &qedfile.CheckOptions{Repair: qedfile.RepairLeaks})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { giveUpAndCut(t, cut) })
+	}
+}
+
+func giveUpAndCut(t *testing.T, cut func(*qedfile.Image) error) {
 	storage := backed().storage()
 	base := &failing{size: 1 << 20, bad: 16 << 10}
 	opts := &qedfile.Options{Writable: true, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return base, nil }}
@@ -311,7 +323,7 @@ func TestAPlaceThatWasGivenUpIsGoneWithTheEndOfTheFile(t *testing.T) {
 	if err := write(1, 64<<10); !errors.Is(err, errDisk) {
 		t.Fatalf("a write whose cluster cannot be read below: %v", err)
 	}
-	if err := errors.Join(m.Resize(256<<10), write(4096, 128<<10), m.Close()); err != nil {
+	if err := errors.Join(cut(m), write(4096, 128<<10), write(4096, 160<<10), m.Close()); err != nil {
 		t.Fatal(err)
 	}
 	checkFile(t, storage)
