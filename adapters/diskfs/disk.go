@@ -182,8 +182,9 @@ func (d *Disk) FS() *Tree { return &Tree{disk: d} }
 
 // GoDisk returns the disk as go-diskfs's own, for writing where the disk was
 // opened for it. What is written through it is seen by volumes and trees that
-// are opened afterwards from a new Disk. Its partition table has the logical partitions too, under the numbers that the kernel
-// gives them; it is nil where the disk has none.
+// are opened afterwards from a new Disk. Its partition table has the logical
+// partitions too, under the numbers that the kernel gives them; it is nil where
+// the disk has none.
 func (d *Disk) GoDisk() *disk.Disk {
 	g := &disk.Disk{
 		Backend:           NewStorage(d.disk, &StorageOptions{Name: d.name, Writable: d.writable}),

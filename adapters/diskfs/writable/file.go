@@ -86,9 +86,9 @@ func (w *FS) openRead(name string) (*File, error) {
 	return f, nil
 }
 
-// OpenFile opens a file with the flags of package os, as a [*File]. What is written reaches
-// the volume when the file is closed; until then others see the file as it
-// was, or not at all.
+// OpenFile opens a file with the flags of package os, as a [*File]. What is
+// written reaches the volume when the file is closed; until then others see the
+// file as it was, or not at all.
 func (w *FS) OpenFile(name string, flag int) (filesystem.File, error) {
 	f, err := w.openFile(name, flag)
 	if err != nil {
