@@ -35,9 +35,13 @@ type extentNode struct {
 func (n *extentNode) len() int                { return len(n.entries) / extentSize }
 func (n *extentNode) logical(i int) uint64    { return uint64(le.Uint32(n.entry(i))) }
 func (n *extentNode) entry(i int) []byte      { return n.entries[i*extentSize:][:extentSize] }
-func (n *extentNode) pointer(i int) uint64    { return pointerOf(n.entry(i)) }
-func pointerOf(b []byte) uint64               { return uint64(le.Uint32(b[4:])) | uint64(le.Uint16(b[8:]))<<32 }
 func (n *extentNode) holds(block uint64) bool { return block >= n.lo && block < n.hi }
+
+// pointer decodes a pointer to the node below.
+func (n *extentNode) pointer(i int) uint64 {
+	b := n.entry(i)
+	return uint64(le.Uint32(b[4:])) | uint64(le.Uint16(b[8:]))<<32
+}
 
 // extent decodes an extent of a leaf.
 func (n *extentNode) extent(i int) (logical uint64, r run) {

@@ -66,8 +66,10 @@ type superblock struct {
 	orphanIno   uint32
 }
 
-func damagedSuper(block int64, format string, args ...any) error {
-	return &fstree.DamageError{FS: "ext4", Structure: "superblock", Block: block, Why: fmt.Sprintf(format, args...)}
+// damagedSuper names no block: which one byte 1024 lies in follows from the
+// superblock itself.
+func damagedSuper(format string, args ...any) error {
+	return &fstree.DamageError{FS: "ext4", Structure: "superblock", Block: -1, Why: fmt.Sprintf(format, args...)}
 }
 
 // parseSuperblock decodes and checks the 1024 bytes of a superblock, by the
@@ -152,7 +154,7 @@ func (s *superblock) verifyChecksum(b []byte) error {
 		return fmt.Errorf("ext4: metadata_csum with checksum type %d: %w", b[0x175], fstree.ErrUnsupported)
 	}
 	if want, got := le.Uint32(b[0x3FC:]), crc32c(^uint32(0), b[:0x3FC]); want != got {
-		return damagedSuper(0, "checksum is %08x, not %08x", got, want)
+		return damagedSuper("checksum is %08x, not %08x", got, want)
 	}
 	return nil
 }
@@ -161,45 +163,45 @@ func (s *superblock) verifyChecksum(b []byte) error {
 func (s *superblock) setGeometry(b []byte) error {
 	logBlock, logCluster := le.Uint32(b[0x18:]), le.Uint32(b[0x1C:])
 	if logBlock > maxBlockBits-10 {
-		return damagedSuper(0, "block size 2^%d", uint64(logBlock)+10)
+		return damagedSuper("block size 2^%d", uint64(logBlock)+10)
 	}
 	s.blockBits = uint(logBlock) + 10
 	s.blockSize = 1 << s.blockBits
 	if s.roCompat.has(roBigalloc) {
 		if logCluster < logBlock || logCluster > 20 {
-			return damagedSuper(0, "cluster size 2^%d of blocks of 2^%d", uint64(logCluster)+10, s.blockBits)
+			return damagedSuper("cluster size 2^%d of blocks of 2^%d", uint64(logCluster)+10, s.blockBits)
 		}
 		s.clusterBlocks = 1 << (logCluster - logBlock)
 	}
 	if s.inodeSize < goodOldInodeSize || bits.OnesCount(uint(s.inodeSize)) != 1 || int64(s.inodeSize) > s.blockSize {
-		return damagedSuper(0, "inode size %d", s.inodeSize)
+		return damagedSuper("inode size %d", s.inodeSize)
 	}
 	if s.incompat.has(incompat64Bit) &&
 		(s.descSize < minDescSize64 || bits.OnesCount(uint(s.descSize)) != 1 || int64(s.descSize) > s.blockSize) {
-		return damagedSuper(0, "group descriptor size %d", s.descSize)
+		return damagedSuper("group descriptor size %d", s.descSize)
 	}
 	perBlock := uint64(s.blockSize) / uint64(s.inodeSize)
 	if s.inodesPerGroup < perBlock || s.inodesPerGroup > uint64(s.blockSize)*8 {
-		return damagedSuper(0, "%d inodes in a group", s.inodesPerGroup)
+		return damagedSuper("%d inodes in a group", s.inodesPerGroup)
 	}
 	if s.blocksPerGroup == 0 || s.blocksPerGroup > uint64(s.blockSize)*8*s.clusterBlocks {
-		return damagedSuper(0, "%d blocks in a group", s.blocksPerGroup)
+		return damagedSuper("%d blocks in a group", s.blocksPerGroup)
 	}
 	if s.firstDataBlock >= s.blocks || (s.firstDataBlock == 0 && s.blockSize == 1024 && s.clusterBlocks == 1) {
-		return damagedSuper(0, "first data block %d of %d", s.firstDataBlock, s.blocks)
+		return damagedSuper("first data block %d of %d", s.firstDataBlock, s.blocks)
 	}
 	if s.blocks > 1<<62>>s.blockBits {
-		return damagedSuper(0, "%d blocks", s.blocks)
+		return damagedSuper("%d blocks", s.blocks)
 	}
 	s.groups = (s.blocks-s.firstDataBlock-1)/s.blocksPerGroup + 1
 	if s.inodes != s.groups*s.inodesPerGroup {
-		return damagedSuper(0, "%d inodes, but %d groups of %d", s.inodes, s.groups, s.inodesPerGroup)
+		return damagedSuper("%d inodes, but %d groups of %d", s.inodes, s.groups, s.inodesPerGroup)
 	}
 	if s.groups*s.inodeTableBlocks() >= s.blocks {
-		return damagedSuper(0, "%d blocks of inode tables in %d blocks", s.groups*s.inodeTableBlocks(), s.blocks)
+		return damagedSuper("%d blocks of inode tables in %d blocks", s.groups*s.inodeTableBlocks(), s.blocks)
 	}
 	if s.firstIno < goodOldFirstIno {
-		return damagedSuper(0, "first inode %d", s.firstIno)
+		return damagedSuper("first inode %d", s.firstIno)
 	}
 	return nil
 }
