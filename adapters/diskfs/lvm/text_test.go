@@ -2,6 +2,7 @@ package lvm
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -70,6 +71,32 @@ func TestADeviceThatMissedWritesIsNotRead(t *testing.T) {
 	}
 	if b, err := io.ReadAll(r); err != nil || string(b) != strings.Repeat("b", 512) {
 		t.Errorf("the mirror has %.10q, %v", b, err)
+	}
+}
+
+func TestMirrorsOfMirrorsThatAreMissingTakeNoTime(t *testing.T) {
+	const levels, legs = 8, 100
+	var text strings.Builder
+	text.WriteString(`vg { id = "v" seqno = 1 extent_size = 1 physical_volumes { pv { id = "a" pe_start = 1 pe_count = 1 } } logical_volumes {`)
+	for level := range levels {
+		below := fmt.Sprintf("%q, 0, ", fmt.Sprint("lv", level+1))
+		if level == levels-1 {
+			below = `"pv", 0, `
+		}
+		fmt.Fprintf(&text, `lv%d { status = ["VISIBLE"] segment_count = 1
+			segment1 { start_extent = 0 extent_count = 1 type = "mirror" mirrors = [%s] } }`, level, strings.Repeat(below, legs))
+	}
+	text.WriteString("} }")
+	root, err := parseText([]byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := newGroup(root.section("vg"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.logical["lv0"].Open(); !errors.Is(err, ErrMissing) || len(err.Error()) > 1000 {
+		t.Errorf("%.1000v", err)
 	}
 }
 

@@ -15,7 +15,7 @@ const maxNesting = 8
 // physical volume is not there and with [ErrUnsupported] for kinds of volumes
 // that are not read.
 func (v *Volume) Open() (*io.SectionReader, error) {
-	o := opener{g: v.Group, open: map[*Volume]io.ReaderAt{}}
+	o := opener{g: v.Group, open: map[*Volume]opened{}}
 	r, err := o.volume(v, 0)
 	if err != nil {
 		return nil, err
@@ -27,13 +27,26 @@ func (v *Volume) Open() (*io.SectionReader, error) {
 // however often hostile metadata refers to it.
 type opener struct {
 	g    *Group
-	open map[*Volume]io.ReaderAt
+	open map[*Volume]opened
+}
+
+// opened is a volume's bytes, or why there are none.
+type opened struct {
+	r   io.ReaderAt
+	err error
 }
 
 func (o opener) volume(v *Volume, depth int) (io.ReaderAt, error) {
+	known, ok := o.open[v]
+	if !ok {
+		known.r, known.err = o.assemble(v, depth)
+		o.open[v] = known
+	}
+	return known.r, known.err
+}
+
+func (o opener) assemble(v *Volume, depth int) (io.ReaderAt, error) {
 	switch {
-	case o.open[v] != nil:
-		return o.open[v], nil
 	case depth > maxNesting:
 		return nil, fmt.Errorf("lvm: volume %s: volumes stand on each other too deeply", v.Name)
 	case v.err != nil:
@@ -48,7 +61,6 @@ func (o opener) volume(v *Volume, depth int) (io.ReaderAt, error) {
 		}
 		m = append(m, run{s.start, s.length, r})
 	}
-	o.open[v] = m
 	return m, nil
 }
 
@@ -76,18 +88,21 @@ func (o opener) segment(s *segment, depth int) (io.ReaderAt, error) {
 	return striped{legs, s.stripe}, nil
 }
 
-// mirror returns the first leg that is there. Legs that are out of step are
-// not told apart: their state is kept outside the metadata.
+// mirror returns the first leg that is there, or what is wrong with the first.
+// Legs that are out of step are not told apart: their state is kept outside the
+// metadata.
 func (o opener) mirror(s *segment, depth int) (io.ReaderAt, error) {
-	var errs []error
+	var first error
 	for _, a := range s.areas {
 		leg, err := o.area(a, s.length, depth)
 		if err == nil {
 			return leg, nil
 		}
-		errs = append(errs, err)
+		if first == nil {
+			first = err
+		}
 	}
-	return nil, errors.Join(errs...)
+	return nil, first
 }
 
 // area returns n bytes of an area, from 0.
