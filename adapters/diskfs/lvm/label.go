@@ -22,9 +22,9 @@ const (
 
 	rawIgnored = 1 // flag of a location: the area is not in use
 
-	// maxText bounds the metadata of one group; LVM's own areas are of
-	// 1 MiB unless somebody asked for more.
-	maxText = 64 << 20
+	// maxText bounds the metadata of one group, which takes 30 times its length
+	// once it is parsed. A volume has less than 1 KiB of it.
+	maxText = 4 << 20
 )
 
 var le = binary.LittleEndian

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,26 @@ func TestMirrorsOfMirrorsThatAreMissingTakeNoTime(t *testing.T) {
 	}
 	if _, err := g.logical["lv0"].Open(); !errors.Is(err, ErrMissing) || len(err.Error()) > 1000 {
 		t.Errorf("%.1000v", err)
+	}
+}
+
+func TestTheLongestTextTakesLittleMemory(t *testing.T) {
+	const most = 160 << 20
+	var text strings.Builder
+	for i := 0; text.Len() < maxText; i++ {
+		fmt.Fprintf(&text, "%x{}", i)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	root, err := parseText([]byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > most {
+		t.Errorf("%d MiB for %d sections", held>>20, len(root.names))
 	}
 }
 
