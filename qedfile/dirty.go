@@ -2,6 +2,7 @@ package qedfile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -53,6 +54,9 @@ func (m *Image) repairDirty(policy DirtyPolicy) error {
 		opts.Repair = RepairAll
 	}
 	report, err := m.Check(context.Background(), opts)
+	if errors.Is(err, ErrNeedsRepair) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNeedsRepair, err)
 	}

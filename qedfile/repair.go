@@ -198,11 +198,12 @@ func (o *CheckOptions) growthLimit(fileSize int64) int64 {
 }
 
 // survey counts what is to be fixed, and returns the clusters that more than
-// one entry refers to. It fails if copies of them would take more room than
-// allowed.
+// one entry refers to. It fails as soon as copies of them would take more room
+// than allowed: then it may be a table that very many entries refer to.
 func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
-	used, copies := newBitmap(r.end), int64(0) // copies of clusters
+	used, limit := newBitmap(r.end), opts.growthLimit(r.usable)
 	shared = newBitmap(r.end)
+	var copies, tables int64 // clusters to be copied: of data, of tables that share with one before them
 	if _, err := r.claim(used, shared, r.h.L1TableOffset, r.h.TableSize); err != nil {
 		return nil, err
 	}
@@ -211,10 +212,14 @@ func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
 			r.fixed++
 			return nil
 		}
-		if _, err := r.claim(used, shared, int64(l1.value), r.h.TableSize); err != nil {
+		taken, err := r.claim(used, shared, int64(l1.value), r.h.TableSize)
+		if err != nil {
 			return err
 		}
-		return r.eachEntry(l1, func(l2 tableEntry) error {
+		if taken > 0 {
+			tables += r.h.TableSize
+		}
+		err = r.eachEntry(l1, func(l2 tableEntry) error {
 			if r.h.checkCluster(l2.value, r.usable) != "" {
 				r.fixed++
 				return nil
@@ -223,6 +228,10 @@ func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
 			copies += taken
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return r.affordable(copies+tables, limit)
 	})
 	if err != nil {
 		return nil, err
@@ -233,10 +242,18 @@ func (r *repairer) survey(opts *CheckOptions) (shared *bitmap, err error) {
 		}
 		return nil
 	})
-	if limit := opts.growthLimit(r.usable); err == nil && copies > limit>>r.shift {
-		err = fmt.Errorf("%w: copies of what several entries refer to would take %d clusters, more than %d bytes", ErrNeedsRepair, copies, limit)
+	if err != nil {
+		return nil, err
 	}
-	return shared, err
+	return shared, r.affordable(copies, limit)
+}
+
+// affordable fails if copies of so many clusters take more than limit bytes.
+func (r *repairer) affordable(copies, limit int64) error {
+	if copies <= limit>>r.shift {
+		return nil
+	}
+	return fmt.Errorf("%w: copies of what several entries refer to would take more than %d bytes", ErrNeedsRepair, limit)
 }
 
 // claim marks n clusters as used, and as shared those that were used already.

@@ -205,3 +205,47 @@ func TestRepairEndsCleanlyAtAnyFault(t *testing.T) {
 		keepsView(t, view(t, mem), want, alias)
 	}
 }
+
+// A cancelling storage calls cancel at its n-th write.
+type cancelling struct {
+	backend.Storage
+	n      int
+	cancel context.CancelFunc
+}
+
+func (s *cancelling) WriteAt(p []byte, off int64) (int, error) {
+	if s.n--; s.n == 0 {
+		s.cancel()
+	}
+	return s.Storage.WriteAt(p, off)
+}
+
+func TestRepairCanBeInterruptedAtAnyWrite(t *testing.T) {
+	rng := oracle.Seed(t)
+	im := randomImage(t, rng, 1)
+	im.damage(rng)
+	want, alias := view(t, im.mem), aliases(t, im)
+	stopped := 0
+	for n := 1; ; n++ {
+		mem := im.mem.Clone()
+		ctx, cancel := context.WithCancel(t.Context())
+		_, _, err := repairTables(ctx, &cancelling{mem, n, cancel}, im.h, &CheckOptions{Repair: RepairAll, MaxGrowth: 1 << 30})
+		interrupted := ctx.Err() != nil
+		cancel()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if !interrupted {
+			break
+		}
+		if err != nil {
+			stopped++
+		}
+		keepsView(t, view(t, mem), want, alias)
+		mustRepair(t, mem, RepairAll)
+		keepsView(t, view(t, mem), want, alias)
+	}
+	if stopped == 0 {
+		t.Error("no interruption ended the repair")
+	}
+}

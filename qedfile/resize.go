@@ -37,8 +37,9 @@ func (m *Image) Resize(size int64) error {
 // grow hides whatever would appear between the old end and the new one, and
 // then moves the end.
 func (m *Image) grow(old, size int64) error {
+	stored := m.end.Load()
 	for pos := old; pos < size; {
-		n, err := m.hide(pos, size)
+		n, err := m.hide(pos, size, &stored)
 		if err != nil {
 			return err
 		}
@@ -65,8 +66,9 @@ func (m *Image) setSize(size int64) error {
 }
 
 // hide makes the first part of [pos, end), which lies past the end of the disk,
-// read as zeroes and returns its length.
-func (m *Image) hide(pos, end int64) (int64, error) {
+// read as zeroes and returns its length. stored is how many bytes the file can
+// still have there: with more, entries share clusters, perhaps very many.
+func (m *Image) hide(pos, end int64, stored *int64) (int64, error) {
 	r, err := m.run(pos, end-pos)
 	if err != nil {
 		return 0, err
@@ -76,6 +78,9 @@ func (m *Image) hide(pos, end int64) (int64, error) {
 	case r.kind == Zero:
 		return r.n, nil
 	case r.kind == Data: // old entries past the end, or the rest of the last cluster
+		if *stored -= r.n; *stored < 0 {
+			return 0, fmt.Errorf("%w: entries past the end of the disk share clusters", ErrCorrupt)
+		}
 		return r.n, m.zeroFile(r.host, r.n)
 	case pos >= m.backingSize:
 		return r.n, nil

@@ -3,6 +3,7 @@ package qedfile_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"testing"
 
@@ -186,5 +187,50 @@ func TestShrinkingReadsNoHoles(t *testing.T) {
 	}
 	if report, err := m.Check(t.Context(), nil); err != nil || !report.Clean() {
 		t.Errorf("%+v (%v)", report, err)
+	}
+}
+
+// manyForOne is an image whose L1 table refers to one L2 table with every entry,
+// and that to one cluster: 256 GiB are mapped to 4 KiB.
+func manyForOne() layout {
+	l := empty(4096, 16, 8192*8192*4096)
+	l.length = 34 * 4096
+	l.entries = map[int64]uint64{}
+	for i := range int64(8192) {
+		l.entries[4096+8*i] = 17 * 4096
+		l.entries[17*4096+8*i] = 33 * 4096
+	}
+	return l
+}
+
+func TestGrowingOverSharedClustersEndsSoon(t *testing.T) {
+	l := manyForOne()
+	l.size = 4096
+	counter := backend.NewCounter(l.storage())
+	m, err := qedfile.New(counter, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Resize(8192 * 8192 * 4096); !errors.Is(err, qedfile.ErrCorrupt) || m.Size() != 4096 {
+		t.Errorf("%v, and the disk has %d bytes", err, m.Size())
+	}
+	if n := counter.Counts().WriteBytes; n > l.length {
+		t.Errorf("%d bytes were written to a file of %d", n, l.length)
+	}
+}
+
+func TestADirtyImageWhoseEntriesShareEverythingIsRefusedSoon(t *testing.T) {
+	l := manyForOne()
+	l.features = qedfile.FeatureNeedCheck
+	for i := range int64(8192) {
+		delete(l.entries, 17*4096+8*i) // no data: the tables alone are too many
+	}
+	counter := backend.NewCounter(l.storage())
+	if _, err := qedfile.New(counter, writable); !errors.Is(err, qedfile.ErrNeedsRepair) {
+		t.Errorf("%v, want ErrNeedsRepair", err)
+	}
+	if n := counter.Counts().ReadBytes; n > 8*l.length {
+		t.Errorf("%d bytes were read from a file of %d", n, l.length)
 	}
 }
