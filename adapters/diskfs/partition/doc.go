@@ -39,6 +39,7 @@
 // row without a partition, and at partition 256, like the kernel's. GPT entry
 // arrays have at most 4096 entries of 128 bytes. Partitions that begin behind
 // the end of the disk are left out, with a note; those that end behind it
-// (the image was cut) keep the part that is there. Reading takes at most a few
+// (the image was cut) keep the part that is there. A part of a table that can't
+// be read hides what it describes, with a note. Reading takes at most a few
 // hundred small reads. Everything is safe for concurrent use.
 package partition
