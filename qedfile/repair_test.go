@@ -222,30 +222,38 @@ func (s *cancelling) WriteAt(p []byte, off int64) (int, error) {
 
 func TestRepairCanBeInterruptedAtAnyWrite(t *testing.T) {
 	rng := oracle.Seed(t)
-	im := randomImage(t, rng, 1)
-	im.damage(rng)
-	want, alias := view(t, im.mem), aliases(t, im)
 	stopped := 0
+	for range 12 { // some have little to repair
+		im := randomImage(t, rng, 1)
+		im.damage(rng)
+		stopped += interruptRepair(t, im)
+	}
+	if stopped == 0 {
+		t.Error("no interruption ended a repair")
+	}
+}
+
+// interruptRepair cancels the repair of an image at each write, and returns how
+// many of them did not come to their end.
+func interruptRepair(t *testing.T, im *testImage) (stopped int) {
+	t.Helper()
+	want, alias := view(t, im.mem), aliases(t, im)
 	for n := 1; ; n++ {
 		mem := im.mem.Clone()
 		ctx, cancel := context.WithCancel(t.Context())
 		_, _, err := repairTables(ctx, &cancelling{mem, n, cancel}, im.h, &CheckOptions{Repair: RepairAll, MaxGrowth: 1 << 30})
 		interrupted := ctx.Err() != nil
 		cancel()
-		if err != nil && !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
-		}
-		if !interrupted {
-			break
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, context.Canceled):
 			stopped++
+		case err != nil:
+			t.Fatal(err)
+		case !interrupted:
+			return stopped
 		}
 		keepsView(t, view(t, mem), want, alias)
 		mustRepair(t, mem, RepairAll)
 		keepsView(t, view(t, mem), want, alias)
-	}
-	if stopped == 0 {
-		t.Error("no interruption ended the repair")
 	}
 }
