@@ -52,8 +52,8 @@
 // Refused by name: versions before 4, directories of version 1, the metadata
 // directory tree and zoned devices. Files on a realtime device are listed but
 // not opened. A log on a device of its own is not looked at. Operations of
-// several steps that the log holds begun but not ended (an exchange of extents,
-// attributes written by intents) are left as they are, with a note; the kernel
-// would finish them. Free space and quotas are not corrected by the replay
+// several steps that the log holds begun but not ended are finished where they
+// change what blocks a file has; others (an exchange of extents, attributes
+// written by intents) are left as they are, with a note. Free space and quotas are not corrected by the replay
 // beyond what the log says of them.
 package xfs

@@ -27,6 +27,7 @@ type fork struct {
 	format uint8
 	count  uint64 // extents
 	raw    []byte
+	mended []extent // in place of all that; nil for most
 }
 
 // extent is a run of blocks. All numbers are in filesystem blocks.
@@ -48,6 +49,12 @@ func (f *fork) damage(block int64, format string, args ...any) error {
 // extents calls visit for each extent that ends behind a block of the file,
 // in order, until it returns false.
 func (f *fork) extents(from uint64, visit func(extent) bool) error {
+	if f.mended != nil {
+		i := sort.Search(len(f.mended), func(i int) bool { return f.mended[i].start+f.mended[i].length > from })
+		for ; i < len(f.mended) && visit(f.mended[i]); i++ {
+		}
+		return nil
+	}
 	w := walk{fork: f, from: from, visit: visit}
 	switch f.format {
 	case formatExtents:

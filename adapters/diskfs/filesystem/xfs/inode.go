@@ -132,7 +132,11 @@ func (ino *inode) dataFork(v *volume) fork {
 	if ino.largeCounts() {
 		count = binary.BigEndian.Uint64(ino.raw[24:])
 	}
-	return fork{v: v, owner: ino.num, block: v.blockOf(ino.offset), format: ino.raw[5], count: count, raw: ino.raw[ino.core():end]}
+	f := fork{v: v, owner: ino.num, block: v.blockOf(ino.offset), format: ino.raw[5], count: count, raw: ino.raw[ino.core():end]}
+	if m := v.mended[ino.num]; m != nil {
+		f.mended = m.extents
+	}
+	return f
 }
 
 // attrFork returns the fork of the extended attributes; there is none where
@@ -166,6 +170,9 @@ func (ino *inode) stat(v *volume) fstree.Stat {
 		Atime:  ino.time(32),
 		Mtime:  ino.time(40),
 		Ctime:  ino.time(48),
+	}
+	if m := v.mended[ino.num]; m != nil {
+		s.Blocks += m.blocks << (v.sb.blockLog - 9)
 	}
 	if ino.version == 1 {
 		s.Nlink = uint64(be.Uint16(ino.raw[6:]))

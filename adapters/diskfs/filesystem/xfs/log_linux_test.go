@@ -152,7 +152,7 @@ func flush(name string) error {
 }
 
 func TestDirtyFilesystemSaysSo(t *testing.T) {
-	for _, name := range []string{"xfs-dirty", "xfs-v4-dirty"} {
+	for _, name := range []string{"xfs-dirty", "xfs-v4-dirty", "xfs-dirty-begun"} {
 		image := fstreetest.Image(t, name)
 		fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
 		if err != nil {

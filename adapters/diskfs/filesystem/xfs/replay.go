@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -52,15 +53,22 @@ type replay struct {
 	overlay   *overlay
 	order     binary.ByteOrder
 	cancelled map[bufferID]int
-	voidAt    map[int64]int   // how many cancelled buffers begin at a sector
-	made      int64           // bytes of new inodes
-	intents   map[uint64]bool // of those that change what is seen: those not done
+	voidAt    map[int64]int      // how many cancelled buffers begin at a sector
+	made      int64              // bytes of new inodes
+	intents   map[uint64]*intent // of those that change what is seen: those not done
+	begun     int                // intents so far
+}
+
+// intent is the beginning of an operation of several transactions.
+type intent struct {
+	place    int       // among all of them
+	mappings []mapping // nil for what is not carried out here
 }
 
 func newReplay(r io.ReaderAt, size int64, sb *superblock) *replay {
 	return &replay{
 		sb: sb, size: size, overlay: newOverlay(r),
-		cancelled: map[bufferID]int{}, voidAt: map[int64]int{}, intents: map[uint64]bool{},
+		cancelled: map[bufferID]int{}, voidAt: map[int64]int{}, intents: map[uint64]*intent{},
 	}
 }
 
@@ -69,6 +77,9 @@ type replayed struct {
 	overlay *overlay // nil if nothing was replayed
 	dirty   bool
 	notes   []string // what was done, and what could not be
+
+	mappings []mapping // that are to be carried out now
+	others   int       // operations that nothing carries out
 }
 
 // replayLog brings the volume to where the kernel would when mounting it. A
@@ -108,9 +119,7 @@ func replayLog(r io.ReaderAt, size int64, sb *superblock) (replayed, error) {
 	default:
 		out.notes = append(out.notes, "the log was replayed in memory")
 	}
-	if n := len(p.intents); n > 0 {
-		out.notes = append(out.notes, fmt.Sprintf("%d operations that the log holds unfinished were left so", n))
-	}
+	out.mappings, out.others = p.unfinished()
 	return out, nil
 }
 
@@ -237,16 +246,39 @@ func (p *replay) applyItem(it *item, lsn uint64) error {
 		if len(it.regions[0]) < minIntent {
 			return fmt.Errorf("an intent of %d bytes: %w", len(it.regions[0]), errLogDamaged)
 		}
-		id := p.order.Uint64(it.regions[0][8:])
-		if kind%2 == 0 {
-			p.intents[id] = true
-		} else {
-			delete(p.intents, id)
-		}
+		p.noteIntent(kind, it.regions[0])
 	}
 	// What frees space, counts references or keeps quotas changes nothing
 	// that is read here.
 	return nil
+}
+
+// noteIntent keeps an intent until its end comes.
+func (p *replay) noteIntent(kind uint16, b []byte) {
+	id := p.order.Uint64(b[8:])
+	if kind%2 != 0 {
+		delete(p.intents, id)
+		return
+	}
+	p.begun++
+	in := &intent{place: p.begun}
+	if kind == itemMapUpdate {
+		in.mappings = decodeMappings(b, p.order)
+	}
+	p.intents[id] = in
+}
+
+// unfinished takes the intents that have no end apart: changes of files in
+// their order, and how many others there are.
+func (p *replay) unfinished() (list []mapping, others int) {
+	left := slices.SortedFunc(maps.Values(p.intents), func(a, b *intent) int { return a.place - b.place })
+	for _, in := range left {
+		list = append(list, in.mappings...)
+		if in.mappings == nil {
+			others++
+		}
+	}
+	return list, others
 }
 
 // buffer is a decoded buffer item (struct xfs_buf_log_format).

@@ -75,7 +75,7 @@ func TestTreeIsAFilesystemByTheStandardLibrarysTest(t *testing.T) {
 }
 
 func TestDamagedImagesDoNoHarm(t *testing.T) {
-	for _, name := range []string{"xfs-v5", "xfs-ordinary", "xfs-v4", "xfs-dirty", "xfs-v4-dirty"} {
+	for _, name := range []string{"xfs-v5", "xfs-ordinary", "xfs-v4", "xfs-dirty", "xfs-v4-dirty", "xfs-dirty-begun"} {
 		t.Run(name, func(t *testing.T) { fstreetest.Mutate(t, name, open) })
 	}
 }

@@ -1,6 +1,7 @@
 package xfs
 
 import (
+	"fmt"
 	"io"
 	"sync"
 
@@ -34,7 +35,8 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 type volume struct {
 	sb       superblock
 	cache    *fstree.Cache
-	replayed *overlay // what the log's replay changed, nil if there was none
+	replayed *overlay           // what the log's replay changed, nil if there was none
+	mended   map[uint64]*mended // by the inode's number; nil for most volumes
 	info     func() fstree.Info
 }
 
@@ -54,9 +56,28 @@ func open(r io.ReaderAt, size int64) (*volume, error) {
 		return nil, err
 	}
 	v := &volume{sb: sb, cache: fstree.NewCache(r, size, cacheBudget), replayed: log.overlay}
+	if err := v.finish(&log); err != nil {
+		return nil, err
+	}
 	// Counting may read every allocation group, which most never ask for.
 	v.info = sync.OnceValue(func() fstree.Info { return v.describe(log) })
 	return v, nil
+}
+
+// finish carries out the operations that the log holds begun.
+func (v *volume) finish(log *replayed) error {
+	left := log.others
+	if len(log.mappings) > 0 {
+		failed, err := v.mend(log.mappings)
+		if err != nil {
+			return err
+		}
+		left += failed
+	}
+	if left > 0 {
+		log.notes = append(log.notes, fmt.Sprintf("%d operations that the log holds unfinished were left so", left))
+	}
+	return nil
 }
 
 // Info describes the filesystem.
