@@ -10,9 +10,9 @@ import (
 const (
 	xattrElsewhere = 0x100 // flag of a type: the value is a place
 
-	maxXattrs     = 1 << 16   // of one file, as names of Linux have at most 64 KiB together
-	maxXattrValue = 64 << 10  // bytes (XATTR_SIZE_MAX)
-	maxXattrBytes = 256 << 10 // of one file
+	maxXattrs     = 1 << 16  // of one file, as names of Linux have at most 64 KiB together
+	maxXattrValue = 64 << 10 // bytes (XATTR_SIZE_MAX)
+	maxXattrBytes = 64 << 20 // of one file, that anybody is given
 )
 
 // Xattrs reads a file's extended attributes.
