@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
 )
 
 const (
@@ -44,18 +45,18 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 
 // volume is the engine beneath an FS. Only its caches change after open.
 type volume struct {
-	sb      *superblock
-	r       io.ReaderAt
-	size    int64
-	cache   *fstree.Cache
-	nodes   nodeCache
-	chunks  chunkMap
-	roots   tree     // the root tree
-	trees   sync.Map // uint64 -> tree, of the subvolumes that were asked for
-	initial uint64   // the subvolume that is mounted
-	logNote string   // what became of the log tree, "" if there is none
-	extents extentCache
-	zstd    sync.Pool // *zstd.Decoder
+	sb       *superblock
+	r        io.ReaderAt
+	size     int64
+	cache    *fstree.Cache
+	nodes    nodeCache
+	chunks   chunkMap
+	roots    tree          // the root tree
+	trees    sync.Map      // uint64 -> tree, of the subvolumes that were asked for
+	initial  uint64        // the subvolume that is mounted
+	logNote  string        // what became of the log tree, "" if there is none
+	unpacked recent.Pieces // by their logical address
+	zstd     sync.Pool     // *zstd.Decoder
 }
 
 var _ fstree.Engine = (*volume)(nil)

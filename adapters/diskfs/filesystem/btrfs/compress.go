@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/anchore/go-lzo"
 	"github.com/klauspost/compress/zstd"
@@ -15,40 +14,7 @@ import (
 const (
 	maxUnpacked = 128 << 10 // BTRFS_MAX_UNCOMPRESSED
 	maxExtent   = 128 << 20 // BTRFS_MAX_EXTENT_SIZE
-
-	cachedExtents = 32 // of 128 KiB at most
 )
-
-// extentCache keeps the last decompressed extents: a file is mostly read in
-// pieces smaller than an extent.
-type extentCache struct {
-	mu   sync.Mutex
-	last [cachedExtents]unpacked
-	next int
-}
-
-type unpacked struct {
-	logical uint64
-	b       []byte
-}
-
-func (c *extentCache) get(logical uint64) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, u := range c.last {
-		if u.logical == logical {
-			return u.b
-		}
-	}
-	return nil
-}
-
-func (c *extentCache) put(logical uint64, b []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last[c.next] = unpacked{logical, b}
-	c.next = (c.next + 1) % cachedExtents
-}
 
 // unpack returns the whole of a compressed extent.
 func (c *content) unpack(e extent) ([]byte, error) {
@@ -58,7 +24,7 @@ func (c *content) unpack(e extent) ([]byte, error) {
 	if e.inline != nil {
 		return c.unpackInline(e)
 	}
-	if b := c.v.extents.get(e.logical); b != nil {
+	if b := c.v.unpacked.Get(e.logical); b != nil {
 		return b, nil
 	}
 	chunk, at, ok := c.v.chunks.find(e.logical)
@@ -71,7 +37,7 @@ func (c *content) unpack(e extent) ([]byte, error) {
 	}
 	b, err := c.decompress(e, packed)
 	if err == nil {
-		c.v.extents.put(e.logical, b)
+		c.v.unpacked.Put(e.logical, b)
 	}
 	return b, err
 }

@@ -74,7 +74,7 @@ func (s *stream) readUnits(p []byte, off int64) (int, error) {
 }
 
 func (s *stream) unpack(start, stored, where, size int64) ([]byte, error) {
-	if b := s.v.units.get(where); b != nil && int64(len(b)) == size {
+	if b := s.v.units.Get(uint64(where)); b != nil && int64(len(b)) == size {
 		return b, nil
 	}
 	packed := make([]byte, stored)
@@ -85,7 +85,7 @@ func (s *stream) unpack(start, stored, where, size int64) ([]byte, error) {
 	if err := lznt1(b, packed); err != nil {
 		return nil, damaged("compressed data", where/s.v.boot.cluster, "%v", err)
 	}
-	s.v.units.put(where, b)
+	s.v.units.Put(uint64(where), b)
 	return b, nil
 }
 

@@ -31,5 +31,5 @@
 //
 // The journal ($LogFile) is not replayed; Info says so of a volume that was
 // not unmounted. An FS is safe for concurrent use and keeps up to 16 MiB of
-// metadata and 1 MiB of decompressed data.
+// metadata and 2 MiB of decompressed data.
 package ntfs

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
 )
 
 const (
@@ -49,7 +50,7 @@ type volume struct {
 	r      io.ReaderAt
 	cache  *fstree.Cache
 	mft    stream
-	units  unitCache
+	units  recent.Pieces // decompressed, by the byte of the volume where they begin
 	upcase func() (upcase, error)
 	free   func() int64
 	label  string

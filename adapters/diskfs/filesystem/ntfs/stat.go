@@ -37,6 +37,7 @@ const (
 // node is what a file is, besides its contents.
 type node struct {
 	*file
+	std    []byte      // standard information
 	mode   fs.FileMode // type bits
 	target string      // of a link
 	major  uint32
@@ -56,11 +57,10 @@ func (v *volume) node(ref uint64) (*node, error) {
 	if f.records[0].isDirectory() {
 		n.mode = fs.ModeDir
 	}
-	std, err := f.value(attrStandard, "", maxRecord)
-	if err != nil || len(std) < 36 {
+	if n.std, err = f.value(attrStandard, "", maxRecord); err != nil || len(n.std) < 36 {
 		return nil, damaged(recordName(f.records[0].number), -1, "no standard information: %v", err)
 	}
-	n.flags = le.Uint32(std[32:])
+	n.flags = le.Uint32(n.std[32:])
 	switch {
 	case n.flags&fileReparse != 0:
 		err = n.reparse()
@@ -168,13 +168,9 @@ func (v *volume) Stat(id fstree.ID) (fstree.Stat, error) {
 	if err != nil {
 		return fstree.Stat{}, err
 	}
-	std, err := n.value(attrStandard, "", maxRecord)
-	if err != nil {
-		return fstree.Stat{}, err
-	}
 	st := fstree.Stat{
 		Ino: id.Ino & refNumber, Mode: n.mode | 0o777, Nlink: n.links(), Major: n.major, Minor: n.minor,
-		Btime: parseTime(std), Mtime: parseTime(std[8:]), Ctime: parseTime(std[16:]), Atime: parseTime(std[24:]),
+		Btime: parseTime(n.std), Mtime: parseTime(n.std[8:]), Ctime: parseTime(n.std[16:]), Atime: parseTime(n.std[24:]),
 	}
 	if n.mode == fs.ModeDir {
 		err = n.sizes(attrIndexAlloc, indexName, &st)

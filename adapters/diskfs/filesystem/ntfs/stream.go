@@ -5,7 +5,6 @@ import (
 	"io"
 	"iter"
 	"sort"
-	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -179,34 +178,4 @@ func (s *stream) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 			yield(fstree.Extent{Start: start, Length: end - start, Hole: true, Offset: -1}, nil)
 		}
 	}
-}
-
-// unitCache keeps the units that were decompressed last.
-type unitCache struct {
-	mu   sync.Mutex
-	last [16]unpacked
-	next int
-}
-
-type unpacked struct {
-	at int64 // byte of the volume where the unit begins
-	b  []byte
-}
-
-func (c *unitCache) get(at int64) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, u := range c.last {
-		if u.b != nil && u.at == at {
-			return u.b
-		}
-	}
-	return nil
-}
-
-func (c *unitCache) put(at int64, b []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last[c.next] = unpacked{at, b}
-	c.next = (c.next + 1) % len(c.last)
 }
