@@ -135,3 +135,15 @@ func TestImageOpenedForReadingIsNotRepaired(t *testing.T) {
 		t.Errorf("%+v (%v)", report, err)
 	}
 }
+
+func TestTheFirstClusterAfterTheHeaderCanLeak(t *testing.T) {
+	l := empty(4096, 1, 1<<20)
+	l.l1, l.length = 2*4096, 3*4096
+	m, err := qedfile.New(l.storage(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report, err := m.Check(t.Context(), nil); err != nil || report.Leaks != 1 {
+		t.Errorf("%+v (%v), want one leak", report, err)
+	}
+}
