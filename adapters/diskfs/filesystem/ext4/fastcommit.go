@@ -95,6 +95,9 @@ func (s *fastScan) tag(whole []byte) (more bool, err error) {
 	case t.tag < fastAddRange || t.tag > fastPad:
 		return false, nil
 	}
+	if len(s.done)+len(s.open) >= maxReplayed {
+		return false, damagedJournal(-1, "more than %d tags of fast commits", maxReplayed)
+	}
 	s.sum = crc32c(s.sum, whole)
 	s.open = append(s.open, t)
 	return true, nil

@@ -19,13 +19,18 @@ type recovery struct {
 	suspect bool     // a checksum in it was wrong
 	sum     uint32   // over its descriptors and blocks, for version 1
 
+	revoked int // blocks that were named in revocations so far
+
 	// What the transactions before it leave: the newest of each block.
 	blocks map[uint64]tagged
 }
 
-// maxReplayed bounds the memory of a replay, in blocks: 4 GiB of the usual
-// ones, where an ordinary journal has 1 GiB in all.
-const maxReplayed = 1 << 20
+// What a replay may take. A journal that its inode maps to a few blocks, over
+// and over, has no end otherwise.
+const (
+	maxReplayed = 1 << 20 // blocks: 4 GiB of the usual ones; an ordinary journal has 1 GiB in all
+	maxRevoked  = 1 << 26 // blocks named in revocations, which have 256 MiB then
+)
 
 // recover returns what the journal changes, and the sequence number after the
 // last transaction.
@@ -59,7 +64,9 @@ func (r *recovery) scan() error {
 		case blockRevoke:
 			// The list may be long, and is not needed before the commit.
 			r.suspect = r.suspect || !j.tailIsValid(b)
-			r.revokes = append(r.revokes, at)
+			if r.revokes = append(r.revokes, at); len(r.revokes) > maxReplayed {
+				return damagedJournal(-1, "more than %d blocks of revocations", maxReplayed)
+			}
 		case blockCommit:
 			var more bool
 			if more, err = r.commit(b); err == nil && !more {
@@ -143,6 +150,9 @@ func (r *recovery) revoke() error {
 		list, err := r.j.revoked(b)
 		if err != nil {
 			return err
+		}
+		if r.revoked += len(list); r.revoked > maxRevoked {
+			return damagedJournal(-1, "more than %d revocations", maxRevoked)
 		}
 		for _, block := range list {
 			delete(r.blocks, block)
