@@ -20,8 +20,8 @@ type CompactOptions struct {
 // geometry, its backing file and all that its header area holds, but without
 // the clusters that nothing refers to, those past the end of the disk, and
 // those of zeroes. What is left lies in the order of the disk. Over a backing
-// file zeroes become zero markers, where they have something to hide; they are
-// not looked for in clusters of more than 1 MiB.
+// file zeroes become zero markers, where they have something to hide; in
+// clusters of more than 1 MiB they stay zeroes.
 //
 // The source is not changed, and may be dirty or in use for reading. dst stays
 // the caller's, and ends synced. Until then it is no valid image.
@@ -54,9 +54,6 @@ func compact(ctx context.Context, dst backend.Storage, src *Image, opts *Compact
 		return err
 	}
 	c := newCopier(out, src, &ConvertOptions{Progress: opts.Progress})
-	if h.ClusterSize > copyPiece {
-		c.grain = 0
-	}
 	c.clearTo = min(roundUp(src.backingSize, h.ClusterSize), h.ImageSize)
 	if err := c.run(ctx, src.ownSpans(ctx), h.ImageSize); err != nil {
 		out.Close()

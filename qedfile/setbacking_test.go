@@ -91,10 +91,13 @@ func TestSetBackingRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestACrashWhileTheNameChangesLeavesOneOfTheTwo(t *testing.T) {
-	const inSector, beyond = "b.raw", 900
+	names := []string{"", "b.raw"}
+	for _, n := range []int{448, 449, 900} { // the first ends with the header's sector
+		names = append(names, strings.Repeat("n", n))
+	}
 	for _, from := range []string{"", "old.raw"} {
-		for _, to := range []string{"", inSector, strings.Repeat("n", beyond)} {
-			t.Run(fmt.Sprintf("from %q to %.8q", from, to), func(t *testing.T) {
+		for _, to := range names {
+			t.Run(fmt.Sprintf("from %q to %d bytes", from, len(to)), func(t *testing.T) {
 				if from != to {
 					crashSetBacking(t, from, to)
 				}
@@ -133,6 +136,11 @@ func crashSetBacking(t *testing.T, from, to string) {
 	returned := record.Len()
 	if err := errors.Join(write(2, 4096), write(2, 8192), m.Sync()); err != nil {
 		t.Fatal(err)
+	}
+	for _, e := range record.Events() {
+		if e.Op == backend.OpWrite && e.Off == 0 && e.Len > 512 {
+			t.Errorf("the header is written with %d bytes: it may be torn", e.Len)
+		}
 	}
 	for point, state := range everyCrash(record) {
 		left, err := qedfile.New(state, opts)
