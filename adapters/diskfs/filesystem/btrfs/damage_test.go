@@ -38,11 +38,16 @@ func TestHostileImagesDoNoHarm(t *testing.T) {
 // FuzzBtrfs writes pieces of its input over an image: four bytes of offset,
 // then eight bytes.
 func FuzzBtrfs(f *testing.F) {
-	image := fstreetest.Image(f, "btrfs-subvolumes")
-	f.Add([]byte{})
-	f.Add(binary.LittleEndian.AppendUint64([]byte{0, 0, 1, 0}, 7))
-	f.Fuzz(func(t *testing.T, patches []byte) {
-		damaged := bytes.Clone(image[:4<<20])
+	subvolumes, log := fstreetest.Image(f, "btrfs-subvolumes"), fstreetest.Image(f, "btrfs-log-names")
+	f.Add(false, []byte{})
+	f.Add(true, []byte{})
+	f.Add(false, binary.LittleEndian.AppendUint64([]byte{0, 0, 1, 0}, 7))
+	f.Fuzz(func(t *testing.T, dirty bool, patches []byte) {
+		image, metadata := subvolumes, 4<<20
+		if dirty {
+			image, metadata = log, 8<<20
+		}
+		damaged := bytes.Clone(image[:metadata])
 		for ; len(patches) >= 12; patches = patches[12:] {
 			off := int(binary.LittleEndian.Uint32(patches)) % len(damaged)
 			copy(damaged[off:], patches[4:12])
