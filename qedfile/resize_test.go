@@ -234,3 +234,20 @@ func TestADirtyImageWhoseEntriesShareEverythingIsRefusedSoon(t *testing.T) {
 		t.Errorf("%d bytes were read from a file of %d", n, l.length)
 	}
 }
+
+func TestGrowingMarksOnlyWhatTheBackingFileWouldShow(t *testing.T) {
+	l := backed()
+	l.size = 4096
+	base := backend.NewMemory(bytes.Repeat([]byte{7}, 3*4096))
+	m, err := qedfile.New(l.storage(), &qedfile.Options{Writable: true, Backing: backing(base)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Resize(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := m.Check(t.Context(), nil); err != nil || report.ZeroClusters != 2 || report.AllocatedClusters != 0 {
+		t.Errorf("%+v (%v), want two zero markers", report, err)
+	}
+}
