@@ -35,7 +35,7 @@ to_qed() { # raw, name, options
 # A disk with GPT: an EFI system partition (FAT16) and a root filesystem (ext4).
 gpt() {
 	truncate -s 24M "$work/gpt"
-	sgdisk -n 1:2048:+4M -t 1:ef00 -c 1:"EFI system" -n 2:0:+16M -t 2:8300 -c 2:root "$work/gpt" >/dev/null
+	eatmydata sgdisk -n 1:2048:+4M -t 1:ef00 -c 1:"EFI system" -n 2:0:+16M -t 2:8300 -c 2:root "$work/gpt" >/dev/null
 	truncate -s 4M "$work/esp"
 	mkfs.fat -F 16 -s 1 -n ESP -i 1A2B3C4D "$work/esp" >/dev/null
 	mmd -i "$work/esp" ::EFI ::EFI/BOOT
@@ -51,7 +51,7 @@ gpt() {
 # A disk with MBR: a primary partition and an extended one that holds two.
 mbr() {
 	truncate -s 16M "$work/mbr"
-	sfdisk -q "$work/mbr" <<-'EOF'
+	eatmydata sfdisk -q "$work/mbr" <<-'EOF'
 		label: dos
 		label-id: 0xcafe1234
 		start=2048, size=6144, type=c, bootable
@@ -89,7 +89,7 @@ bare() {
 # over the extents as its segments say.
 lvm() {
 	truncate -s 24M "$work/lvm"
-	sgdisk -n 1:2048:+10M -t 1:8e00 -n 2:0:+10M -t 2:8e00 "$work/lvm" >/dev/null
+	eatmydata sgdisk -n 1:2048:+10M -t 1:8e00 -n 2:0:+10M -t 2:8e00 "$work/lvm" >/dev/null
 	local ids=(qedfs0-0000-0000-0000-0000-0000-000000 qedfs1-1111-1111-1111-1111-1111-111111) loops=()
 	for i in 0 1; do
 		truncate -s 10M "$work/pv$i"

@@ -50,19 +50,26 @@ func makeDisk(t *testing.T, size, sector int64, script string, sgdisk []string) 
 		t.Fatal(err)
 	}
 	if sgdisk != nil {
-		oracle.Run(t, "sgdisk", append(sgdisk, img)...)
+		partitioner(t, "", "sgdisk", append(sgdisk, img)...)
 		return img
 	}
 	target := img
 	if sector != 512 { // sfdisk takes the size of a sector from a device alone
 		target = loop(t, img, sector)
 	}
-	cmd := exec.Command(oracle.Tool(t, "sfdisk"), "-q", "--no-reread", "--no-tell-kernel", target)
-	cmd.Stdin = strings.NewReader(strings.ReplaceAll(script, "IMG", img))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("sfdisk: %v\n%s", err, out)
-	}
+	partitioner(t, strings.ReplaceAll(script, "IMG", img), "sfdisk", "-q", "--no-reread", "--no-tell-kernel", target)
 	return img
+}
+
+// partitioner runs a program that ends with sync(2), without that: it would
+// wait for every disk of the machine.
+func partitioner(t *testing.T, stdin, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(oracle.Tool(t, "eatmydata"), append([]string{oracle.Tool(t, name)}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
 }
 
 // loop attaches an image to a loop device for the time of the test.

