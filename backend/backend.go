@@ -46,18 +46,3 @@ type HolePuncher interface {
 	// cannot after all.
 	PunchHole(off, n int64) error
 }
-
-// Viewer is implemented by a Reader that can show its bytes where they lie, as
-// a memory mapping does.
-type Viewer interface {
-	// View calls look with the n bytes from off on. It returns false where
-	// they cannot all be shown, which look may find out in the midst of its
-	// work: ReadAt says why.
-	//
-	// look does nothing but look at the bytes: it keeps no slice of them,
-	// holds no lock, and hands them to nobody.
-	View(off, n int64, look func(b []byte)) bool
-	// Release says that these bytes, which were viewed or copied, are not
-	// needed again: they count no longer towards the memory of the process.
-	Release(off, n int64)
-}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 const (
@@ -13,9 +14,8 @@ const (
 )
 
 // CopyRange copies n bytes at srcOff of src to dstOff of dst. Between two
-// files, or a part of one, the kernel copies where it can: on Linux it shares
-// the blocks on a filesystem that can, else it writes what is mapped ([Mapped])
-// from where it lies, or copies by copy_file_range. Otherwise the bytes go
+// files, or a part of one, the kernel copies where it can (copy_file_range on
+// Linux, which shares the blocks on filesystems that can); else the bytes go
 // through a buffer. Holes are copied as zeroes: see [DataFinder].
 //
 // Where src ends early the error is [io.ErrUnexpectedEOF]. After an error a
@@ -34,11 +34,8 @@ func CopyRange(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOf
 // copyByKernel returns errors.ErrUnsupported, and how far it came, where the
 // rest must be copied otherwise.
 func copyByKernel(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOff, n int64) (int64, error) {
-	if u, ok := dst.(unsynced); ok {
-		dst = u.Storage
-	}
 	to, ok := dst.(*File)
-	from, ok2 := hostRangeOf(src, srcOff, n)
+	from, base, ok2 := fileOf(src, srcOff, n)
 	if !ok || !ok2 || !to.writable {
 		return 0, errors.ErrUnsupported
 	}
@@ -46,55 +43,31 @@ func copyByKernel(ctx context.Context, dst Storage, dstOff int64, src Reader, sr
 		if err := ctx.Err(); err != nil {
 			return done, err
 		}
-		k, err := from.copy(to, dstOff+done, done, min(n-done, copyKernelPiece))
-		if done += k; err != nil {
+		k, err := copyFileRange(to.f, dstOff+done, from, base+srcOff+done, int(min(n-done, copyKernelPiece)))
+		if err != nil {
 			return done, err
 		}
+		done += int64(k)
 	}
 	return n, nil
 }
 
-// A hostRange is where a reader's bytes lie in a file of the host.
-type hostRange struct {
-	file   *File
-	mapped *Mapped // nil where the file is not mapped
-	off    int64
-}
-
-// hostRangeOf finds n bytes at off of a reader.
-func hostRangeOf(r Reader, off, n int64) (hostRange, bool) {
+// fileOf finds the file beneath a reader, and where in it the reader begins.
+func fileOf(r Reader, off, n int64) (f *os.File, base int64, ok bool) {
 	switch r := r.(type) {
 	case *File:
-		return hostRange{file: r, off: off}, true
+		return r.f, 0, true
 	case *Mapped:
-		return hostRange{file: r.file, mapped: r, off: off}, true
+		return r.file.f, 0, true
 	case *Section:
 		inner, isReader := r.r.(Reader)
 		if !isReader || r.closed.Load() || off > r.size-n {
-			return hostRange{}, false // reading it gives the right error
+			return nil, 0, false // reading it gives the right error
 		}
-		return hostRangeOf(inner, r.base+off, n)
+		f, base, ok = fileOf(inner, r.base+off, n)
+		return f, base + r.base, ok
 	}
-	return hostRange{}, false
-}
-
-// copy copies n bytes that begin skip bytes into the range. It returns how
-// many it did.
-func (h hostRange) copy(to *File, toOff, skip, n int64) (int64, error) {
-	from := h.off + skip
-	if h.mapped == nil {
-		k, err := copyFileRange(to.f, toOff, h.file.f, from, int(n))
-		return int64(k), err
-	}
-	// A target that could not share blocks once is not asked again: most
-	// filesystems cannot.
-	if !to.unshared.Load() {
-		if shareRange(to.f, toOff, h.file.f, from, n) {
-			return n, nil
-		}
-		to.unshared.Store(true)
-	}
-	return h.mapped.writeTo(to.f, toOff, from, min(n, copyBufferSize))
+	return nil, 0, false
 }
 
 func copyByBuffer(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOff, n int64) error {

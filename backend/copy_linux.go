@@ -29,16 +29,3 @@ func copyFileRange(to *os.File, toOff int64, from *os.File, fromOff int64, n int
 	}
 	return k, nil
 }
-
-// shareRange makes n bytes of one file share their blocks with another's. It
-// returns false where it cannot.
-func shareRange(to *os.File, toOff int64, from *os.File, fromOff, n int64) bool {
-	err := control(to, func(toFD uintptr) error {
-		return control(from, func(fromFD uintptr) error {
-			return unix.IoctlFileCloneRange(int(toFD), &unix.FileCloneRange{
-				Src_fd: int64(fromFD), Src_offset: uint64(fromOff), Src_length: uint64(n), Dest_offset: uint64(toOff),
-			})
-		})
-	})
-	return err == nil
-}

@@ -10,5 +10,3 @@ import (
 func copyFileRange(*os.File, int64, *os.File, int64, int) (int, error) {
 	return 0, errors.ErrUnsupported
 }
-
-func shareRange(*os.File, int64, *os.File, int64, int64) bool { return false }

@@ -81,21 +81,6 @@ func TestCopyRangeNamesTheShortSource(t *testing.T) {
 	}
 }
 
-// A file that is cut after it was mapped is short wherever the copy meets its
-// end.
-func TestCopyRangeNamesTheMappingThatWasCut(t *testing.T) {
-	for to, dst := range copyTargets(t) {
-		name := tempFile(t, content(3<<20))
-		m := mapped(t, name)
-		if err := os.Truncate(name, 1<<20+100); err != nil {
-			t.Fatal(err)
-		}
-		if err := backend.CopyRange(t.Context(), dst, 0, m, 0, 3<<20); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("to %s: %v, want io.ErrUnexpectedEOF", to, err)
-		}
-	}
-}
-
 func TestCopyRangeRefuses(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

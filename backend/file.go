@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"sync/atomic"
 )
 
 // FileOptions change how a file is opened. The zero value, and nil, take the
@@ -25,7 +24,6 @@ type FileOptions struct {
 type File struct {
 	f        *os.File
 	writable bool
-	unshared atomic.Bool // its filesystem cannot share blocks with another file
 }
 
 var (

@@ -1,9 +1,7 @@
 package backend
 
 import (
-	"errors"
 	"io/fs"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
@@ -40,7 +38,6 @@ type Mapped struct {
 var (
 	_ Reader     = (*Mapped)(nil)
 	_ DataFinder = (*Mapped)(nil)
-	_ Viewer     = (*Mapped)(nil)
 )
 
 // NewMapped maps all of f, which it owns from then on. Where that is not
@@ -98,60 +95,6 @@ func (m *Mapped) copyOut(p []byte, off int64) (ok bool) {
 	}(debug.SetPanicOnFault(true))
 	copy(p, m.data[off:])
 	return true
-}
-
-// View implements [Viewer].
-func (m *Mapped) View(off, n int64, look func(b []byte)) (ok bool) {
-	b := m.bytes(off, n)
-	if b == nil {
-		return false
-	}
-	defer func(before bool) {
-		debug.SetPanicOnFault(before)
-		if !ok {
-			mustBeFault(recover())
-		}
-		runtime.KeepAlive(m)
-	}(debug.SetPanicOnFault(true))
-	populate(b)
-	look(b)
-	return true
-}
-
-// Release implements [Viewer]. The bytes stay in the page cache.
-func (m *Mapped) Release(off, n int64) {
-	if b := m.bytes(off, n); b != nil {
-		unpopulate(b)
-		runtime.KeepAlive(m)
-	}
-}
-
-// bytes returns a part of the mapping, or nil where there is none.
-func (m *Mapped) bytes(off, n int64) []byte {
-	if off < 0 || n <= 0 || off > int64(len(m.data))-n || m.closed.Load() {
-		return nil
-	}
-	return m.data[off : off+n : off+n]
-}
-
-// writeTo writes n bytes from off on to a file, without a copy in between. It
-// returns how many it could, and the error of a write that did not fail for
-// the mapping's sake.
-func (m *Mapped) writeTo(to *os.File, toOff, off, n int64) (int64, error) {
-	b := m.bytes(off, n)
-	if b == nil {
-		return 0, errors.ErrUnsupported
-	}
-	// Linux copies what is in the page tables. Where it meets a page that is
-	// not it clears the rest of what it was to write, fetches the page, and
-	// begins anew.
-	populate(b)
-	k, err := to.WriteAt(b, toOff)
-	runtime.KeepAlive(m)
-	if isBadAddress(err) {
-		err = errors.ErrUnsupported
-	}
-	return int64(k), err
 }
 
 // mustBeFault goes on with a panic that is none of the mapping's. The error of

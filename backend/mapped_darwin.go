@@ -6,9 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// populate has the system begin to fetch a part of a mapping.
-func populate(b []byte) { _ = advise(b, unix.MADV_WILLNEED) }
-
 // isRemote is true where it cannot be told.
 func isRemote(f *os.File) bool {
 	var st unix.Statfs_t

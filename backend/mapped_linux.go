@@ -6,14 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// populate fetches a part of a mapping. All of it is asked for before the
-// first page is waited for, and the wait is one that Go's scheduler sees. It
-// only helps: what it could not fetch is found missing when it is touched.
-func populate(b []byte) {
-	_ = advise(b, unix.MADV_WILLNEED)
-	_ = advise(b, unix.MADV_POPULATE_READ)
-}
-
 // Filesystems whose pages come from another machine or another program, by
 // the f_type that statfs(2) gives; those that x/sys does not name are in their
 // kernel sources.

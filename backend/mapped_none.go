@@ -15,10 +15,4 @@ func (m *Mapped) disarm() error { return nil }
 
 func unmap([]byte) {}
 
-func populate([]byte) {}
-
-func unpopulate([]byte) {}
-
-func isBadAddress(error) bool { return false }
-
 func isRemote(*os.File) bool { return false }

@@ -108,48 +108,6 @@ func TestMappedClosedUnderItsReadersGivesThemAnError(t *testing.T) {
 	}
 }
 
-func TestMappedShowsItsBytesInPlace(t *testing.T) {
-	want := content(300_000)
-	name := tempFile(t, want)
-	m := mapped(t, name)
-	var got []byte
-	if !m.View(1234, 200_000, func(b []byte) { got = bytes.Clone(b) }) || !bytes.Equal(got, want[1234:201_234]) {
-		t.Error("the view differs")
-	}
-	for _, r := range [][2]int64{{-1, 10}, {0, 0}, {0, -1}, {0, 300_001}, {299_999, 2}, {1 << 62, 1 << 62}} {
-		if m.View(r[0], r[1], func([]byte) { t.Errorf("%v is shown", r) }) {
-			t.Errorf("%v can be viewed", r)
-		}
-	}
-	m.Release(5000, 250_000)
-	if !m.View(1, 290_000, func(b []byte) { got = bytes.Clone(b) }) || !bytes.Equal(got, want[1:290_001]) {
-		t.Error("what was released is not shown again")
-	}
-	if err := os.Truncate(name, 40_000); err != nil {
-		t.Fatal(err)
-	}
-	if m.View(0, 300_000, func(b []byte) { got = bytes.Clone(b) }) {
-		t.Error("what was cut off is shown")
-	}
-	if !m.View(0, 40_000, func(b []byte) { got = bytes.Clone(b) }) || !bytes.Equal(got, want[:40_000]) {
-		t.Error("after a fault nothing is shown")
-	}
-	m.Close()
-	if m.View(0, 10, func([]byte) { t.Error("it is shown") }) {
-		t.Error("a closed file can be viewed")
-	}
-}
-
-func TestPanicOfWhatLooksAtAViewGoesOn(t *testing.T) {
-	m := mapped(t, tempFile(t, make([]byte, 10_000)))
-	defer func() {
-		if r := recover(); r != "the looker's own" {
-			t.Errorf("recovered %v", r)
-		}
-	}()
-	m.View(0, 100, func([]byte) { panic("the looker's own") })
-}
-
 func TestMappedLeavesTheGoroutinesFaultsAsTheyWere(t *testing.T) {
 	m := mapped(t, tempFile(t, make([]byte, 10_000)))
 	if _, err := m.ReadAt(make([]byte, 100), 0); err != nil {

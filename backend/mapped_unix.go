@@ -3,7 +3,6 @@
 package backend
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 	"os"
@@ -35,19 +34,5 @@ func (m *Mapped) disarm() error {
 	}
 	return nil
 }
-
-// unpopulate undoes populate.
-func unpopulate(b []byte) { _ = advise(b, unix.MADV_DONTNEED) }
-
-// advise gives advice on the pages of which b has a part.
-func advise(b []byte, advice int) error {
-	page := os.Getpagesize()
-	start := unsafe.Pointer(unsafe.SliceData(b))
-	before := int(uintptr(start) & uintptr(page-1))
-	return unix.Madvise(unsafe.Slice((*byte)(unsafe.Add(start, -before)), before+len(b)), advice)
-}
-
-// isBadAddress recognises a system call that met a fault in a mapping.
-func isBadAddress(err error) bool { return errors.Is(err, unix.EFAULT) }
 
 func unmap(data []byte) { unix.Munmap(data) }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-
-	"github.com/qedfs/qedfs/backend"
 )
 
 // ConvertOptions says how Convert copies. The zero value is right for most.
@@ -68,7 +66,13 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	if !blank {
 		c.clearTo = size
 	}
-	if err := c.run(ctx, spans(ctx, src, 0, size), size); err != nil {
+	if raw, ok := dst.(*Raw); ok && opts.SparseSize < 0 && raw.s != nil {
+		r := rangeCopier{dst: raw, src: src, clearTo: c.clearTo, progress: opts.Progress}
+		err = r.run(ctx, size)
+	} else {
+		err = c.run(ctx, spans(ctx, src, 0, size), size)
+	}
+	if err != nil {
 		return fmt.Errorf("qedfile: convert: %w", err)
 	}
 	return nil
@@ -90,12 +94,8 @@ func readsAsZeroes(ctx context.Context, d Disk, size int64) (bool, error) {
 // clusters are allocated in the order of the disk. To a raw disk each writes
 // what it read, while that is in its processor's cache: the kernel lets one
 // write to a file at a time, and the others read meanwhile.
-//
-// What a storage can show in place is not read: it is looked at there, and the
-// host copies it.
 type copier struct {
 	dst      WritableDisk
-	to       storageCopier // dst, or nil where it cannot take what a storage holds
 	src      Disk
 	grain    int64 // bytes; aligned blocks of zeroes this long are not data; 0: none are
 	clearTo  int64 // zeroes are written up to here: dst reads as zeroes from there on
@@ -107,7 +107,6 @@ type copier struct {
 
 func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
 	c := &copier{dst: dst, src: src, workers: opts.Workers, progress: opts.Progress}
-	c.to, _ = dst.(storageCopier)
 	if c.workers <= 0 {
 		c.workers = defaultWorkers
 	}
@@ -126,20 +125,11 @@ func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
 	return c
 }
 
-// A storageCopier is a disk to which the host can copy.
-type storageCopier interface {
-	// copyFrom writes n bytes of r, at most copyPiece, from at on to off.
-	copyFrom(r backend.Reader, at, n, off int64) error
-}
-
-// A piece is a part of the disk on its way from src to dst: its bytes are in
-// buf, or those of from at at.
+// A piece is a part of the disk on its way from src to dst.
 type piece struct {
 	span
 	buf  *[]byte
-	from backend.Reader
-	at   int64
-	runs []span // with offsets on the disk
+	runs []span // of the bytes in buf, with offsets on the disk
 }
 
 // run copies the spans of a disk of total bytes: data as such, the others as
@@ -196,70 +186,12 @@ func (c *copier) read(p *piece) error {
 		p.runs = append(p.runs, p.span)
 		return nil
 	}
-	if c.to != nil && c.inPlace(p) {
-		return nil
-	}
 	p.buf = c.buffers.Get().(*[]byte)
 	b := (*p.buf)[:p.n]
 	if _, err := readDisk(c.src, b, p.off); err != nil {
 		return fmt.Errorf("read %d bytes at %d: %w", p.n, p.off, err)
 	}
 	p.runs = dataRuns(p.runs, b, p.off, c.grain)
-	return nil
-}
-
-// inPlace leaves a piece where it lies, if that can be told of a storage and
-// be looked at.
-func (c *copier) inPlace(p *piece) bool {
-	r, at := locate(c.src, p.off, p.n)
-	if r == nil {
-		return false
-	}
-	if c.grain == 0 {
-		p.runs = append(p.runs, p.span)
-	} else if v, ok := r.(backend.Viewer); !ok || !v.View(at, p.n, func(b []byte) {
-		p.runs = dataRuns(nil, b, p.off, c.grain)
-	}) {
-		return false
-	}
-	p.from, p.at = r, at
-	return true
-}
-
-// locate returns the storage that holds all of n bytes of a disk in one piece,
-// and where; or nil.
-func locate(d Disk, off, n int64) (backend.Reader, int64) {
-	for e, err := range extents(d, off, n) {
-		if err != nil || e.Kind != Data || e.Length < n || e.Offset < 0 {
-			break
-		}
-		r := layer(d, e.Depth)
-		if r == nil {
-			break
-		}
-		// The last sector of a storage may be incomplete.
-		if size, err := r.Size(); err != nil || e.Offset > size-n {
-			break
-		}
-		return r, e.Offset
-	}
-	return nil, 0
-}
-
-// layer returns the storage of a disk at a depth of its backing chain, or nil
-// where that is not known.
-func layer(d Disk, depth int) backend.Reader {
-	switch d := d.(type) {
-	case *Raw:
-		if depth == 0 {
-			return d.r
-		}
-	case *Image:
-		if depth == 0 {
-			return d.r
-		}
-		return layer(d.backing, depth-1)
-	}
 	return nil
 }
 
@@ -286,8 +218,6 @@ func (c *copier) store(p *piece) error {
 	for _, r := range p.runs {
 		var err error
 		switch {
-		case r.data && p.from != nil:
-			err = c.to.copyFrom(p.from, p.at+r.off-p.off, r.n, r.off)
 		case r.data:
 			_, err = c.dst.WriteAt((*p.buf)[r.off-p.off:][:r.n], r.off)
 		case r.off < c.clearTo:
@@ -299,9 +229,6 @@ func (c *copier) store(p *piece) error {
 	}
 	if p.buf != nil {
 		c.buffers.Put(p.buf)
-	}
-	if v, ok := p.from.(backend.Viewer); ok {
-		v.Release(p.at, p.n)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func BenchmarkConvertToRaw(b *testing.B) {
 			return err
 		}
 		defer dst.Close()
-		return qedfile.Convert(b.Context(), dst, openStored(b, name, true), nil)
+		return qedfile.Convert(b.Context(), dst, open(b, name), nil)
 	}, "convert", "-O", "raw", name, theirs)
 }
 
@@ -73,7 +73,15 @@ func BenchmarkConvertToQED(b *testing.B) {
 	oracle.Run(b, "qemu-img", "convert", "-O", "raw", halfFull(b), raw)
 	ours, theirs := filepath.Join(b.TempDir(), "ours"), filepath.Join(b.TempDir(), "theirs")
 	versus(b, func() error {
-		src := rawFile(b, raw, os.O_RDONLY, true)
+		in, err := backend.OpenFile(raw, os.O_RDONLY, nil)
+		if err != nil {
+			return err
+		}
+		src, err := qedfile.NewRaw(in)
+		if err != nil {
+			return err
+		}
+		defer src.Close()
 		f, err := newFile(ours)
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package qedfile
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -102,14 +101,6 @@ func (d *Raw) WriteAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return d.s.WriteAt(p, off)
-}
-
-// copyFrom implements storageCopier.
-func (d *Raw) copyFrom(r backend.Reader, at, n, off int64) error {
-	if err := d.checkWrite(off, n); err != nil {
-		return err
-	}
-	return backend.CopyRange(context.Background(), d.s, off, r, at, n)
 }
 
 // WriteZeroes makes n bytes from off on read as zeroes. Holes of the storage

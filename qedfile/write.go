@@ -1,7 +1,6 @@
 package qedfile
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/qedfs/qedfs/backend"
 )
 
 // writeState is what an image needs to be written. An image that was opened
@@ -94,69 +91,18 @@ func (m *Image) writeFile(p []byte, off int64) error {
 	return m.fail("write", err)
 }
 
-// A payload is bytes that are to be written: those in b or, where there is a
-// reader, n of its from at on, which the host may copy without showing them.
-type payload struct {
-	b    []byte
-	from backend.Reader
-	at   int64
-	n    int64
-}
-
-func bytesPayload(b []byte) payload { return payload{b: b, n: int64(len(b))} }
-
-// part is the bytes from start to end.
-func (p payload) part(start, end int64) payload {
-	if p.from == nil {
-		return bytesPayload(p.b[start:end])
-	}
-	return payload{from: p.from, at: p.at + start, n: end - start}
-}
-
-// writePayload writes to the image's file. A reader that fails is no failure
-// of the image.
-func (m *Image) writePayload(p payload, off int64) error {
-	if p.from == nil {
-		return m.writeFile(p.b, off)
-	}
-	m.stats.writes.Add(1)
-	m.stats.writeBytes.Add(p.n)
-	// To be interrupted here would look like a failure, too; a payload is
-	// not so long that it had to be.
-	err := backend.CopyRange(context.Background(), m.w, off, p.from, p.at, p.n)
-	if err == nil {
-		return nil
-	}
-	if _, readErr := readDisk(p.from, make([]byte, min(p.n, copyPiece)), p.at); readErr != nil {
-		return readErr
-	}
-	return m.fail("write", err)
-}
-
 // WriteAt implements [io.WriterAt]. A write that reaches past the end of the
 // disk fails with [ErrRange] and writes nothing; after any other error the
 // first n bytes are written and the rest may be. Writes to the same bytes at
 // the same time leave one or the other, by sectors.
-func (m *Image) WriteAt(p []byte, off int64) (int, error) {
-	n, err := m.writeAll(bytesPayload(p), off)
-	return int(n), err
-}
-
-// copyFrom writes n bytes of a storage, at most copyPiece, to the disk.
-func (m *Image) copyFrom(r backend.Reader, at, n, off int64) error {
-	_, err := m.writeAll(payload{from: r, at: at, n: n}, off)
-	return err
-}
-
-// writeAll writes a payload to the disk and returns how much it could.
-func (m *Image) writeAll(p payload, off int64) (n int64, err error) {
+func (m *Image) WriteAt(p []byte, off int64) (n int, err error) {
 	m.write.cut.RLock()
 	defer m.write.cut.RUnlock()
-	if err := m.checkWrite(off, p.n); err != nil {
+	if err := m.checkWrite(off, int64(len(p))); err != nil {
 		return 0, err
 	}
-	for n < p.n {
-		k, err := m.writeRun(p.part(n, p.n), off+n)
+	for n < len(p) {
+		k, err := m.writeRun(p[n:], off+int64(n))
 		n += k
 		if err != nil {
 			return n, err
@@ -167,18 +113,18 @@ func (m *Image) writeAll(p payload, off int64) (n int64, err error) {
 
 // writeRun writes the first part of p: what one run of the image takes. It
 // may write nothing where another writer came first, to be called again.
-func (m *Image) writeRun(p payload, off int64) (int64, error) {
-	r, err := m.run(off, p.n)
+func (m *Image) writeRun(p []byte, off int64) (int, error) {
+	r, err := m.run(off, int64(len(p)))
 	if err != nil {
 		return 0, err
 	}
 	if r.kind != Data {
-		return m.writeNew(p.part(0, r.n), off)
+		return m.writeNew(p[:r.n], off)
 	}
-	if err := m.writePayload(p.part(0, r.n), r.host); err != nil {
+	if err := m.writeFile(p[:r.n], r.host); err != nil {
 		return 0, err
 	}
-	return r.n, nil
+	return int(r.n), nil
 }
 
 // An allocation is a place in the file for clusters that the image did not
@@ -193,12 +139,12 @@ type allocation struct {
 func (a *allocation) none() bool { return a.disk.start == a.disk.end }
 
 // writeNew writes p to clusters that are unallocated or zero.
-func (m *Image) writeNew(p payload, off int64) (int64, error) {
-	a, err := m.reserve(off, p.n)
+func (m *Image) writeNew(p []byte, off int64) (int, error) {
+	a, err := m.reserve(off, int64(len(p)))
 	if a.none() || err != nil {
 		return 0, err
 	}
-	p = p.part(0, min(p.n, a.disk.end-off))
+	p = p[:min(int64(len(p)), a.disk.end-off)]
 	if err := m.fill(&a, p, off); err != nil {
 		m.abandon(&a)
 		return 0, err
@@ -206,7 +152,7 @@ func (m *Image) writeNew(p payload, off int64) (int64, error) {
 	if err := m.link(&a); err != nil {
 		return 0, err
 	}
-	return p.n, nil
+	return len(p), nil
 }
 
 // reserve finds a place for the first clusters of a range that are alike: none
@@ -317,15 +263,15 @@ func (m *Image) prepareEnd() error {
 
 // fill writes all of an allocation: p where it belongs, and around it what
 // was there before. The payload comes last, as with qemu.
-func (m *Image) fill(a *allocation, p payload, off int64) error {
-	end := off + p.n
+func (m *Image) fill(a *allocation, p []byte, off int64) error {
+	end := off + int64(len(p))
 	if err := m.fillPart(a, a.disk.start, off); err != nil {
 		return err
 	}
 	if err := m.fillPart(a, end, a.disk.end); err != nil {
 		return err
 	}
-	return m.writePayload(p, a.host+off-a.disk.start)
+	return m.writeFile(p, a.host+off-a.disk.start)
 }
 
 // fillPart writes what an allocation shows from start to end: zeroes where it

@@ -61,7 +61,8 @@ func (m *Image) zeroPart(off, n int64) (int64, error) {
 	defer m.buffers.put(buf)
 	b := buf[:min(n, bufferBytes)]
 	clear(b)
-	return m.writeNew(bytesPayload(b), off)
+	k, err := m.writeNew(b, off)
+	return int64(k), err
 }
 
 // markZero marks the first clusters of a range that are unallocated, and

@@ -86,7 +86,7 @@ func (c *convertCommand) validate() error {
 }
 
 func (c *convertCommand) convert(ctx context.Context, from, to string) error {
-	src, err := c.openDiskFor(from, access{format: c.open.format, inOrder: true})
+	src, err := c.openDisk(from)
 	if err != nil {
 		return err
 	}

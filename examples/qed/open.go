@@ -110,7 +110,6 @@ type access struct {
 	format  string // of this disk; "" looks at the file
 	write   bool
 	topOnly bool // the chain beneath is not needed and is left alone
-	inOrder bool // all of it is read, from its begin to its end
 	share   bool // read it, and the chain, even while another process writes it; -U says so for all
 	dirty   qedfile.DirtyPolicy
 }
@@ -131,37 +130,30 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 	if err != nil {
 		return nil, fileError(name, err)
 	}
-	var storage backend.Reader = f
-	if acc.inOrder {
-		// Of a mapping the host copies what is only looked at here. For
-		// reads here and there on a slow disk the file is better: a thread
-		// that waits for a mapping stands in the others' way.
-		storage = backend.NewMapped(f, nil)
-	}
-	d, err := a.newDisk(storage, name, acc)
+	d, err := a.newDisk(f, name, acc)
 	if err != nil {
-		return nil, errors.Join(fileError(name, err), storage.Close())
+		return nil, errors.Join(fileError(name, err), f.Close())
 	}
 	return d, nil
 }
 
-func (a *app) newDisk(r backend.Reader, name string, acc access) (*disk, error) {
+func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
 	format := acc.format
 	if format == "" {
-		if err := requireQED(r); err != nil {
+		if err := requireQED(f); err != nil {
 			return nil, err
 		}
 		format = formatQED
 	}
 	if format == formatRaw {
-		raw, err := qedfile.NewRaw(r)
+		raw, err := qedfile.NewRaw(f)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}
 	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty, ForceShare: acc.share}
 	if acc.topOnly {
 		opts.Backing = noBacking
 	}
-	image, err := qedfile.New(r, opts)
+	image, err := qedfile.New(f, opts)
 	if err != nil {
 		return nil, a.explainBacking(err)
 	}
