@@ -150,7 +150,7 @@ func (c *checker) run(ctx context.Context) error {
 			return c.tableFailed(Finding{Level: 1, Table: c.h.L1TableOffset}, err)
 		}
 		check := func(b *tableBatch) error { return c.checkBatch(ctx, b) }
-		if err := inOrder(ctx, checkWorkers, c.batches(p), c.load, check); err != nil {
+		if err := inOrder(ctx, checkWorkers, c.batches(p), stages[*tableBatch]{before: c.load, inTurn: check}); err != nil {
 			return err
 		}
 		c.progress(p.first + p.len())

@@ -62,9 +62,9 @@ func Compare(ctx context.Context, a, b Disk, opts *CompareOptions) (Comparison, 
 	}
 	workers := opts.Workers
 	if workers <= 0 {
-		workers = defaultWorkers
+		workers = defaultWorkers()
 	}
-	err := inOrder(ctx, workers, c.pairs(ctx), c.compare, c.judge)
+	err := inOrder(ctx, workers, c.pairs(ctx), stages[*pair]{before: c.compare, inTurn: c.judge})
 	if err != nil && !errors.Is(err, errDiffer) {
 		return Comparison{}, fmt.Errorf("qedfile: compare: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"runtime"
 	"sync"
 )
 
@@ -19,17 +20,18 @@ type ConvertOptions struct {
 	// -B.
 	SameBacking bool
 	// Workers is how many pieces are read at once, and to a raw disk
-	// written; 0 means 4.
+	// written; 0 means one for each processor, 2 to 4.
 	Workers int
 	// Progress is called with the bytes of the disk that are done, and
 	// their number.
 	Progress func(done, total int64)
 }
 
-const (
-	defaultSparseSize = 4 << 10
-	defaultWorkers    = 4
-)
+const defaultSparseSize = 4 << 10
+
+// defaultWorkers is one for each processor, and no more than keep a disk busy
+// that has others to serve.
+func defaultWorkers() int { return min(max(2, runtime.GOMAXPROCS(0)), 4) }
 
 // Convert copies what the disk src shows, through its backing files, to dst.
 // A smaller dst is made as large as src; of a larger one the rest is left as
@@ -90,12 +92,13 @@ func readsAsZeroes(ctx context.Context, d Disk, size int64) (bool, error) {
 }
 
 // A copier copies parts of src to the same places of dst. Several goroutines
-// read and look for zeroes. One writes, in order, so that a new image's
-// clusters are allocated in the order of the disk. To a raw disk each writes
-// what it read, while that is in its processor's cache: the kernel lets one
-// write to a file at a time, and the others read meanwhile.
+// read and look for zeroes, and each writes what it read, while that is in its
+// processor's cache: the kernel lets one write to a file at a time, and the
+// others read meanwhile. In an image the clusters get their places in the order
+// of the disk before.
 type copier struct {
 	dst      WritableDisk
+	image    *Image // dst, if it is one
 	src      Disk
 	grain    int64 // bytes; aligned blocks of zeroes this long are not data; 0: none are
 	clearTo  int64 // zeroes are written up to here: dst reads as zeroes from there on
@@ -108,17 +111,18 @@ type copier struct {
 func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
 	c := &copier{dst: dst, src: src, workers: opts.Workers, progress: opts.Progress}
 	if c.workers <= 0 {
-		c.workers = defaultWorkers
+		c.workers = defaultWorkers()
 	}
+	c.image, _ = dst.(*Image)
 	switch {
 	case opts.SparseSize > 0:
 		c.grain = max(opts.SparseSize, sectorSize) / sectorSize * sectorSize
 	case opts.SparseSize == 0:
 		c.grain = defaultSparseSize
 	}
-	if img, ok := dst.(*Image); ok && c.grain > 0 {
+	if c.image != nil && c.grain > 0 {
 		// A cluster is written as a whole or not at all.
-		c.grain = max(c.grain, img.Header().ClusterSize)
+		c.grain = max(c.grain, c.image.Header().ClusterSize)
 	}
 	c.grain = min(c.grain, copyPiece)
 	c.buffers.New = func() any { b := make([]byte, copyPiece); return &b }
@@ -128,8 +132,17 @@ func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
 // A piece is a part of the disk on its way from src to dst.
 type piece struct {
 	span
-	buf  *[]byte
-	runs []span // of the bytes in buf, with offsets on the disk
+	buf    *[]byte
+	runs   []span         // of the bytes in buf, with offsets on the disk
+	placed []*placedWrite // those of data that have a place in an image
+}
+
+// abandon gives up the places of what is not written.
+func (p *piece) abandon() {
+	for _, w := range p.placed {
+		w.abandon()
+	}
+	p.placed = nil
 }
 
 // run copies the spans of a disk of total bytes: data as such, the others as
@@ -143,11 +156,16 @@ func (c *copier) run(ctx context.Context, parts iter.Seq2[span, error], total in
 			}
 		}
 	}
-	work, use := c.read, c.write
-	if _, ok := c.dst.(*Raw); ok {
-		work, use = c.copy, c.finish
+	var s stages[*piece]
+	switch c.dst.(type) {
+	case *Image:
+		s = stages[*piece]{before: c.read, inTurn: c.place, after: c.store}
+	case *Raw:
+		s = stages[*piece]{before: c.copy, inTurn: c.finish}
+	default: // it is not known whether several may write to it at once
+		s = stages[*piece]{before: c.read, inTurn: c.write}
 	}
-	if err := inOrder(ctx, c.workers, pieces, work, use); err != nil {
+	if err := inOrder(ctx, c.workers, pieces, s); err != nil {
 		return err
 	}
 	c.done(total)
@@ -160,7 +178,7 @@ func (c *copier) done(n int64) {
 	}
 }
 
-// copy is read and write without the progress, which is told in order.
+// copy is read and store.
 func (c *copier) copy(p *piece) error {
 	if err := c.read(p); err != nil {
 		return err
@@ -168,7 +186,23 @@ func (c *copier) copy(p *piece) error {
 	return c.store(p)
 }
 
-// write is what follows read, in the order of the disk.
+// place finds the places of a piece's data in an image.
+func (c *copier) place(p *piece) error {
+	for _, r := range p.runs {
+		if !r.data {
+			continue
+		}
+		w, err := c.image.place(r.off, r.n)
+		if err != nil {
+			p.abandon()
+			return fmt.Errorf("write %d bytes at %d: %w", r.n, r.off, err)
+		}
+		p.placed = append(p.placed, w)
+	}
+	return c.finish(p)
+}
+
+// write is store and finish.
 func (c *copier) write(p *piece) error {
 	if err := c.store(p); err != nil {
 		return err
@@ -176,6 +210,7 @@ func (c *copier) write(p *piece) error {
 	return c.finish(p)
 }
 
+// finish tells the progress.
 func (c *copier) finish(p *piece) error {
 	c.done(p.off + p.n)
 	return nil
@@ -215,9 +250,13 @@ func dataRuns(runs []span, b []byte, off, grain int64) []span {
 }
 
 func (c *copier) store(p *piece) error {
+	defer p.abandon()
 	for _, r := range p.runs {
 		var err error
 		switch {
+		case r.data && c.image != nil:
+			err = p.placed[0].write((*p.buf)[r.off-p.off:][:r.n])
+			p.placed = p.placed[1:]
 		case r.data:
 			_, err = c.dst.WriteAt((*p.buf)[r.off-p.off:][:r.n], r.off)
 		case r.off < c.clearTo:

@@ -12,67 +12,72 @@ import (
 // bytes to be in the processor's cache when they are looked at.
 const copyPiece = 1 << 20
 
-// inOrder calls work for every item, several at a time, and then use for the
-// same items one after the other in their order. Results travel inside the
-// items. The first error, in no matter which part, ends everything; no
-// goroutine outlives the call. At most 2*workers+1 items are between work
-// and use.
-func inOrder[T any](ctx context.Context, workers int, items iter.Seq2[T, error], work func(T) error, use func(T) error) error {
+// stages are what is done with an item, one after the other, by one goroutine.
+// Any but inTurn may be nil. Results travel inside the items.
+type stages[T any] struct {
+	before func(T) error // several items at a time
+	inTurn func(T) error // one item at a time, in their order
+	after  func(T) error // several at a time again
+}
+
+// inOrder takes items through their stages, as many at a time as there are
+// workers. The first error, in no matter which part, ends everything; no
+// goroutine outlives the call. An item that had its turn is brought to its
+// end.
+func inOrder[T any](ctx context.Context, workers int, items iter.Seq2[T, error], s stages[T]) error {
 	type job struct {
-		item T
-		done chan error
+		item       T
+		turn, next chan struct{} // closed when it is this item's turn, and the next one's
 	}
-	todo := make(chan *job)
-	order := make(chan *job, workers)
+	todo := make(chan job)
 	g, ctx := errgroup.WithContext(ctx)
-	send := func(c chan<- *job, j *job) error {
-		select {
-		case c <- j:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 	g.Go(func() error {
-		defer close(order)
 		defer close(todo)
+		turn := make(chan struct{})
+		close(turn)
 		for item, err := range items {
 			if err != nil {
 				return err
 			}
-			j := &job{item, make(chan error, 1)}
-			if err := send(order, j); err != nil {
-				return err
+			j := job{item, turn, make(chan struct{})}
+			select {
+			case todo <- j:
+			case <-ctx.Done():
+				return ctx.Err()
 			}
-			if err := send(todo, j); err != nil {
-				return err
-			}
+			turn = j.next
 		}
 		return nil
 	})
+	run := func(j job) error {
+		if s.before != nil {
+			if err := s.before(j.item); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-j.turn:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := s.inTurn(j.item); err != nil {
+			return err
+		}
+		close(j.next)
+		if s.after != nil {
+			return s.after(j.item)
+		}
+		return nil
+	}
 	for range workers {
 		g.Go(func() error {
 			for j := range todo {
-				j.done <- work(j.item)
+				if err := run(j); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
 	}
-	g.Go(func() error {
-		for j := range order {
-			select {
-			case err := <-j.done:
-				if err == nil {
-					err = use(j.item)
-				}
-				if err != nil {
-					return err
-				}
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
 	return g.Wait()
 }

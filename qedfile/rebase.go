@@ -42,7 +42,7 @@ func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, o
 	r := &rebaser{img: img, size: img.Size(), progress: opts.Progress}
 	r.old, r.new = padded{img.backing, r.size}, padded{base, r.size}
 	r.buffers.New = func() any { b := make([]byte, 2*copyPiece); return &b }
-	if err := inOrder(ctx, defaultWorkers, r.pieces(ctx), r.compare, r.write); err != nil {
+	if err := inOrder(ctx, defaultWorkers(), r.pieces(ctx), stages[*piece]{before: r.compare, inTurn: r.write}); err != nil {
 		return fmt.Errorf("qedfile: rebase: %w", err)
 	}
 	return img.SetBacking(name, raw)

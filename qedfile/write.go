@@ -114,17 +114,52 @@ func (m *Image) WriteAt(p []byte, off int64) (n int, err error) {
 // writeRun writes the first part of p: what one run of the image takes. It
 // may write nothing where another writer came first, to be called again.
 func (m *Image) writeRun(p []byte, off int64) (int, error) {
-	r, err := m.run(off, int64(len(p)))
+	part, err := m.placePart(off, int64(len(p)))
+	if err != nil || part.n == 0 {
+		return 0, err
+	}
+	if err := m.writePart(&part, p[:part.n]); err != nil {
+		return 0, err
+	}
+	return int(part.n), nil
+}
+
+// A placedPart is n bytes of the disk that are to be written at host, or to
+// clusters that the image did not have.
+type placedPart struct {
+	off, n int64
+	host   int64
+	fresh  allocation // none for clusters that it had
+}
+
+// placePart places the first part of a range. Others who write to its clusters
+// wait until it is written or abandoned. It is empty where another writer came
+// first.
+func (m *Image) placePart(off, n int64) (placedPart, error) {
+	r, err := m.run(off, n)
 	if err != nil {
-		return 0, err
+		return placedPart{}, err
 	}
-	if r.kind != Data {
-		return m.writeNew(p[:r.n], off)
+	if r.kind == Data {
+		return placedPart{off: off, n: r.n, host: r.host}, nil
 	}
-	if err := m.writeFile(p[:r.n], r.host); err != nil {
-		return 0, err
+	a, err := m.reserve(off, r.n)
+	if a.none() || err != nil {
+		return placedPart{}, err
 	}
-	return int(r.n), nil
+	return placedPart{off: off, n: min(r.n, a.disk.end-off), fresh: a}, nil
+}
+
+// writePart writes b to where it was placed, or abandons it.
+func (m *Image) writePart(p *placedPart, b []byte) error {
+	if p.fresh.none() {
+		return m.writeFile(b, p.host)
+	}
+	if err := m.fill(&p.fresh, b, p.off); err != nil {
+		m.abandon(&p.fresh)
+		return err
+	}
+	return m.link(&p.fresh)
 }
 
 // An allocation is a place in the file for clusters that the image did not
@@ -137,23 +172,6 @@ type allocation struct {
 }
 
 func (a *allocation) none() bool { return a.disk.start == a.disk.end }
-
-// writeNew writes p to clusters that are unallocated or zero.
-func (m *Image) writeNew(p []byte, off int64) (int, error) {
-	a, err := m.reserve(off, int64(len(p)))
-	if a.none() || err != nil {
-		return 0, err
-	}
-	p = p[:min(int64(len(p)), a.disk.end-off)]
-	if err := m.fill(&a, p, off); err != nil {
-		m.abandon(&a)
-		return 0, err
-	}
-	if err := m.link(&a); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
 
 // reserve finds a place for the first clusters of a range that are alike: none
 // when they have got one meanwhile.

@@ -61,7 +61,7 @@ func (m *Image) zeroPart(off, n int64) (int64, error) {
 	defer m.buffers.put(buf)
 	b := buf[:min(n, bufferBytes)]
 	clear(b)
-	k, err := m.writeNew(b, off)
+	k, err := m.writeRun(b, off)
 	return int64(k), err
 }
 
