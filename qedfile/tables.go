@@ -170,8 +170,7 @@ func (m *Image) corrupt(err *CorruptError) error {
 // allocated and not written: such bytes are zeroes.
 func (m *Image) readFile(p []byte, off int64) error {
 	n, err := m.r.ReadAt(p, off)
-	m.stats.reads.Add(1)
-	m.stats.readBytes.Add(int64(n))
+	m.stats.countRead(p, n)
 	if n == len(p) {
 		return nil
 	}
