@@ -13,10 +13,27 @@ import (
 // side is one of the two that are compared.
 type side struct {
 	name string
-	// prepare, if set, runs before each measurement and is not measured.
-	prepare func() error
+	// prepare and tidy, if set, run before and after each measurement and
+	// are not measured.
+	prepare, tidy func() error
 	// work returns the peak of memory in bytes, 0 if that is not known.
 	work func() (peak int64, err error)
+}
+
+// measure runs a side once.
+func (s *side) measure() (peak int64, took time.Duration, err error) {
+	if s.prepare != nil {
+		if err := s.prepare(); err != nil {
+			return 0, 0, err
+		}
+	}
+	start := time.Now()
+	peak, err = s.work()
+	took = time.Since(start)
+	if err == nil && s.tidy != nil {
+		err = s.tidy()
+	}
+	return peak, took, err
 }
 
 // result is what was measured of a side.
@@ -35,14 +52,7 @@ func (b *bench) inTurn(sides []side) ([]result, error) {
 	results := make([]result, len(sides))
 	for i := range b.runs + 1 {
 		for k, s := range sides {
-			if s.prepare != nil {
-				if err := s.prepare(); err != nil {
-					return nil, fmt.Errorf("%s: %w", s.name, err)
-				}
-			}
-			start := time.Now()
-			peak, err := s.work()
-			took := time.Since(start)
+			peak, took, err := s.measure()
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -68,15 +78,11 @@ func command(name string, args ...string) side {
 	}}
 }
 
-// fresh has a side begin without the file that it makes.
+// fresh has a side begin without the file that it makes, and leave none: what
+// is yet to be written to the disk would slow down the next.
 func fresh(s side, made string) side {
-	s.prepare = func() error {
-		err := os.Remove(made)
-		if os.IsNotExist(err) {
-			return nil
-		}
-		return err
-	}
+	remove := func() error { return os.RemoveAll(made) }
+	s.prepare, s.tidy = remove, remove
 	return s
 }
 

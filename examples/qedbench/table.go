@@ -140,18 +140,13 @@ func (b *bench) checkRows(each func(row) error) error {
 
 func (b *bench) writeRows(each func(row) error) error {
 	ours, theirs := b.dir+"/write-a.qed", b.dir+"/write-b.qed"
-	create := func(name string) func() error {
-		return func() error {
-			if err := os.RemoveAll(name); err != nil {
-				return err
-			}
-			return tool("qemu-img", "create", "-q", "-f", "qed", name, "2G")
-		}
+	created := func(s side, name string) side {
+		s = fresh(s, name)
+		s.prepare = func() error { return tool("qemu-img", "create", "-q", "-f", "qed", name, "2G") }
+		return s
 	}
-	a := inProcess("qedfile", func() error { return allocate(ours, gib) })
-	a.prepare = create(ours)
-	q := command("qemu-img bench -w", "qemu-img", "bench", "-w", "-f", "qed", "-c", "16384", "-s", "64k", "-d", "1", "-t", "writeback", theirs)
-	q.prepare = create(theirs)
+	a := created(inProcess("qedfile", func() error { return allocate(ours, gib) }), ours)
+	q := created(command("qemu-img bench -w", "qemu-img", "bench", "-w", "-f", "qed", "-c", "16384", "-s", "64k", "-d", "1", "-t", "writeback", theirs), theirs)
 	return each(row{"1 GiB of allocating 64 KiB writes", a, []opponent{{q, 1 / 1.5}}})
 }
 
