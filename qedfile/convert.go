@@ -11,9 +11,9 @@ import (
 // ConvertOptions says how Convert copies. The zero value is right for most.
 type ConvertOptions struct {
 	// SparseSize is how many zero bytes at least, aligned to as many, are
-	// left out of the target: qemu-img's -S. 0 means 4096 bytes; a negative
-	// number copies every byte that the source stores, between files by the
-	// host where it can.
+	// left out of the target: qemu-img's -S. 0 means 4096 bytes, and more
+	// than 1 MiB means 1 MiB; a negative number copies every byte that the
+	// source stores, between files by the host where it can.
 	SparseSize int64
 	// SameBacking says that dst is an image over the same backing file as
 	// the image src: only what src itself stores is copied. It is qemu-img's
@@ -27,7 +27,10 @@ type ConvertOptions struct {
 	Progress func(done, total int64)
 }
 
-const defaultSparseSize = 4 << 10
+const (
+	defaultSparseSize = 4 << 10
+	maxSparseSize     = 1 << 20
+)
 
 // defaultWorkers is one for each processor, and no more than keep a disk busy
 // that has others to serve.
@@ -101,11 +104,12 @@ type copier struct {
 	image    *Image // dst, if it is one
 	src      Disk
 	grain    int64 // bytes; aligned blocks of zeroes this long are not data; 0: none are
+	piece    int64 // bytes that are read at once, a multiple of grain
 	clearTo  int64 // zeroes are written up to here: dst reads as zeroes from there on
 	workers  int
 	progress func(done, total int64)
 	total    int64     // bytes, for progress
-	buffers  sync.Pool // of *[]byte, copyPiece long
+	buffers  sync.Pool // of *[]byte, as long as a piece
 }
 
 func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
@@ -124,8 +128,12 @@ func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
 		// A cluster is written as a whole or not at all.
 		c.grain = max(c.grain, c.image.Header().ClusterSize)
 	}
-	c.grain = min(c.grain, copyPiece)
-	c.buffers.New = func() any { b := make([]byte, copyPiece); return &b }
+	c.grain = min(c.grain, maxSparseSize)
+	c.piece = copyPiece
+	if c.grain > 0 {
+		c.piece = (copyPiece + c.grain - 1) / c.grain * c.grain
+	}
+	c.buffers.New = func() any { b := make([]byte, c.piece); return &b }
 	return c
 }
 
@@ -150,7 +158,7 @@ func (p *piece) abandon() {
 func (c *copier) run(ctx context.Context, parts iter.Seq2[span, error], total int64) error {
 	c.total = total
 	pieces := func(yield func(*piece, error) bool) {
-		for s, err := range cut(parts, copyPiece) {
+		for s, err := range cut(parts, c.piece) {
 			if !yield(&piece{span: s}, err) || err != nil {
 				return
 			}

@@ -233,6 +233,21 @@ func TestConvertLeavesZeroesOut(t *testing.T) {
 	}
 }
 
+func TestConvertKeepsZeroesThatAreTooFewToLeaveOut(t *testing.T) {
+	content := bytes.Repeat([]byte{1}, 6<<20)
+	clear(content[2<<20:][:1<<20-512])
+	clear(content[3<<20+100<<10:][:700<<10])
+	for _, sparse := range []int64{1 << 20, 1 << 30} {
+		dst, mem := newRaw(t)
+		if err := qedfile.Convert(t.Context(), dst, rawOf(t, content), &qedfile.ConvertOptions{SparseSize: sparse}); err != nil {
+			t.Fatal(err)
+		}
+		if start, end, err := mem.NextData(0); err != nil || start != 0 || end != 6<<20 {
+			t.Errorf("with %d: data from %d to %d (%v)", sparse, start, end, err)
+		}
+	}
+}
+
 func TestConvertClearsWhatTheTargetHeld(t *testing.T) {
 	old := bytes.Repeat([]byte{0xaa}, 4<<20)
 	mem := backend.NewMemory(bytes.Clone(old))
