@@ -218,13 +218,20 @@ func TestMBRChains(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := list(table); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if notes := strings.Join(table.Notes, "; "); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {
-				t.Errorf("notes %q, want something of %q", notes, c.note)
-			}
+			expect(t, table, c.want, c.note)
 		})
+	}
+}
+
+// expect compares the partitions of a table, and looks for a note; "" is for a
+// table without any.
+func expect(t *testing.T, table *partition.Table, want, note string) {
+	t.Helper()
+	if got := list(table); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if notes := strings.Join(table.Notes, "; "); !strings.Contains(notes, note) || (note == "") != (notes == "") {
+		t.Errorf("notes %q, want something of %q", notes, note)
 	}
 }
 

@@ -3,7 +3,6 @@ package partition_test
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
@@ -52,12 +51,7 @@ func TestBadSectorsHideWhatLiesInThemAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := list(table); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if notes := strings.Join(table.Notes, "; "); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {
-				t.Errorf("notes %q, want something of %q", notes, c.note)
-			}
+			expect(t, table, c.want, c.note)
 		})
 	}
 }

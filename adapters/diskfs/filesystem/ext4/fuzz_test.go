@@ -31,14 +31,14 @@ func FuzzExt4(f *testing.F) {
 		f.Add(uint8(i), []byte{0, 0, 0, 0, 0})
 		f.Add(uint8(i), []byte{0, 0, 0x18, 0xFF, 6, 1, 0, 0x28, 0, 0})
 	}
-	f.Fuzz(func(_ *testing.T, which uint8, changes []byte) {
+	f.Fuzz(func(t *testing.T, which uint8, changes []byte) {
 		i := int(which) % len(images)
 		image := bytes.Clone(images[i])
 		for ; len(changes) >= 5; changes = changes[5:] {
 			place := used[i][(int(changes[0])<<8|int(changes[1]))%len(used[i])]
 			copy(image[place+int(changes[2])%63:], changes[3:5])
 		}
-		readAll(image)
+		readAll(t, image)
 	})
 }
 
@@ -48,14 +48,14 @@ func FuzzOpen(f *testing.F) {
 	for _, name := range []string{"ext2-1k", "ext4-1k", "ext4-meta-bg"} {
 		f.Add(fstreetest.Image(f, name)[1024:2048])
 	}
-	f.Fuzz(func(_ *testing.T, super []byte) {
+	f.Fuzz(func(t *testing.T, super []byte) {
 		image := make([]byte, 64<<10)
 		copy(image[1024:], super)
-		readAll(image)
+		readAll(t, image)
 	})
 }
 
-func readAll(image []byte) {
+func readAll(t *testing.T, image []byte) {
 	vol, err := ext4.Open(bytes.NewReader(image), int64(len(image)))
 	if err != nil {
 		return
@@ -64,7 +64,7 @@ func readAll(image []byte) {
 	n := 0
 	for e, err := range vol.Walk(context.Background(), ".", nil) {
 		if n++; n > len(image)/8 {
-			panic("more entries than the image can hold")
+			t.Fatal("more entries than the image can hold")
 		}
 		if err != nil {
 			continue

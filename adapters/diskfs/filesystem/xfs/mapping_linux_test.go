@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 )
 
@@ -57,19 +55,14 @@ func sharing(tb testing.TB, dir string) {
 
 // overwrite makes a copy that shares its blocks and writes over some.
 func overwrite(from, to string) error {
-	source, err := os.Open(from)
-	if err != nil {
+	if err := clone(from, to); err != nil {
 		return err
 	}
-	defer source.Close()
-	f, err := os.Create(to)
+	f, err := os.OpenFile(to, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := unix.IoctlFileClone(int(f.Fd()), int(source.Fd())); err != nil {
-		return err
-	}
 	for i := range int64(30) {
 		if _, err := f.WriteAt(bytes.Repeat([]byte("anew"), 100), i*37%200*20000); err != nil {
 			return err
