@@ -13,7 +13,8 @@ type CompareOptions struct {
 	// Strict also demands the same size, and that both disks store the same
 	// parts: qemu-img's -s.
 	Strict bool
-	// Workers is how many pieces are read at once; 0 means 4.
+	// Workers is how many pieces are read at once; 0 means one for each
+	// processor, 2 to 4.
 	Workers int
 	// Progress is called with the bytes that are done, and their number.
 	Progress func(done, total int64)

@@ -38,7 +38,7 @@ raw copy can also go to a device, which is written in place.`,
 	addFormatFlag(cmd, &backingFmt, "backing-format", "F", "format of the backing file")
 	flags.VarP(&c.sparse, "sparse", "S", "leave out zeroes from so many on; 0 writes every byte")
 	flags.BoolVarP(&c.inPlace, "no-create", "n", false, "DST exists: write over what it shows")
-	flags.IntVarP(&c.workers, "workers", "m", 4, "work on so many pieces at once, 1 to 16")
+	flags.IntVarP(&c.workers, "workers", "m", 0, "work on so many pieces at once, 1 to 16 (default: one for each processor, 2 to 4)")
 	c.progress = addProgressFlag(cmd)
 	flags.BoolP("quiet", "q", false, "print nothing but errors, as always")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -47,6 +47,9 @@ raw copy can also go to a device, which is written in place.`,
 		}
 		if c.format == "" {
 			c.format = formatRaw
+		}
+		if flags.Changed("workers") && (c.workers < 1 || c.workers > 16) {
+			return fmt.Errorf("-m %d: not a number from 1 to 16", c.workers)
 		}
 		if err := c.validate(); err != nil {
 			return err
@@ -73,8 +76,6 @@ func (c *convertCommand) validate() error {
 	switch {
 	case c.sparse%512 != 0 || c.sparse > maxSparse:
 		return fmt.Errorf("-S %d: not a multiple of 512 up to %d", c.sparse, maxSparse)
-	case c.workers < 1 || c.workers > 16:
-		return fmt.Errorf("-m %d: not a number from 1 to 16", c.workers)
 	case o.size >= 0:
 		return errors.New("-o: the size is that of the source")
 	case o.backing == "":
