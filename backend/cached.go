@@ -94,7 +94,7 @@ func (c *Cached) NextData(off int64) (start, end int64, err error) {
 	if _, err := c.Size(); err != nil {
 		return 0, 0, err
 	}
-	return nextData(c.r, off)
+	return NextData(c.r, off)
 }
 
 // Close drops the blocks and closes the reader beneath.

@@ -53,11 +53,11 @@ func sweep(t *testing.T, r io.ReaderAt, size, n int) {
 
 func TestCachedReadsAheadWhereReadingIsSequential(t *testing.T) {
 	const blocks = 256
-	counter := backend.NewCounter(backend.NewMemory(make([]byte, blocks*1024)))
+	counter := backendtest.NewCounter(backend.NewMemory(make([]byte, blocks*1024)))
 	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 1 << 20, ReadAhead: 32 << 10})
 	sweep(t, c, blocks*1024, 512)
 	// 1, 2, 4, 8 and 16 blocks, then 32 each time.
-	if got, want := counter.Counts(), (backend.Counts{Reads: 13, ReadBytes: blocks * 1024}); got != want {
+	if got, want := counter.Counts(), (backendtest.Counts{Reads: 13, ReadBytes: blocks * 1024}); got != want {
 		t.Errorf("a sequential pass makes %+v, want %+v", got, want)
 	}
 	counter.Reset()
@@ -68,20 +68,20 @@ func TestCachedReadsAheadWhereReadingIsSequential(t *testing.T) {
 }
 
 func TestCachedReadsOneBlockForARandomRead(t *testing.T) {
-	counter := backend.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
+	counter := backendtest.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
 	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 4096})
 	for _, off := range []int64{500_000, 100_000, 900_000, 300_000} {
 		if _, err := c.ReadAt(make([]byte, 10), off); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := counter.Counts(), (backend.Counts{Reads: 4, ReadBytes: 4 * 4096}); got != want {
+	if got, want := counter.Counts(), (backendtest.Counts{Reads: 4, ReadBytes: 4 * 4096}); got != want {
 		t.Errorf("four reads make %+v, want %+v", got, want)
 	}
 }
 
 func TestCachedKeepsToItsBudgetAndDropsTheOldest(t *testing.T) {
-	counter := backend.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
+	counter := backendtest.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
 	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 4 * 1024})
 	touch := func(block int64) int64 {
 		before := counter.Counts().Reads
@@ -114,7 +114,7 @@ func (g *gate) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestCachedFetchesABlockOnceForAllWhoMissIt(t *testing.T) {
-	counter := backend.NewCounter(backend.NewMemory(bytes.Repeat([]byte{7}, 1<<20)))
+	counter := backendtest.NewCounter(backend.NewMemory(bytes.Repeat([]byte{7}, 1<<20)))
 	g := &gate{counter, make(chan struct{}, 100), make(chan struct{})}
 	c := newCached(t, g, nil)
 	var wg sync.WaitGroup
@@ -135,10 +135,10 @@ func TestCachedFetchesABlockOnceForAllWhoMissIt(t *testing.T) {
 }
 
 func TestCachedForgetsWhatFailed(t *testing.T) {
-	fault := backend.NewFault(backend.NewMemory(bytes.Repeat([]byte{7}, 100_000)), backend.FaultPlan{Ops: backend.OpRead, Nth: 1})
+	fault := backendtest.NewFault(backend.NewMemory(bytes.Repeat([]byte{7}, 100_000)), backendtest.FaultPlan{Ops: backendtest.OpRead, Nth: 1})
 	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024})
 	p := make([]byte, 5000)
-	if n, err := c.ReadAt(p, 2000); n != 0 || !errors.Is(err, backend.ErrInjected) {
+	if n, err := c.ReadAt(p, 2000); n != 0 || !errors.Is(err, backendtest.ErrInjected) {
 		t.Errorf("ReadAt = %d, %v, want the fault", n, err)
 	}
 	if n, err := c.ReadAt(p, 2000); n != 5000 || err != nil || p[4999] != 7 {
@@ -148,7 +148,7 @@ func TestCachedForgetsWhatFailed(t *testing.T) {
 
 func TestCachedFailureInWhatIsReadAheadHurtsNobody(t *testing.T) {
 	memory := backend.NewMemory(bytes.Repeat([]byte{7}, 64<<10))
-	fault := backend.NewFault(memory, backend.FaultPlan{Ops: backend.OpRead, Nth: 2, Short: true})
+	fault := backendtest.NewFault(memory, backendtest.FaultPlan{Ops: backendtest.OpRead, Nth: 2, Short: true})
 	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024})
 	sweep(t, c, 64<<10, 1024) // the second read fetches two blocks, of which only the first comes
 	if fault.Failed() != 1 {

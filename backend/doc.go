@@ -14,15 +14,14 @@
 //	Cached    Reader         blocks of a slow Reader, kept
 //	Section   Reader         a part of something else
 //	Unsynced  Storage        beneath it; does not wait for the disk
-//	Counter   Storage        beneath it; counts what passes
-//	Fault     Storage        beneath it; fails when a test wants it to
-//	Crash     Storage        memory; shows what a crash can leave of it
 //
-// They stack: a cache over a web server, a counter beneath the cache.
+// They stack, as a cache over a web server does:
 //
-//	+--------+   +---------+   +------+
-//	| Cached |-->| Counter |-->| HTTP |--> https://example.org/disk.qed
-//	+--------+   +---------+   +------+
+//	+---------+   +--------+   +------+
+//	| Section |-->| Cached |-->| HTTP |--> https://example.org/disk.qed
+//	+---------+   +--------+   +------+
+//
+// [NextData] and [PunchHole] reach what is beneath through every one of them.
 //
 // # Use
 //
@@ -52,5 +51,6 @@
 // where the operating system has them, and are left out elsewhere. HTTP is for
 // resources that stay as they are while they are read.
 //
-// A kind of one's own passes the suite in package backendtest.
+// A kind of one's own passes the suite in package backendtest, which also has
+// storages that fail, crash and count for tests.
 package backend

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 )
 
 func ExampleOpenFile() {
@@ -134,7 +134,7 @@ func ExampleCached() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	counter := backend.NewCounter(h)
+	counter := backendtest.NewCounter(h)
 	c, err := backend.NewCached(counter, nil)
 	if err != nil {
 		log.Fatal(err)
@@ -149,66 +149,4 @@ func ExampleCached() {
 	}
 	fmt.Println("requests:", counter.Counts().Reads)
 	// Output: requests: 4
-}
-
-func ExampleCounter() {
-	c := backend.NewCounter(backend.NewMemory([]byte("some bytes")))
-	p := make([]byte, 4)
-	for off := int64(0); off < 8; off += 4 {
-		if _, err := c.ReadAt(p, off); err != nil {
-			log.Fatal(err)
-		}
-	}
-	fmt.Println(c.Counts().Reads, "reads of", c.Counts().ReadBytes, "bytes")
-	// Output: 2 reads of 8 bytes
-}
-
-func ExampleFault() {
-	work := func(s backend.Storage) error {
-		if _, err := s.WriteAt([]byte("data"), 512); err != nil {
-			return err
-		}
-		if _, err := s.WriteAt([]byte("pointer to 512"), 0); err != nil {
-			return err
-		}
-		return s.Sync()
-	}
-	for n := int64(1); ; n++ {
-		s := backend.NewFault(backend.NewMemory(nil), backend.FaultPlan{Ops: backend.OpChange, Nth: n})
-		err := work(s)
-		if s.Failed() == 0 {
-			break // there was no n-th change
-		}
-		fmt.Println(err)
-	}
-	// Output:
-	// backend: injected fault in write 1
-	// backend: injected fault in write 2
-	// backend: injected fault in sync 3
-}
-
-func ExampleCrash() {
-	c := backend.NewCrash(nil)
-	c.WriteAt([]byte("old"), 0)
-	c.Sync()
-	c.WriteAt([]byte("new"), 0)
-
-	// Whatever a crash leaves now, it is one of two things.
-	rng := rand.New(rand.NewPCG(1, 2))
-	seen := map[string]bool{}
-	for range 100 {
-		seen[string(c.CrashClone(rng).Bytes())] = true
-	}
-	fmt.Println(seen)
-
-	// A crash may have come earlier, too.
-	for n, disk := range c.Prefixes() {
-		fmt.Printf("after %d of %d events: %q\n", n, c.Len(), disk.Bytes())
-	}
-	// Output:
-	// map[new:true old:true]
-	// after 0 of 3 events: ""
-	// after 1 of 3 events: "old"
-	// after 2 of 3 events: "old"
-	// after 3 of 3 events: "new"
 }

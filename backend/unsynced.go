@@ -8,7 +8,10 @@ func Unsynced(s Storage) Storage { return unsynced{s} }
 
 type unsynced struct{ Storage }
 
-var _ DataFinder = unsynced{}
+var (
+	_ DataFinder  = unsynced{}
+	_ HolePuncher = unsynced{}
+)
 
 // Sync does nothing; it fails where s is closed.
 func (u unsynced) Sync() error {
@@ -16,6 +19,8 @@ func (u unsynced) Sync() error {
 	return err
 }
 
-// NextData implements [DataFinder]. All is data where the storage beneath does
-// not know its holes.
-func (u unsynced) NextData(off int64) (start, end int64, err error) { return nextData(u.Storage, off) }
+// NextData implements [DataFinder].
+func (u unsynced) NextData(off int64) (start, end int64, err error) { return NextData(u.Storage, off) }
+
+// PunchHole implements [HolePuncher].
+func (u unsynced) PunchHole(off, n int64) error { return PunchHole(u.Storage, off, n) }

@@ -9,7 +9,8 @@ import (
 
 func TestUnsyncedPassesOnAllButSync(t *testing.T) {
 	backendtest.TestStorage(t, func(*testing.T) backend.Storage { return backend.Unsynced(backend.NewMemory(nil)) })
-	disk := backend.NewCrash(nil)
+	backendtest.TestDecorator(t, backend.Unsynced)
+	disk := backendtest.NewCrash(nil)
 	s := backend.Unsynced(disk)
 	if _, err := s.WriteAt([]byte("data"), 0); err != nil {
 		t.Fatal(err)

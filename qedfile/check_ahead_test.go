@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 )
 
 // meeting is a storage in which a read of a table waits for another one.
@@ -63,7 +64,7 @@ func TestCheckOfOneTableForAllReadsNoMoreThanTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counter := backend.NewCounter(im.mem)
+	counter := backendtest.NewCounter(im.mem)
 	report, err := checkTables(t.Context(), counter, im.h, nil)
 	if err != nil || report.Corruptions != (im.h.entries()-1)*im.h.TableSize {
 		t.Fatalf("%+v, %v", report, err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -333,22 +334,22 @@ func TestConvertPassesTheErrorOfEitherSideOn(t *testing.T) {
 	src := backend.NewMemory(bytes.Repeat([]byte{1}, 4<<20))
 	for _, test := range []struct {
 		name     string
-		src, dst backend.FaultPlan
+		src, dst backendtest.FaultPlan
 	}{
-		{"a read fails", backend.FaultPlan{Ops: backend.OpRead, Nth: 3}, backend.FaultPlan{}},
-		{"a write fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpWrite, Nth: 2}},
-		{"the truncation fails", backend.FaultPlan{}, backend.FaultPlan{Ops: backend.OpTruncate, Nth: 1}},
+		{"a read fails", backendtest.FaultPlan{Ops: backendtest.OpRead, Nth: 3}, backendtest.FaultPlan{}},
+		{"a write fails", backendtest.FaultPlan{}, backendtest.FaultPlan{Ops: backendtest.OpWrite, Nth: 2}},
+		{"the truncation fails", backendtest.FaultPlan{}, backendtest.FaultPlan{Ops: backendtest.OpTruncate, Nth: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			from, err := qedfile.NewRaw(backend.NewFault(src, test.src))
+			from, err := qedfile.NewRaw(backendtest.NewFault(src, test.src))
 			if err != nil {
 				t.Fatal(err)
 			}
-			to, err := qedfile.NewRaw(backend.NewFault(backend.NewMemory(nil), test.dst))
+			to, err := qedfile.NewRaw(backendtest.NewFault(backend.NewMemory(nil), test.dst))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := qedfile.Convert(t.Context(), to, from, nil); !errors.Is(err, backend.ErrInjected) {
+			if err := qedfile.Convert(t.Context(), to, from, nil); !errors.Is(err, backendtest.ErrInjected) {
 				t.Errorf("error %v", err)
 			}
 		})

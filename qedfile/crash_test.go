@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -32,7 +33,7 @@ type request struct {
 type guest struct {
 	tb       testing.TB
 	rnd      *rand.Rand
-	record   *backend.Crash
+	record   *backendtest.Crash
 	storage  backend.Storage // record, or a fault in front of it
 	opts     qedfile.Options
 	m        *qedfile.Image
@@ -60,7 +61,7 @@ func newGuest(tb testing.TB, rnd *rand.Rand, backed bool) *guest {
 			return qedfile.NewRaw(backend.NewMemory(bytes.Clone(base)))
 		}
 	}
-	g.record = backend.NewCrash(l.storage())
+	g.record = backendtest.NewCrash(l.storage())
 	g.storage = keepOpen{g.record}
 	return g
 }
@@ -320,15 +321,15 @@ func TestAfterAFaultNothingMoreIsWrittenAndNothingSyncedIsLost(t *testing.T) {
 	steps := steps(16, 40)
 	seed := rnd.Uint64()
 	for _, backed := range []bool{false, true} {
-		for _, plan := range []backend.FaultPlan{
-			{Ops: backend.OpRead}, {Ops: backend.OpWrite}, {Ops: backend.OpWrite, Short: true},
-			{Ops: backend.OpSync}, {Ops: backend.OpTruncate}, {Ops: backend.OpChange, Forever: true},
+		for _, plan := range []backendtest.FaultPlan{
+			{Ops: backendtest.OpRead}, {Ops: backendtest.OpWrite}, {Ops: backendtest.OpWrite, Short: true},
+			{Ops: backendtest.OpSync}, {Ops: backendtest.OpTruncate}, {Ops: backendtest.OpChange, Forever: true},
 		} {
 			t.Run(fmt.Sprintf("%v, short %t, forever %t, backed %t", plan.Ops, plan.Short, plan.Forever, backed), func(t *testing.T) {
 				failed := 0
 				for plan.Nth = 1; ; plan.Nth++ {
 					g := newGuest(t, rand.New(rand.NewPCG(seed, 1)), backed)
-					fault := backend.NewFault(g.record, plan)
+					fault := backendtest.NewFault(g.record, plan)
 					g.storage, g.torn = keepOpen{fault}, plan.Short
 					err := g.run(steps)
 					if fault.Failed() == 0 {
@@ -346,13 +347,13 @@ func TestAfterAFaultNothingMoreIsWrittenAndNothingSyncedIsLost(t *testing.T) {
 }
 
 // afterFault checks an image whose storage has failed once.
-func (g *guest) afterFault(err error, plan backend.FaultPlan) {
+func (g *guest) afterFault(err error, plan backendtest.FaultPlan) {
 	g.tb.Helper()
-	if !errors.Is(err, backend.ErrInjected) {
+	if !errors.Is(err, backendtest.ErrInjected) {
 		g.tb.Fatalf("%v number %d failed, and the caller got %v", plan.Ops, plan.Nth, err)
 	}
 	last := g.requests[len(g.requests)-1]
-	if plan.Ops != backend.OpRead && last.what != "open" && last.what != "close" {
+	if plan.Ops != backendtest.OpRead && last.what != "open" && last.what != "close" {
 		if _, err := g.m.WriteAt([]byte{1}, 0); g.m.Size() > 0 && !errors.Is(err, qedfile.ErrFailed) {
 			g.tb.Fatalf("a write after a failed %v: %v, want ErrFailed", plan.Ops, err)
 		}
@@ -367,7 +368,7 @@ func (g *guest) afterFault(err error, plan backend.FaultPlan) {
 		g.m.Close()
 	}
 	end := g.record.Len()
-	if plan.Ops == backend.OpRead && end > last.end {
+	if plan.Ops == backendtest.OpRead && end > last.end {
 		// Close went on: a failed read does not end the life of an image.
 		g.requests = append(g.requests, request{what: "close", begin: last.end, end: end})
 	}
@@ -377,7 +378,7 @@ func (g *guest) afterFault(err error, plan backend.FaultPlan) {
 
 // everyCrash yields what crashes can leave: at each moment of a record each
 // subset of what was not synced.
-func everyCrash(record *backend.Crash) iter.Seq2[int, *backend.Memory] {
+func everyCrash(record *backendtest.Crash) iter.Seq2[int, *backend.Memory] {
 	return func(yield func(int, *backend.Memory) bool) {
 		for point := range record.Len() + 1 {
 			safe := record.Synced(point)

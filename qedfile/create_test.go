@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -137,7 +138,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 
 func TestCrashedCreateLeavesAnEmptyImageOrNone(t *testing.T) {
 	rnd := oracle.Seed(t)
-	disk := backend.NewCrash(nil)
+	disk := backendtest.NewCrash(nil)
 	opts := &qedfile.CreateOptions{BackingFile: strings.Repeat("n", 1000), BackingRaw: true}
 	opts.Open.Backing = backing(backend.NewMemory(nil))
 	m, err := qedfile.CreateIn(disk, 1<<20, opts)

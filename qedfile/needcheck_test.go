@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -162,7 +163,7 @@ func TestBytesAfterTheLastClusterDoNotComeBackAfterACrash(t *testing.T) {
 	l.features |= qedfile.FeatureNeedCheck // no table write waits for a sync of the header
 	l.length += 1000
 	l.data = map[int64][]byte{6 * 4096: bytes.Repeat([]byte{0xEE}, 1000)}
-	record := backend.NewCrash(l.storage())
+	record := backendtest.NewCrash(l.storage())
 	m, err := qedfile.New(record, &qedfile.Options{Writable: true, Dirty: qedfile.DirtyKeep})
 	if err != nil {
 		t.Fatal(err)

@@ -16,10 +16,9 @@ import (
 // qemu sees a raw file; what the storage lacks of the last sector reads as
 // zeroes. Raw is as safe for concurrent use as the storage beneath it.
 type Raw struct {
-	r     backend.Reader
-	s     backend.Storage    // nil when the disk cannot be written
-	holes backend.DataFinder // nil when the storage does not know its holes
-	size  atomic.Int64       // bytes, a multiple of 512
+	r    backend.Reader
+	s    backend.Storage // nil when the disk cannot be written
+	size atomic.Int64    // bytes, a multiple of 512
 }
 
 var (
@@ -36,7 +35,6 @@ func NewRaw(r backend.Reader) (*Raw, error) {
 	}
 	d := &Raw{r: r}
 	d.s, _ = r.(backend.Storage)
-	d.holes, _ = r.(backend.DataFinder)
 	if size, err = roundToSector(size); err != nil {
 		return nil, err
 	}
@@ -198,13 +196,10 @@ func (d *Raw) Extents(off, n int64) iter.Seq2[Extent, error] {
 	}
 }
 
-// nextData is DataFinder.NextData inside the disk. With no data left it returns
+// nextData is backend.NextData inside the disk. With no data left it returns
 // the size twice.
 func (d *Raw) nextData(pos, size int64) (start, end int64, err error) {
-	if d.holes == nil {
-		return pos, size, nil
-	}
-	if start, end, err = d.holes.NextData(pos); err != nil {
+	if start, end, err = backend.NextData(d.r, pos); err != nil {
 		return 0, 0, err
 	}
 	if start >= end || start >= size {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
@@ -96,7 +97,7 @@ func TestRepairSurvivesACrashAtAnyMoment(t *testing.T) {
 		im := randomImage(t, rng, 1)
 		im.damage(rng)
 		want, alias := view(t, im.mem), aliases(t, im)
-		disk := backend.NewCrash(im.mem)
+		disk := backendtest.NewCrash(im.mem)
 		mustRepair(t, disk, RepairAll)
 		if n := disk.Len(); disk.Synced(n) != n {
 			t.Fatalf("of %d changes %d are durable: %v", n, disk.Synced(n), disk.Events())
@@ -192,7 +193,7 @@ func TestRepairEndsCleanlyAtAnyFault(t *testing.T) {
 	want, alias := view(t, im.mem), aliases(t, im)
 	for n := int64(1); ; n++ {
 		mem := im.mem.Clone()
-		fault := backend.NewFault(mem, backend.FaultPlan{Ops: backend.OpAny, Nth: n, Short: n%2 == 0})
+		fault := backendtest.NewFault(mem, backendtest.FaultPlan{Ops: backendtest.OpAny, Nth: n, Short: n%2 == 0})
 		report, _, err := repairTables(context.Background(), fault, im.h, &CheckOptions{Repair: RepairAll, MaxGrowth: 1 << 30})
 		if fault.Calls() < n {
 			break

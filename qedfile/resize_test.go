@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -107,14 +108,14 @@ func TestTheLastByteOfTheLargestDiskCanBeWritten(t *testing.T) {
 }
 
 // openCounter is keepOpen for a storage that knows its holes.
-type openCounter struct{ *backend.Counter }
+type openCounter struct{ *backendtest.Counter }
 
 func (openCounter) Close() error { return nil }
 
 // shrunk shrinks the disk of an image and returns the bytes that this reads.
 func shrunk(t *testing.T, storage *backend.Memory, size int64) (read int64) {
 	t.Helper()
-	counter := backend.NewCounter(storage)
+	counter := backendtest.NewCounter(storage)
 	m, err := qedfile.New(openCounter{counter}, writable)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +207,7 @@ func manyForOne() layout {
 func TestGrowingOverSharedClustersEndsSoon(t *testing.T) {
 	l := manyForOne()
 	l.size = 4096
-	counter := backend.NewCounter(l.storage())
+	counter := backendtest.NewCounter(l.storage())
 	m, err := qedfile.New(counter, writable)
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +227,7 @@ func TestADirtyImageWhoseEntriesShareEverythingIsRefusedSoon(t *testing.T) {
 	for i := range int64(8192) {
 		delete(l.entries, 17*4096+8*i) // no data: the tables alone are too many
 	}
-	counter := backend.NewCounter(l.storage())
+	counter := backendtest.NewCounter(l.storage())
 	if _, err := qedfile.New(counter, writable); !errors.Is(err, qedfile.ErrNeedsRepair) {
 		t.Errorf("%v, want ErrNeedsRepair", err)
 	}

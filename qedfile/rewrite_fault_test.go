@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -15,7 +16,7 @@ func eachFault(t *testing.T, content *backend.Memory, work func(backend.Storage)
 	t.Helper()
 	for n := int64(1); ; n++ {
 		mem := content.Clone()
-		fault := backend.NewFault(mem, backend.FaultPlan{Ops: backend.OpAny, Nth: n, Short: n%2 == 0})
+		fault := backendtest.NewFault(mem, backendtest.FaultPlan{Ops: backendtest.OpAny, Nth: n, Short: n%2 == 0})
 		err := work(fault)
 		if fault.Failed() == 0 {
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -214,7 +215,7 @@ func TestCompactRefusesAStorageThatHoldsSomething(t *testing.T) {
 func TestCrashedCompactLeavesTheWholeImageOrNone(t *testing.T) {
 	rnd := oracle.Seed(t)
 	l := newLayered(t, rnd, 1<<20)
-	disk := backend.NewCrash(nil)
+	disk := backendtest.NewCrash(nil)
 	if err := qedfile.Compact(t.Context(), disk, openIn(t, l.file, l.base, false), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +283,7 @@ func TestCrashedCommitLosesNothing(t *testing.T) {
 	rnd := oracle.Seed(t)
 	for range 3 {
 		l := newLayered(t, rnd, 1<<20)
-		top, base := backend.NewCrash(l.file), backend.NewCrash(l.base)
+		top, base := backendtest.NewCrash(l.file), backendtest.NewCrash(l.base)
 		m, err := qedfile.New(top, &qedfile.Options{Backing: backing(base), Writable: true})
 		if err != nil {
 			t.Fatal(err)
@@ -407,7 +408,7 @@ func TestCrashedRebaseKeepsTheContent(t *testing.T) {
 	for _, name := range []string{"new.raw", string(bytes.Repeat([]byte("n"), 900))} {
 		l := newLayered(t, rnd, 1<<20)
 		newBase := backend.NewMemory(randomBytes(rnd, 1<<20))
-		disk := backend.NewCrash(l.file)
+		disk := backendtest.NewCrash(l.file)
 		m := openIn(t, disk, l.base, true)
 		base, err := qedfile.NewRaw(newBase)
 		if err != nil {

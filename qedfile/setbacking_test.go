@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -124,7 +125,7 @@ func crashSetBacking(t *testing.T, from, to string) {
 	opts := &qedfile.Options{Writable: true, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) {
 		return qedfile.NewRaw(backend.NewMemory(bytes.Repeat([]byte{7}, 1<<20)))
 	}}
-	record := backend.NewCrash(l.storage())
+	record := backendtest.NewCrash(l.storage())
 	m, err := qedfile.New(record, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +139,7 @@ func crashSetBacking(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	for _, e := range record.Events() {
-		if e.Op == backend.OpWrite && e.Off == 0 && e.Len > 512 {
+		if e.Op == backendtest.OpWrite && e.Off == 0 && e.Len > 512 {
 			t.Errorf("the header is written with %d bytes: it may be torn", e.Len)
 		}
 	}

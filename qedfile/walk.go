@@ -20,14 +20,12 @@ const walkPiece = 256 << 10
 // reads of the disk.
 type tableWalker struct {
 	r      backend.Reader
-	holes  backend.DataFinder // nil when r does not know its holes
-	length int64              // bytes of the table
-	buf    []byte             // of pieces
+	length int64  // bytes of the table
+	buf    []byte // of pieces
 }
 
 func newTableWalker(r backend.Reader, h *Header) *tableWalker {
-	holes, _ := r.(backend.DataFinder)
-	return &tableWalker{r: r, holes: holes, length: h.tableBytes()}
+	return &tableWalker{r: r, length: h.tableBytes()}
 }
 
 // A tablePiece is a part of a table: the index of its first entry, and the
@@ -93,10 +91,10 @@ func (w *tableWalker) piecesIn(buf []byte, off int64) iter.Seq2[tablePiece, erro
 // data returns the first run of [from, to) that is not a hole of the file, in
 // whole sectors, or an empty one.
 func (w *tableWalker) data(from, to int64) (start, end int64, err error) {
-	if w.holes == nil || to-from <= minClusterSize {
+	if to-from <= minClusterSize {
 		return from, to, nil // asking costs more than reading
 	}
-	start, end, err = w.holes.NextData(from)
+	start, end, err = backend.NextData(w.r, from)
 	if err != nil {
 		return 0, 0, fmt.Errorf("qedfile: find data at %d: %w", from, err)
 	}

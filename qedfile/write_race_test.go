@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -71,12 +72,12 @@ func TestZeroesAreNotLostToAWriteThatBeganBeforeThem(t *testing.T) {
 }
 
 func TestAWriteUnderWayWhenTheStorageFailsIsNotLinked(t *testing.T) {
-	fault := backend.NewFault(backed().storage(), backend.FaultPlan{Ops: backend.OpWrite, Nth: 1})
+	fault := backendtest.NewFault(backed().storage(), backendtest.FaultPlan{Ops: backendtest.OpWrite, Nth: 1})
 	m, g := behindGate(t, keepOpen{fault})
 	wrote := make(chan error)
 	go func() { wrote <- second(m.WriteAt([]byte{1}, 100)) }()
 	<-g.entered
-	if err := second(m.WriteAt(make([]byte, 4096), 8192)); !errors.Is(err, backend.ErrInjected) {
+	if err := second(m.WriteAt(make([]byte, 4096), 8192)); !errors.Is(err, backendtest.ErrInjected) {
 		t.Fatalf("the write that fails: %v", err)
 	}
 	close(g.opened)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -180,7 +181,7 @@ func TestWriteZeroesTakesNoSpace(t *testing.T) {
 }
 
 func TestTableWritesAreGatheredUntilSync(t *testing.T) {
-	counter := backend.NewCounter(empty(65536, 4, 1<<30).storage())
+	counter := backendtest.NewCounter(empty(65536, 4, 1<<30).storage())
 	m, err := qedfile.New(counter, writable)
 	if err != nil {
 		t.Fatal(err)

@@ -113,14 +113,13 @@ func (m *Image) Discard(off, n int64) error {
 	if err := m.checkWrite(off, n); err != nil {
 		return err
 	}
-	puncher, ok := m.w.(backend.HolePuncher)
-	for ok && n > 0 {
+	for n > 0 {
 		r, err := m.run(off, n)
 		if err != nil {
 			return err
 		}
 		if r.kind == Data {
-			err := puncher.PunchHole(r.host, r.n)
+			err := backend.PunchHole(m.w, r.host, r.n)
 			if errors.Is(err, errors.ErrUnsupported) {
 				return nil
 			}

@@ -234,3 +234,34 @@ func writeClosed(t *testing.T, s backend.Storage) {
 		}
 	}
 }
+
+// TestDecorator checks a storage that passes calls on to another one: what the
+// one beneath can do besides reading and writing, the other can do as well. The
+// function wrap puts it before a storage; the suite closes it.
+func TestDecorator(t *testing.T, wrap func(s backend.Storage) backend.Storage) {
+	beneath := backend.NewMemory(bytes.Repeat([]byte{7}, 256<<10))
+	s := wrap(beneath)
+	t.Cleanup(func() { s.Close() })
+	if err := backend.PunchHole(s, 64<<10, 64<<10); err != nil {
+		t.Errorf("PunchHole: %v", err)
+	}
+	for _, who := range []struct {
+		name string
+		r    backend.Reader
+	}{{"the storage beneath", beneath}, {"the one above", s}} {
+		start, end, err := backend.NextData(who.r, 64<<10)
+		if start != 128<<10 || end != 256<<10 || err != nil {
+			t.Errorf("%s has data from %d to %d, %v after the hole was made, want 131072 to 262144", who.name, start, end, err)
+		}
+	}
+	t.Run("what is beneath frees no space", func(t *testing.T) {
+		s := wrap(struct{ backend.Storage }{backend.NewMemory([]byte("some"))})
+		t.Cleanup(func() { s.Close() })
+		if err := backend.PunchHole(s, 0, 2); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("PunchHole: %v, want errors.ErrUnsupported", err)
+		}
+		if start, end, err := backend.NextData(s, 1); start != 1 || end != 4 || err != nil {
+			t.Errorf("NextData(1) = %d, %d, %v, want all of the rest", start, end, err)
+		}
+	})
+}

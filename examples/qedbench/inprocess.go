@@ -11,6 +11,7 @@ import (
 
 	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -158,7 +159,7 @@ func listRoot(name string) (reads int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	counter := backend.NewCounter(file)
+	counter := backendtest.NewCounter(file)
 	img, err := qedfile.New(counter, nil)
 	if err != nil {
 		return 0, err

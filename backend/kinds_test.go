@@ -49,6 +49,24 @@ func TestSectionIsAReader(t *testing.T) {
 	})
 }
 
+func TestViewsKnowTheHolesBeneath(t *testing.T) {
+	m := backend.NewMemory(bytes.Repeat([]byte{7}, 256<<10))
+	if err := m.PunchHole(64<<10, 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	section, err := backend.NewSection(m, 0, 256<<10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cached, err := backend.NewCached(section, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if start, end, err := backend.NextData(cached, 64<<10); start != 128<<10 || end != 256<<10 || err != nil {
+		t.Errorf("data from %d to %d, %v, want 131072 to 262144", start, end, err)
+	}
+}
+
 // tempFile makes a file of these bytes, with holes where they are zero.
 func tempFile(t testing.TB, b []byte) string {
 	t.Helper()
@@ -100,5 +118,43 @@ func TestAHoleInMemoryTakesNoRoom(t *testing.T) {
 	}
 	if start, end, err := m.NextData(64 << 10); start != 192<<10 || end != 256<<10 || err != nil {
 		t.Errorf("data from %d to %d, %v", start, end, err)
+	}
+}
+
+func TestMemoryClonesAreIndependent(t *testing.T) {
+	a := backend.NewMemory(bytes.Repeat([]byte{1}, 200_000))
+	b := a.Clone()
+	a.WriteAt([]byte{2}, 70_000)
+	b.WriteAt([]byte{3}, 70_001)
+	b.Truncate(100_000)
+	c := b.Clone()
+	b.Truncate(70_000)
+	b.Truncate(100_000)
+	for _, tt := range []struct {
+		name string
+		m    *backend.Memory
+		size int
+		want []byte // from 69,999
+	}{
+		{"a", a, 200_000, []byte{1, 2, 1, 1}}, {"b", b, 100_000, []byte{1, 0, 0, 0}}, {"c", c, 100_000, []byte{1, 1, 3, 1}},
+	} {
+		got := tt.m.Bytes()
+		if len(got) != tt.size || !bytes.Equal(got[69_999:70_003], tt.want) {
+			t.Errorf("%s has %d bytes, %v at 69,999, want %d, %v", tt.name, len(got), got[69_999:70_003], tt.size, tt.want)
+		}
+	}
+}
+
+func TestMemoryOfManyTerabytesTakesNoRoom(t *testing.T) {
+	m := backend.NewMemory(nil)
+	if err := m.Truncate(64 << 40); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.WriteAt([]byte("far"), 50<<40); err != nil {
+		t.Fatal(err)
+	}
+	start, end, err := m.NextData(0)
+	if err != nil || start != 50<<40 || end-start > 1<<20 {
+		t.Errorf("NextData(0) = %d, %d, %v", start, end, err)
 	}
 }

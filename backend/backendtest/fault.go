@@ -1,13 +1,15 @@
-package backend
+package backendtest
 
 import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // ErrInjected is what a [Fault] fails with.
-var ErrInjected = errors.New("backend: injected fault")
+var ErrInjected = errors.New("backendtest: injected fault")
 
 // Op is a set of the kinds of calls that a [Fault] can fail and a [Crash]
 // records.
@@ -17,9 +19,10 @@ const (
 	OpRead Op = 1 << iota
 	OpWrite
 	OpTruncate
+	OpPunch // making a hole
 	OpSync
 
-	OpChange = OpWrite | OpTruncate | OpSync // what a log of changes holds
+	OpChange = OpWrite | OpTruncate | OpPunch | OpSync // what a log of changes holds
 	OpAny    = OpRead | OpChange
 )
 
@@ -31,6 +34,8 @@ func (o Op) String() string {
 		return "write"
 	case OpTruncate:
 		return "truncate"
+	case OpPunch:
+		return "punch"
 	case OpSync:
 		return "sync"
 	}
@@ -49,7 +54,7 @@ type FaultPlan struct {
 // one in turn:
 //
 //	for n := int64(1); ; n++ {
-//		s := backend.NewFault(storage, backend.FaultPlan{Ops: backend.OpWrite, Nth: n})
+//		s := backendtest.NewFault(storage, backendtest.FaultPlan{Ops: backendtest.OpWrite, Nth: n})
 //		err := work(s)
 //		if s.Calls() < n {
 //			break // no call was left to fail
@@ -59,11 +64,11 @@ type FaultPlan struct {
 //
 // A failed call that is not Short leaves the storage as it was; so does a
 // failed Sync, which promises nothing. Size, NextData and Close never fail by
-// a plan. Over a [Reader] that is no [Storage], changes fail with
-// [ErrReadOnly]. It is safe for concurrent use.
+// a plan. Over a [backend.Reader] that is no [backend.Storage], changes fail with
+// [backend.ErrReadOnly]. It is safe for concurrent use.
 type Fault struct {
-	r Reader
-	s Storage
+	r backend.Reader
+	s backend.Storage
 
 	mu     sync.Mutex
 	plan   FaultPlan
@@ -72,13 +77,14 @@ type Fault struct {
 }
 
 var (
-	_ Storage    = (*Fault)(nil)
-	_ DataFinder = (*Fault)(nil)
+	_ backend.Storage     = (*Fault)(nil)
+	_ backend.DataFinder  = (*Fault)(nil)
+	_ backend.HolePuncher = (*Fault)(nil)
 )
 
 // NewFault returns a storage that passes every call on to r but those that
 // the plan fails.
-func NewFault(r Reader, plan FaultPlan) *Fault {
+func NewFault(r backend.Reader, plan FaultPlan) *Fault {
 	return &Fault{r: r, s: storageOf(r), plan: plan}
 }
 
@@ -146,7 +152,7 @@ func (f *Fault) WriteAt(p []byte, off int64) (int, error) {
 	return n, fault
 }
 
-// Truncate implements [Storage].
+// Truncate implements [backend.Storage].
 func (f *Fault) Truncate(size int64) error {
 	if _, fault := f.next(OpTruncate, 0); fault != nil {
 		return fault
@@ -154,7 +160,7 @@ func (f *Fault) Truncate(size int64) error {
 	return f.s.Truncate(size)
 }
 
-// Sync implements [Storage].
+// Sync implements [backend.Storage].
 func (f *Fault) Sync() error {
 	if _, fault := f.next(OpSync, 0); fault != nil {
 		return fault
@@ -162,12 +168,19 @@ func (f *Fault) Sync() error {
 	return f.s.Sync()
 }
 
-// Size implements [Reader].
+// Size implements [backend.Reader].
 func (f *Fault) Size() (int64, error) { return f.r.Size() }
 
-// NextData implements [DataFinder]. All of a reader that does not know its
-// holes is data.
-func (f *Fault) NextData(off int64) (start, end int64, err error) { return nextData(f.r, off) }
+// PunchHole implements [backend.HolePuncher].
+func (f *Fault) PunchHole(off, n int64) error {
+	if _, fault := f.next(OpPunch, 0); fault != nil {
+		return fault
+	}
+	return backend.PunchHole(f.s, off, n)
+}
+
+// NextData implements [backend.DataFinder].
+func (f *Fault) NextData(off int64) (start, end int64, err error) { return backend.NextData(f.r, off) }
 
 // Close closes the storage beneath.
 func (f *Fault) Close() error { return f.r.Close() }

@@ -1,4 +1,4 @@
-package backend_test
+package backendtest_test
 
 import (
 	"bytes"
@@ -11,13 +11,13 @@ import (
 )
 
 func TestCrashIsAStorage(t *testing.T) {
-	backendtest.TestStorage(t, func(*testing.T) backend.Storage { return backend.NewCrash(nil) })
+	backendtest.TestStorage(t, func(*testing.T) backend.Storage { return backendtest.NewCrash(nil) })
 }
 
 // changed makes four changes, of which the first is synced.
-func changed(t *testing.T) *backend.Crash {
+func changed(t *testing.T) *backendtest.Crash {
 	t.Helper()
-	c := backend.NewCrash(backend.NewMemory([]byte("0000")))
+	c := backendtest.NewCrash(backend.NewMemory([]byte("0000")))
 	for _, change := range []func() error{
 		func() error { _, err := c.WriteAt([]byte("1"), 0); return err },
 		func() error { return c.Sync() },
@@ -30,6 +30,25 @@ func changed(t *testing.T) *backend.Crash {
 		}
 	}
 	return c
+}
+
+func TestCrashMayLoseOrTearAHole(t *testing.T) {
+	rng := oracle.Seed(t)
+	c := backendtest.NewCrash(backend.NewMemory(bytes.Repeat([]byte{1}, 2048)))
+	if err := backend.PunchHole(c, 256, 1024); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(c.Events()); got != "[punch 1024 bytes at 256]" {
+		t.Errorf("Events() = %s", got)
+	}
+	states := map[string]int{}
+	for range 2000 {
+		got := c.CrashClone(rng).Bytes()
+		states[string([]byte{'0' + got[255], '0' + got[256], '0' + got[511], '0' + got[512], '0' + got[1023], '0' + got[1024], '0' + got[1279], '0' + got[1280]})]++
+	}
+	if len(states) != 8 || states["10000001"] == 0 || states["11111111"] == 0 {
+		t.Errorf("the states are %v, want each of the three sectors made a hole or not", states)
+	}
 }
 
 func TestCrashPrefixesAreTheHistory(t *testing.T) {
@@ -95,7 +114,7 @@ func TestRandomCrashLeavesOldOrNewSectors(t *testing.T) {
 	rng := oracle.Seed(t)
 	const sectors = 8
 	old := bytes.Repeat([]byte{1}, sectors*512)
-	c := backend.NewCrash(backend.NewMemory(bytes.Clone(old)))
+	c := backendtest.NewCrash(backend.NewMemory(bytes.Clone(old)))
 	c.WriteAt(bytes.Repeat([]byte{2}, 4*512), 0)
 	c.Sync()
 	c.WriteAt(bytes.Repeat([]byte{3}, sectors*512), 0)   // may be torn
@@ -148,43 +167,5 @@ func TestCrashWithEverythingSyncedLosesNothing(t *testing.T) {
 		if got := string(c.CrashClone(rng).Bytes()); got != "1200\x00\x00\x003" {
 			t.Fatalf("CrashClone = %q", got)
 		}
-	}
-}
-
-func TestMemoryClonesAreIndependent(t *testing.T) {
-	a := backend.NewMemory(bytes.Repeat([]byte{1}, 200_000))
-	b := a.Clone()
-	a.WriteAt([]byte{2}, 70_000)
-	b.WriteAt([]byte{3}, 70_001)
-	b.Truncate(100_000)
-	c := b.Clone()
-	b.Truncate(70_000)
-	b.Truncate(100_000)
-	for _, tt := range []struct {
-		name string
-		m    *backend.Memory
-		size int
-		want []byte // from 69,999
-	}{
-		{"a", a, 200_000, []byte{1, 2, 1, 1}}, {"b", b, 100_000, []byte{1, 0, 0, 0}}, {"c", c, 100_000, []byte{1, 1, 3, 1}},
-	} {
-		got := tt.m.Bytes()
-		if len(got) != tt.size || !bytes.Equal(got[69_999:70_003], tt.want) {
-			t.Errorf("%s has %d bytes, %v at 69,999, want %d, %v", tt.name, len(got), got[69_999:70_003], tt.size, tt.want)
-		}
-	}
-}
-
-func TestMemoryOfManyTerabytesTakesNoRoom(t *testing.T) {
-	m := backend.NewMemory(nil)
-	if err := m.Truncate(64 << 40); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.WriteAt([]byte("far"), 50<<40); err != nil {
-		t.Fatal(err)
-	}
-	start, end, err := m.NextData(0)
-	if err != nil || start != 50<<40 || end-start > 1<<20 {
-		t.Errorf("NextData(0) = %d, %d, %v", start, end, err)
 	}
 }

@@ -1,4 +1,4 @@
-package backend
+package backendtest
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"iter"
 	"math/rand/v2"
 	"sync"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // crashSector is what a disk writes whole or not at all.
@@ -23,21 +25,21 @@ const crashSector = 512
 // stays readable after Close. It is safe for concurrent use.
 type Crash struct {
 	mu     sync.Mutex
-	now    *Memory // what a reader sees
-	start  *Memory // as it was before the first event
+	now    *backend.Memory // what a reader sees
+	start  *backend.Memory // as it was before the first event
 	events []crashEvent
 
 	// reached is the storage after the first reachedAt events, kept because
 	// the points that are asked for mostly rise.
-	reached   *Memory
+	reached   *backend.Memory
 	reachedAt int
 }
 
 // CrashEvent is a recorded change.
 type CrashEvent struct {
-	Op  Op    // OpWrite, OpTruncate or OpSync
-	Off int64 // where a write begins, or the size that a truncation sets; in bytes
-	Len int   // bytes written
+	Op  Op    // OpWrite, OpTruncate, OpPunch or OpSync
+	Off int64 // where a write or a hole begins, or the size that a truncation sets; in bytes
+	Len int64 // bytes of a write or a hole
 }
 
 func (e CrashEvent) String() string {
@@ -46,6 +48,8 @@ func (e CrashEvent) String() string {
 		return fmt.Sprintf("write %d bytes at %d", e.Len, e.Off)
 	case OpTruncate:
 		return fmt.Sprintf("truncate to %d", e.Off)
+	case OpPunch:
+		return fmt.Sprintf("punch %d bytes at %d", e.Len, e.Off)
 	}
 	return e.Op.String()
 }
@@ -53,19 +57,21 @@ func (e CrashEvent) String() string {
 type crashEvent struct {
 	op   Op
 	off  int64
-	data []byte
+	n    int64  // bytes of a write or a hole
+	data []byte // what is written
 }
 
 var (
-	_ Storage    = (*Crash)(nil)
-	_ DataFinder = (*Crash)(nil)
+	_ backend.Storage     = (*Crash)(nil)
+	_ backend.DataFinder  = (*Crash)(nil)
+	_ backend.HolePuncher = (*Crash)(nil)
 )
 
 // NewCrash returns a storage that holds a copy of content, all of it synced.
 // With nil it is empty.
-func NewCrash(content *Memory) *Crash {
+func NewCrash(content *backend.Memory) *Crash {
 	if content == nil {
-		content = NewMemory(nil)
+		content = backend.NewMemory(nil)
 	}
 	return &Crash{now: content.Clone(), start: content.Clone(), reached: content.Clone()}
 }
@@ -84,14 +90,14 @@ func (c *Crash) Events() []CrashEvent {
 	defer c.mu.Unlock()
 	events := make([]CrashEvent, len(c.events))
 	for i, e := range c.events {
-		events[i] = CrashEvent{Op: e.op, Off: e.off, Len: len(e.data)}
+		events[i] = CrashEvent{Op: e.op, Off: e.off, Len: e.n}
 	}
 	return events
 }
 
 // Prefix returns what a crash at point n leaves if every change before it has
 // reached the disk, and none after.
-func (c *Crash) Prefix(n int) *Memory {
+func (c *Crash) Prefix(n int) *backend.Memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reach(n).Clone()
@@ -99,8 +105,8 @@ func (c *Crash) Prefix(n int) *Memory {
 
 // Prefixes yields every point of the record, from 0 to now, with [Crash.Prefix]
 // of it. The storages may be changed.
-func (c *Crash) Prefixes() iter.Seq2[int, *Memory] {
-	return func(yield func(int, *Memory) bool) {
+func (c *Crash) Prefixes() iter.Seq2[int, *backend.Memory] {
+	return func(yield func(int, *backend.Memory) bool) {
 		for n := range c.Len() + 1 {
 			if !yield(n, c.Prefix(n)) {
 				return
@@ -127,7 +133,7 @@ func (c *Crash) synced(n int) int {
 // Subset returns what a crash at point n leaves if of the changes that were
 // not synced those have reached the disk that keep chooses, by the index of
 // their event.
-func (c *Crash) Subset(n int, keep func(event int) bool) *Memory {
+func (c *Crash) Subset(n int, keep func(event int) bool) *backend.Memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	safe := c.synced(n)
@@ -142,10 +148,10 @@ func (c *Crash) Subset(n int, keep func(event int) bool) *Memory {
 
 // CrashClone returns what a crash at this moment may leave, chosen at random:
 // whatever was synced, and of the rest any part.
-func (c *Crash) CrashClone(rng *rand.Rand) *Memory { return c.CrashAt(c.Len(), rng) }
+func (c *Crash) CrashClone(rng *rand.Rand) *backend.Memory { return c.CrashAt(c.Len(), rng) }
 
 // CrashAt is [Crash.CrashClone] for a crash at point n of the record.
-func (c *Crash) CrashAt(n int, rng *rand.Rand) *Memory {
+func (c *Crash) CrashAt(n int, rng *rand.Rand) *backend.Memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	safe := c.synced(n)
@@ -155,7 +161,7 @@ func (c *Crash) CrashAt(n int, rng *rand.Rand) *Memory {
 	odds := []float64{0.05, 0.5, 0.95}[rng.IntN(3)]
 	for _, e := range c.events[safe:n] {
 		switch {
-		case e.op == OpWrite && rng.IntN(8) == 0:
+		case e.op&(OpWrite|OpPunch) != 0 && rng.IntN(8) == 0:
 			e.tear(disk, rng)
 		case rng.Float64() < odds:
 			e.apply(disk)
@@ -167,7 +173,7 @@ func (c *Crash) CrashAt(n int, rng *rand.Rand) *Memory {
 }
 
 // reach returns the storage after the first n events. It is not to be changed.
-func (c *Crash) reach(n int) *Memory {
+func (c *Crash) reach(n int) *backend.Memory {
 	if c.reachedAt > n {
 		c.reached, c.reachedAt = c.start.Clone(), 0
 	}
@@ -179,40 +185,39 @@ func (c *Crash) reach(n int) *Memory {
 }
 
 // apply repeats a change. A change that was possible once cannot fail here.
-func (e crashEvent) apply(disk *Memory) {
+func (e crashEvent) apply(disk *backend.Memory) {
 	switch e.op {
 	case OpWrite:
 		disk.WriteAt(e.data, e.off)
 	case OpTruncate:
 		disk.Truncate(e.off)
+	case OpPunch:
+		disk.PunchHole(e.off, e.n)
 	}
 }
 
-// tear writes some of the sectors of a write.
-func (e crashEvent) tear(disk *Memory, rng *rand.Rand) {
-	data, off := e.data, e.off
-	for len(data) > 0 {
-		n := min(int64(len(data)), crashSector-off%crashSector)
-		sector := crashEvent{op: OpWrite, off: off, data: data[:n]}
+// tear makes a write or a hole in some of its sectors.
+func (e crashEvent) tear(disk *backend.Memory, rng *rand.Rand) {
+	for done := int64(0); done < e.n; {
+		sector := crashEvent{op: e.op, off: e.off + done}
+		sector.n = min(e.n-done, crashSector-sector.off%crashSector)
+		if e.op == OpWrite {
+			sector.data = e.data[done : done+sector.n]
+		}
 		if rng.IntN(2) == 0 {
 			sector.apply(disk)
 		}
-		data, off = data[n:], off+n
+		done += sector.n
 	}
 }
 
 // grow gives the storage the length that a write needs, without its bytes, as
 // a filesystem does that writes its inode first.
-func (e crashEvent) grow(disk *Memory) {
-	if end := e.off + int64(len(e.data)); e.op == OpWrite && end > disk.length() {
+func (e crashEvent) grow(disk *backend.Memory) {
+	size, err := disk.Size()
+	if end := e.off + e.n; e.op == OpWrite && err == nil && end > size {
 		disk.Truncate(end)
 	}
-}
-
-func (m *Memory) length() int64 {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.size
 }
 
 // WriteAt implements [io.WriterAt].
@@ -221,18 +226,29 @@ func (c *Crash) WriteAt(p []byte, off int64) (int, error) {
 	defer c.mu.Unlock()
 	n, err := c.now.WriteAt(p, off)
 	if err == nil && n > 0 {
-		c.events = append(c.events, crashEvent{op: OpWrite, off: off, data: bytes.Clone(p)})
+		c.events = append(c.events, crashEvent{op: OpWrite, off: off, n: int64(n), data: bytes.Clone(p)})
 	}
 	return n, err
 }
 
-// Truncate implements [Storage].
+// Truncate implements [backend.Storage].
 func (c *Crash) Truncate(size int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := c.now.Truncate(size)
 	if err == nil {
 		c.events = append(c.events, crashEvent{op: OpTruncate, off: size})
+	}
+	return err
+}
+
+// PunchHole implements [backend.HolePuncher].
+func (c *Crash) PunchHole(off, n int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.now.PunchHole(off, n)
+	if err == nil && n > 0 {
+		c.events = append(c.events, crashEvent{op: OpPunch, off: off, n: n})
 	}
 	return err
 }
@@ -251,10 +267,10 @@ func (c *Crash) Sync() error {
 // ReadAt implements [io.ReaderAt].
 func (c *Crash) ReadAt(p []byte, off int64) (int, error) { return c.now.ReadAt(p, off) }
 
-// Size implements [Reader].
+// Size implements [backend.Reader].
 func (c *Crash) Size() (int64, error) { return c.now.Size() }
 
-// NextData implements [DataFinder].
+// NextData implements [backend.DataFinder].
 func (c *Crash) NextData(off int64) (start, end int64, err error) { return c.now.NextData(off) }
 
 // Close makes every later call fail but those on the record. It is no sync.

@@ -1,9 +1,37 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 )
+
+// NextData asks r for its holes as [DataFinder.NextData] does; all of a reader
+// that does not know them is data. A Reader that stands before another one
+// passes the question on by it.
+func NextData(r Reader, off int64) (start, end int64, err error) {
+	if f, ok := r.(DataFinder); ok {
+		return f.NextData(off)
+	}
+	if err := checkRange("look for data", off, 0); err != nil {
+		return 0, 0, err
+	}
+	size, err := r.Size()
+	return min(off, size), size, err
+}
+
+// PunchHole frees a part of s as [HolePuncher.PunchHole] does. For a storage
+// that cannot, the error matches [errors.ErrUnsupported]. A Storage that
+// stands before another one passes the call on by it.
+func PunchHole(s Storage, off, n int64) error {
+	if p, ok := s.(HolePuncher); ok {
+		return p.PunchHole(off, n)
+	}
+	if err := checkHole(off, n); err != nil {
+		return err
+	}
+	return fmt.Errorf("backend: this storage frees no space: %w", errors.ErrUnsupported)
+}
 
 var (
 	_ HolePuncher = (*File)(nil)
