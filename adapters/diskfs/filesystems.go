@@ -22,37 +22,27 @@ import (
 func openFilesystem(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) {
 	switch kind {
 	case "btrfs":
-		return openWith(btrfs.Open, func(f *btrfs.FS) *fstree.FS { return f.FS }, r, size)
+		return btrfs.Open(r, size)
 	case "erofs":
-		return openWith(erofs.Open, func(f *erofs.FS) *fstree.FS { return f.FS }, r, size)
+		return erofs.Open(r, size)
 	case "exfat":
-		return openWith(exfat.Open, func(f *exfat.FS) *fstree.FS { return f.FS }, r, size)
+		return exfat.Open(r, size)
 	case "ext2", "ext3", "ext4":
-		return openWith(ext4.Open, func(f *ext4.FS) *fstree.FS { return f.FS }, r, size)
+		return ext4.Open(r, size)
 	case "iso9660":
-		return openWith(iso9660.Open, func(f *iso9660.FS) *fstree.FS { return f.FS }, r, size)
+		return iso9660.Open(r, size)
 	case "ntfs":
-		return openWith(ntfs.Open, func(f *ntfs.FS) *fstree.FS { return f.FS }, r, size)
+		return ntfs.Open(r, size)
 	case "squashfs":
-		return openWith(squashfs.Open, func(f *squashfs.FS) *fstree.FS { return f.FS }, r, size)
+		return squashfs.Open(r, size)
 	case "vfat":
-		return openWith(fat.Open, func(f *fat.FS) *fstree.FS { return f.FS }, r, size)
+		return fat.Open(r, size)
 	case "xfs":
-		return openWith(xfs.Open, func(f *xfs.FS) *fstree.FS { return f.FS }, r, size)
+		return xfs.Open(r, size)
 	case "LVM2_member":
 		return nil, fmt.Errorf("a physical volume of LVM, its logical volumes stand beside it: %w", ErrUnsupported)
 	case "":
 		return nil, ErrNoFilesystem
 	}
 	return nil, fmt.Errorf("%s: %w", kind, ErrUnsupported)
-}
-
-// openWith opens a volume with a reader's Open and takes the tree out of what
-// that returns.
-func openWith[F any](open func(io.ReaderAt, int64) (*F, error), tree func(*F) *fstree.FS, r io.ReaderAt, size int64) (*fstree.FS, error) {
-	f, err := open(r, size)
-	if err != nil {
-		return nil, err
-	}
-	return tree(f), nil
 }

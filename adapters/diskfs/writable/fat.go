@@ -104,7 +104,7 @@ func (v *volume) reader() (*fstree.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.FS, nil
+	return f, nil
 }
 
 // checkName follows the specification of long names, less what go-diskfs

@@ -25,22 +25,17 @@ const (
 	rootItemSize = 239 // bytes of a root item up to its level
 )
 
-// FS is an open btrfs filesystem.
-type FS struct {
-	*fstree.FS
-}
-
 // Open opens the filesystem on the first size bytes of r, which is only read.
 //
 // The error wraps [fstree.ErrNotThis] where there is no superblock,
 // [fstree.ErrUnsupported] with a name for what this package cannot read, and
 // is a [*fstree.DamageError] where the trees cannot be reached.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	v, err := open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return &FS{fstree.New(v)}, nil
+	return fstree.Open(v)
 }
 
 // volume is the engine beneath an FS. Only its caches change after open.

@@ -21,15 +21,10 @@ const (
 	blockShift = 12
 )
 
-// FS is an EROFS filesystem. It is safe for concurrent use.
-type FS struct {
-	*fstree.FS
-}
-
 // Open reads the filesystem that fills the size bytes of r. The error wraps
 // [fstree.ErrNotThis] if there is none, and [fstree.ErrUnsupported] if it is
 // compressed or needs anything else that go-erofs does not have.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	sig, err := probe.Identify(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("erofs: %w", err)
@@ -44,7 +39,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	if err := e.call("superblock", e.open); err != nil {
 		return nil, fmt.Errorf("erofs: %w", err)
 	}
-	return &FS{fstree.New(e)}, nil
+	return fstree.Open(e)
 }
 
 // open begins the table with the root directory.
@@ -65,9 +60,6 @@ func (e *engine) open() (err error) {
 	info, err := fs.Stat(e.fsys, ".")
 	if err != nil {
 		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("the root is no directory: %w", fstree.ErrDamaged)
 	}
 	d, err := e.describe(".", info)
 	e.nodes = []node{{info: info, details: d}}

@@ -22,15 +22,10 @@ const fsType = "exfat"
 // which may lie elsewhere.
 const rootIno = 1
 
-// FS is an exFAT filesystem.
-type FS struct {
-	*fstree.FS
-}
-
 // Open opens the exFAT filesystem that fills the first size bytes of r. It
 // returns an error that wraps [fstree.ErrNotThis] if there is none, and
 // [fstree.ErrDamaged] if there is one whose boot region is not sound.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	if size < bootSize {
 		return nil, fmt.Errorf("exfat: %w: volume too small", fstree.ErrNotThis)
 	}
@@ -54,7 +49,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	e.vol.Cache = cache
 	e.describe = sync.OnceValue(e.info)
 	e.upcase = sync.OnceValue(e.readUpcase)
-	return &FS{fstree.New(e)}, nil
+	return fstree.Open(e)
 }
 
 // engine implements [fstree.Engine].

@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/exfat"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
 // volume is an exFAT volume with clusters of 512 bytes that a test lays out
@@ -154,7 +155,7 @@ func seal(s []byte) []byte {
 	return s
 }
 
-func (v *volume) open(t *testing.T) *exfat.FS {
+func (v *volume) open(t *testing.T) *fstree.FS {
 	t.Helper()
 	fsys, err := exfat.Open(bytes.NewReader(v.b), int64(len(v.b)))
 	if err != nil {

@@ -157,7 +157,7 @@ func TestDamageIsNamedAndConcernsItsFileAlone(t *testing.T) {
 }
 
 // readFully asks for everything of a file.
-func readFully(vol *FS, name string) error {
+func readFully(vol *fstree.FS, name string) error {
 	info, err := vol.Lstat(name)
 	if err != nil {
 		return err

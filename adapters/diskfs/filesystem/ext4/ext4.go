@@ -9,20 +9,15 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
-// FS is an open ext2, ext3 or ext4 filesystem.
-type FS struct {
-	*fstree.FS
-}
-
 // Open reads the filesystem that fills the size bytes of r. The error wraps
 // [fstree.ErrNotThis] if there is none, and [fstree.ErrUnsupported] with the
 // feature's name if it has one that this reader does not know.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	e, err := open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return &FS{FS: fstree.New(e)}, nil
+	return fstree.Open(e)
 }
 
 // engine implements [fstree.Engine]. It does not change after open, but for

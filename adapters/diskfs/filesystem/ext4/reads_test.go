@@ -29,7 +29,7 @@ func (c *counting) ReadAt(p []byte, off int64) (int, error) {
 func TestReadsOfTheVolumeAreCounted(t *testing.T) {
 	image := fstreetest.Image(t, "ext4-4k")
 	r := &counting{r: bytes.NewReader(image)}
-	var vol *ext4.FS
+	var vol *fstree.FS
 	steps := []struct {
 		what  string
 		reads int64
@@ -63,7 +63,7 @@ func TestReadsOfTheVolumeAreCounted(t *testing.T) {
 	}
 }
 
-func lstat(vol *ext4.FS, name string) error {
+func lstat(vol *fstree.FS, name string) error {
 	info, err := vol.Lstat(name)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ const (
 	needsRecovery = 0x4
 )
 
-func openImage(image []byte) (*ext4.FS, error) {
+func openImage(image []byte) (*fstree.FS, error) {
 	return ext4.Open(bytes.NewReader(image), int64(len(image)))
 }
 

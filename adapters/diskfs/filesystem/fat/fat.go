@@ -16,14 +16,9 @@ import (
 // is the number of its 32-byte slot, counted from the volume's first byte.
 const rootIno = 1
 
-// FS is a FAT filesystem.
-type FS struct {
-	*fstree.FS
-}
-
 // Open opens the FAT filesystem that fills the first size bytes of r. It
 // returns an error that wraps [fstree.ErrNotThis] if there is none.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	cache := fstree.NewCache(r, size, 0)
 	if size < bootSize {
 		return nil, notFAT("volume too small")
@@ -45,7 +40,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 		},
 	}
 	e.describe = sync.OnceValue(e.info)
-	return &FS{fstree.New(e)}, nil
+	return fstree.Open(e)
 }
 
 const fsType = "vfat"

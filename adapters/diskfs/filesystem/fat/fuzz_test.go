@@ -29,6 +29,6 @@ func FuzzFAT(f *testing.F) {
 		if err != nil {
 			return
 		}
-		fstreetest.ReadAll(t, fsys.FS, int64(len(b)))
+		fstreetest.ReadAll(t, fsys, int64(len(b)))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
 // volume is a FAT volume with clusters of 512 bytes that a test lays out
@@ -99,7 +100,7 @@ func file(name string, attr byte, start, size int) []byte {
 	return s
 }
 
-func (v *volume) open(t *testing.T) *fat.FS {
+func (v *volume) open(t *testing.T) *fstree.FS {
 	t.Helper()
 	fsys, err := fat.Open(bytes.NewReader(v.b), int64(len(v.b)))
 	if err != nil {

@@ -43,6 +43,26 @@ func New(e Engine) *FS {
 	return &FS{tree: &tree{engine: e}, base: []ID{e.Root()}}
 }
 
+// Open returns the tree of a filesystem whose root is a directory. Every reader
+// ends its own Open with it: a root that cannot be read, or is something else,
+// is an error there and not for whoever walks the tree.
+func Open(e Engine) (f *FS, err error) {
+	f = New(e)
+	defer func() {
+		if r := recover(); r != nil {
+			f, err = nil, f.panicked(r)
+		}
+	}()
+	st, err := e.Stat(e.Root())
+	if err != nil {
+		return nil, fmt.Errorf("root directory: %w", err)
+	}
+	if !st.Mode.IsDir() {
+		return nil, &DamageError{FS: e.Info().Type, Structure: "root directory", Block: -1, Why: "not a directory"}
+	}
+	return f, nil
+}
+
 // Info describes the filesystem.
 func (f *FS) Info() Info { return f.engine.Info() }
 

@@ -65,7 +65,7 @@ func newDisc(records ...[]byte) *disc {
 	return d
 }
 
-func (d *disc) open(t testing.TB) *iso9660.FS {
+func (d *disc) open(t testing.TB) *fstree.FS {
 	t.Helper()
 	f, err := iso9660.Open(bytes.NewReader(d.b), int64(len(d.b)))
 	if err != nil {
@@ -186,7 +186,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		fstreetest.ReadAll(t, fsys.FS, int64(len(image)))
+		fstreetest.ReadAll(t, fsys, int64(len(image)))
 	})
 }
 

@@ -22,11 +22,6 @@ const (
 	typeTerminator    = 255
 )
 
-// FS is an ISO 9660 filesystem. It is safe for concurrent use.
-type FS struct {
-	*fstree.FS
-}
-
 // flavor is where names and attributes come from.
 type flavor uint8
 
@@ -53,12 +48,12 @@ var _ fstree.Engine = (*engine)(nil)
 // Open reads the filesystem that fills the size bytes of r. The error wraps
 // [fstree.ErrNotThis] if there is none, and [fstree.ErrUnsupported] for a High
 // Sierra volume.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	e := &engine{cache: fstree.NewCache(r, size, 0), r: r, size: size}
 	if err := e.open(); err != nil {
 		return nil, fmt.Errorf("iso9660: %w", err)
 	}
-	return &FS{fstree.New(e)}, nil
+	return fstree.Open(e)
 }
 
 func (e *engine) open() error {

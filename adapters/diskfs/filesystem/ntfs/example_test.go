@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs"
 )
 
-func ExampleFS_Streams() {
+// The named streams of a file are found on the tree.
+func ExampleOpen_streams() {
 	f, err := os.Open("../../../../testdata/filesystems/ntfs-streams.img.gz")
 	if err != nil {
 		fmt.Println(err)
@@ -34,12 +36,18 @@ func ExampleFS_Streams() {
 	}
 	contents, _ := fsys.ReadFile("file")
 	fmt.Printf("%s\n", contents)
-	stream, err := fsys.OpenStream("file", "Zone.Identifier")
+	info, err := fsys.Stat("file")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	b, _ := io.ReadAll(stream)
+	streams, _ := fstree.As[fstree.Streams](fsys)
+	stream, err := streams.OpenStream(info.Sys().(*fstree.Stat).FileID(), "Zone.Identifier")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b, _ := io.ReadAll(io.NewSectionReader(stream, 0, stream.Size()))
 	fmt.Printf("%s\n", b)
 	// Output:
 	// main

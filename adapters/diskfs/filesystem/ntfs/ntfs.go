@@ -25,22 +25,16 @@ const (
 	otherSpaces = "ntfs-3g."
 )
 
-// FS is an open NTFS volume.
-type FS struct {
-	*fstree.FS
-	v *volume
-}
-
 // Open opens the volume on the first size bytes of r, which is only read.
 //
 // The error wraps [fstree.ErrNotThis] where there is no boot sector of NTFS,
 // and is a [*fstree.DamageError] where the Master File Table cannot be read.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	v, err := open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return &FS{fstree.New(v), v}, nil
+	return fstree.Open(v)
 }
 
 // volume is the engine beneath an FS. Nothing in it changes after open but
@@ -57,7 +51,10 @@ type volume struct {
 	dirty  bool
 }
 
-var _ fstree.Engine = (*volume)(nil)
+var (
+	_ fstree.Engine  = (*volume)(nil)
+	_ fstree.Streams = (*volume)(nil)
+)
 
 func open(r io.ReaderAt, size int64) (*volume, error) {
 	b, err := readBoot(r, size)
@@ -194,43 +191,27 @@ func (f *file) streams() []string {
 	return names
 }
 
-// Streams returns the names of a file's alternate data streams.
-func (f *FS) Streams(name string) ([]string, error) {
-	file, err := f.file("streams", name)
+// Streams implements [fstree.Streams].
+func (v *volume) Streams(id fstree.ID) ([]string, error) {
+	f, err := v.file(id.Ino)
 	if err != nil {
 		return nil, err
 	}
-	return file.streams(), nil
+	return f.streams(), nil
 }
 
-// OpenStream opens an alternate data stream of any size.
-func (f *FS) OpenStream(name, stream string) (*io.SectionReader, error) {
-	file, err := f.file("open", name)
+// OpenStream implements [fstree.Streams].
+func (v *volume) OpenStream(id fstree.ID, name string) (fstree.Content, error) {
+	f, err := v.file(id.Ino)
 	if err != nil {
 		return nil, err
 	}
-	s, err := file.stream(attrData, stream)
-	if err != nil {
-		return nil, pathError("open", name+":"+stream, err)
-	}
-	return io.NewSectionReader(s, 0, s.size), nil
-}
-
-func (f *FS) file(op, name string) (*file, error) {
-	info, err := f.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	file, err := f.v.file(info.Sys().(*fstree.Stat).Ino)
-	if err != nil {
-		return nil, pathError(op, name, err)
-	}
-	return file, nil
-}
-
-func pathError(op, name string, err error) error {
+	s, err := f.stream(attrData, name)
 	if errors.Is(err, errNoAttribute) {
-		err = fs.ErrNotExist
+		return nil, fmt.Errorf("ntfs: stream %q: %w", name, fs.ErrNotExist)
 	}
-	return &fs.PathError{Op: op, Path: name, Err: err}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }

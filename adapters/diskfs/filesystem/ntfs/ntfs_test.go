@@ -3,6 +3,7 @@ package ntfs_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -108,7 +109,7 @@ func streams(tb testing.TB, dir string) {
 	oracle.Run(tb, "setfattr", "-n", "user.of a directory", "-v", "yes", filepath.Join(dir, "directory"))
 }
 
-func committed(t *testing.T, name string) *ntfs.FS {
+func committed(t *testing.T, name string) *fstree.FS {
 	t.Helper()
 	image := fstreetest.Image(t, name)
 	fsys, err := ntfs.Open(bytes.NewReader(image), int64(len(image)))
@@ -120,20 +121,30 @@ func committed(t *testing.T, name string) *ntfs.FS {
 
 func TestStreamsAreListedAndReadOnRequest(t *testing.T) {
 	fsys := committed(t, "ntfs-streams")
-	names, err := fsys.Streams("file")
+	info, err := fsys.Stat("file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := info.Sys().(*fstree.Stat).FileID()
+	streams, ok := fstree.As[fstree.Streams](fsys)
+	if !ok {
+		t.Fatal("the tree has no streams")
+	}
+	names, err := streams.Streams(id)
 	slices.Sort(names)
 	if want := []string{"Zone.Identifier", "large", "one"}; err != nil || !reflect.DeepEqual(names, want) {
 		t.Errorf("streams are %q, %v", names, err)
 	}
-	r, err := fsys.OpenStream("file", "large")
+	c, err := streams.OpenStream(id, "large")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := io.ReadAll(r); err != nil || string(b) != strings.Repeat("large ", 5000) {
-		t.Errorf("a stream has %d bytes, %v", len(b), err)
+	b := make([]byte, c.Size())
+	if n, err := c.ReadAt(b, 0); err != nil || string(b[:n]) != strings.Repeat("large ", 5000) {
+		t.Errorf("a stream has %d bytes, %v", n, err)
 	}
-	if _, err := fsys.OpenStream("file", "none"); err == nil {
-		t.Error("a stream that is not there was opened")
+	if _, err := streams.OpenStream(id, "none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a stream that is not there: %v", err)
 	}
 }
 

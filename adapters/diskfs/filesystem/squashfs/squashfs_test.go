@@ -116,7 +116,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		fstreetest.ReadAll(t, fsys.FS, int64(len(image)))
+		fstreetest.ReadAll(t, fsys, int64(len(image)))
 	})
 }
 

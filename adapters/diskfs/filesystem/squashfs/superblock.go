@@ -68,11 +68,6 @@ func damage(structure string, at int64, why string) error {
 	return &fstree.DamageError{FS: "squashfs", Structure: structure, Block: at, Why: why}
 }
 
-// FS is a squashfs filesystem. It is safe for concurrent use.
-type FS struct {
-	*fstree.FS
-}
-
 // engine is the reader behind FS.
 type engine struct {
 	superblock
@@ -87,12 +82,12 @@ var _ fstree.Engine = (*engine)(nil)
 // Open reads the filesystem that fills the size bytes of r. The error wraps
 // [fstree.ErrNotThis] if there is none, and [fstree.ErrUnsupported] for a
 // version before 4.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	e, err := open(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("squashfs: %w", err)
 	}
-	return &FS{fstree.New(e)}, nil
+	return fstree.Open(e)
 }
 
 func open(r io.ReaderAt, size int64) (*engine, error) {

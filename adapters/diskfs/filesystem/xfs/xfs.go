@@ -11,23 +11,18 @@ import (
 // cacheBudget is what an open filesystem keeps of its metadata, in bytes.
 const cacheBudget = 16 << 20
 
-// FS is an open XFS filesystem.
-type FS struct {
-	*fstree.FS
-}
-
 // Open opens the XFS filesystem that fills the first size bytes of r, which is
 // only read, and only while a method of the filesystem or of its files runs.
 //
 // The error wraps [fstree.ErrNotThis] where there is no XFS superblock,
 // [fstree.ErrUnsupported] with the feature's name where there is one that this
 // package cannot read, and is a [*fstree.DamageError] where it is damaged.
-func Open(r io.ReaderAt, size int64) (*FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	v, err := open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	return &FS{fstree.New(v)}, nil
+	return fstree.Open(v)
 }
 
 // volume is the engine beneath an FS. Nothing in it changes after open; the
