@@ -23,8 +23,12 @@ type BackingRef struct {
 	Name string
 
 	// Raw is set when the image says that the file is raw, whatever it looks
-	// like. Otherwise its format is to be found out.
+	// like.
 	Raw bool
+
+	// Format is the format that the image states, by qemu's name. Empty means
+	// that it states none: unless Raw is set the format is to be probed.
+	Format string
 
 	// CacheBytes is what the image gives away of its [Options.CacheBytes].
 	CacheBytes int64
@@ -39,6 +43,22 @@ type BackingRef struct {
 // read.
 type BackingFunc func(BackingRef) (Disk, error)
 
+// Open calls f. A nil f refuses with [ErrBackingDenied]; the errors of others
+// come with the backing file's name.
+func (f BackingFunc) Open(ref BackingRef) (Disk, error) {
+	if f == nil {
+		return nil, fmt.Errorf("%w: %q", ErrBackingDenied, ref.Name)
+	}
+	d, err := f(ref)
+	if pe, ok := err.(*fs.PathError); ok {
+		err = pe.Err // the name is told, and "statat" tells nobody anything
+	}
+	if err != nil {
+		return nil, fmt.Errorf("qedfile: backing file %q: %w", ref.Name, err)
+	}
+	return d, nil
+}
+
 // openBacking opens the backing file if there is one. It returns what is left
 // of the budget for this image's own tables.
 func (m *Image) openBacking(opts *Options, budget int64) (int64, error) {
@@ -46,15 +66,9 @@ func (m *Image) openBacking(opts *Options, budget int64) (int64, error) {
 	if h.BackingFile == "" {
 		return budget, nil
 	}
-	if opts.Backing == nil {
-		return 0, fmt.Errorf("%w: %q", ErrBackingDenied, h.BackingFile)
-	}
-	d, err := opts.Backing(BackingRef{Name: h.BackingFile, Raw: h.BackingRaw(), CacheBytes: budget / 2, ForceShare: opts.ForceShare})
-	if pe, ok := err.(*fs.PathError); ok {
-		err = pe.Err // the name is told, and "statat" tells nobody anything
-	}
+	d, err := opts.Backing.Open(BackingRef{Name: h.BackingFile, Raw: h.BackingRaw(), CacheBytes: budget / 2, ForceShare: opts.ForceShare})
 	if err != nil {
-		return 0, fmt.Errorf("qedfile: backing file %q: %w", h.BackingFile, err)
+		return 0, err
 	}
 	m.backing = d
 	m.backingSize = roundUp(d.Size(), sectorSize)
@@ -67,49 +81,17 @@ func (m *Image) openBacking(opts *Options, budget int64) (int64, error) {
 // SiblingBacking follows a chain of backing files inside the directory of the
 // image that is named: plain relative names, which symbolic links and ".."
 // cannot lead outside, raw or QED. It is the choice for images that are not
-// trusted.
-//
-// Absolute names and those that leave the directory, json: descriptions and
-// every protocol (anything with a colon before the first slash) fail with
-// [ErrBackingDenied], as does whatever is not a regular file. Formats other
-// than raw and QED are recognised and refused with [ErrUnsupported], unless
-// the image says that the file is raw. More than 16 layers, or a file that
-// comes twice, fail with [ErrBackingLoop].
-func SiblingBacking(imagePath string) BackingFunc {
-	c := &chain{root: filepath.Dir(imagePath), confined: true}
-	return c.begin(imagePath)
-}
+// trusted. It is the Backing method of [Siblings], which says more.
+func SiblingBacking(imagePath string) BackingFunc { return Siblings(imagePath).Backing }
 
 // AnyBacking is [SiblingBacking] for images that are trusted: names may be
 // absolute, lead anywhere and begin with "file:". As in qemu a relative name
 // starts from the directory of the image that holds it.
-func AnyBacking(imagePath string) BackingFunc {
-	c := &chain{dir: filepath.Dir(imagePath)}
-	return c.begin(imagePath)
-}
+func AnyBacking(imagePath string) BackingFunc { return Anywhere(imagePath).Backing }
 
-// A chain opens one backing file after the other.
-type chain struct {
-	confined bool          // nothing outside root may be opened
-	root     string        // directory of the first image, of a confined chain
-	dir      string        // directory of the image that names the next file, below root if confined
-	seen     []fs.FileInfo // the files above
-	depth    int
-}
-
-func (c *chain) begin(imagePath string) BackingFunc {
-	return func(ref BackingRef) (Disk, error) {
-		top := *c
-		// An image that did not come from a file is in no loop.
-		if fi, err := os.Stat(imagePath); err == nil {
-			top.seen = []fs.FileInfo{fi}
-		}
-		return top.open(ref)
-	}
-}
-
-// open is the BackingFunc of the image above.
-func (c *chain) open(ref BackingRef) (Disk, error) {
+// Backing opens the file that the image names as its backing file. It is a
+// [BackingFunc].
+func (c *Files) Backing(ref BackingRef) (Disk, error) {
 	if c.depth >= maxChainDepth {
 		return nil, fmt.Errorf("%w: more than %d layers", ErrBackingLoop, maxChainDepth)
 	}
@@ -121,16 +103,19 @@ func (c *chain) open(ref BackingRef) (Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := c.openDisk(f, fi, name, ref)
+	r, err := backend.NewFile(f, os.O_RDONLY, &backend.FileOptions{ForceShare: ref.ForceShare})
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
+	}
+	disk, err := c.openDisk(r, c.below(fi, name), ref)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
 	}
 	return disk, nil
 }
 
 // resolve turns a name from an image into a path: below root if confined.
-func (c *chain) resolve(name string) (string, error) {
+func (c *Files) resolve(name string) (string, error) {
 	if strings.HasPrefix(name, "json:") {
 		return "", fmt.Errorf("%w: a json: description", ErrBackingDenied)
 	}
@@ -168,7 +153,7 @@ func cutProtocol(name string) (protocol, rest string, ok bool) {
 }
 
 // openFile opens a regular file that is not in the chain yet.
-func (c *chain) openFile(name string) (*os.File, fs.FileInfo, error) {
+func (c *Files) openFile(name string) (*os.File, fs.FileInfo, error) {
 	stat, open := os.Stat, os.OpenFile
 	if c.confined {
 		root, err := os.OpenRoot(c.root)
@@ -209,8 +194,8 @@ func checkRegular(fi fs.FileInfo) error {
 	return fmt.Errorf("%w: not a regular file (%v)", ErrBackingDenied, fi.Mode().Type())
 }
 
-func (c *chain) checkLoop(fi fs.FileInfo) error {
-	for _, above := range c.seen {
+func (c *Files) checkLoop(fi fs.FileInfo) error {
+	for _, above := range c.above() {
 		if os.SameFile(above, fi) {
 			return fmt.Errorf("%w: the file is above itself in the chain", ErrBackingLoop)
 		}
@@ -218,28 +203,26 @@ func (c *chain) checkLoop(fi fs.FileInfo) error {
 	return nil
 }
 
-// openDisk makes a disk of an open file: QED, whose own backing file the next
-// link of the chain opens, or raw.
-func (c *chain) openDisk(f *os.File, fi fs.FileInfo, name string, ref BackingRef) (Disk, error) {
-	r, err := backend.NewFile(f, os.O_RDONLY, &backend.FileOptions{ForceShare: ref.ForceShare})
-	if err != nil {
-		return nil, err
+// openDisk makes a disk of an open file, raw, QED or of a format that the
+// FormatFunc reads. What it names in turn, next opens.
+func (c *Files) openDisk(r backend.Reader, next *Files, ref BackingRef) (Disk, error) {
+	format := ref.Format
+	if ref.Raw {
+		format = "raw"
 	}
-	format := "raw"
-	if !ref.Raw {
-		if format, err = probe(r); err != nil {
+	if format == "" {
+		var err error
+		if format, err = Probe(r); err != nil {
 			return nil, err
 		}
 	}
-	switch format {
-	case "raw":
+	switch {
+	case format == "raw":
 		return NewRaw(r)
-	case "qed":
-		next := *c
-		next.dir = filepath.Dir(name)
-		next.seen = append(c.seen[:len(c.seen):len(c.seen)], fi)
-		next.depth++
-		return New(r, &Options{Backing: next.open, CacheBytes: ref.CacheBytes, ForceShare: ref.ForceShare})
+	case format == "qed":
+		return New(r, &Options{Backing: next.Backing, CacheBytes: ref.CacheBytes, ForceShare: ref.ForceShare})
+	case c.formats != nil:
+		return c.formats(format, r, next, ref)
 	}
-	return nil, fmt.Errorf("%w: the file looks like %s, which is not read here", ErrUnsupported, format)
+	return nil, fmt.Errorf("%w: the file is %s, which is not read here", ErrUnsupported, format)
 }

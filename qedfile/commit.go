@@ -54,7 +54,7 @@ func commit(ctx context.Context, base WritableDisk, top *Image, opts *CommitOpti
 	}
 	c := newCopier(base, top, &ConvertOptions{Progress: opts.Progress})
 	c.clearTo = top.Size()
-	if err := c.run(ctx, top.ownSpans(ctx), top.Size()); err != nil {
+	if err := c.run(ctx, ownSpans(ctx, top), top.Size()); err != nil {
 		return err
 	}
 	if err := base.Sync(); err != nil {

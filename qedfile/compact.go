@@ -55,7 +55,7 @@ func compact(ctx context.Context, dst backend.Storage, src *Image, opts *Compact
 	}
 	c := newCopier(out, src, &ConvertOptions{Progress: opts.Progress})
 	c.clearTo = min(roundUp(src.backingSize, h.ClusterSize), h.ImageSize)
-	if err := c.run(ctx, src.ownSpans(ctx), h.ImageSize); err != nil {
+	if err := c.run(ctx, ownSpans(ctx, src), h.ImageSize); err != nil {
 		out.Close()
 		return err
 	}
@@ -110,17 +110,15 @@ func (s *headless) WriteAt(p []byte, off int64) (int, error) {
 	return k + n, err
 }
 
-// ownSpans yields what the image itself stores, as data and as zero markers.
+// ownSpans yields what a layer itself stores, as data and as zero markers.
 // What shows the backing file is left out.
-func (m *Image) ownSpans(ctx context.Context) iter.Seq2[span, error] {
+func ownSpans(ctx context.Context, d Layer) iter.Seq2[span, error] {
 	return join(func(yield func(span, error) bool) {
-		for pos, size := int64(0), m.Size(); pos < size; {
-			r, err := m.run(pos, size-pos)
+		for e, err := range d.OwnExtents(0, d.Size()) {
 			err = cmp.Or(err, ctx.Err())
-			if (err != nil || r.kind != Unallocated) && !yield(span{pos, r.n, r.kind == Data}, err) || err != nil {
+			if (err != nil || e.Kind != Unallocated) && !yield(span{e.Start, e.Length, e.Kind == Data}, err) || err != nil {
 				return
 			}
-			pos += r.n
 		}
 	})
 }

@@ -57,9 +57,9 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 		}
 	}
 	c := newCopier(dst, src, opts)
-	if img, ok := src.(*Image); ok && opts.SameBacking {
+	if img, ok := src.(Layer); ok && opts.SameBacking {
 		c.clearTo = size
-		if err := c.run(ctx, img.ownSpans(ctx), size); err != nil {
+		if err := c.run(ctx, ownSpans(ctx, img), size); err != nil {
 			return fmt.Errorf("qedfile: convert: %w", err)
 		}
 		return nil

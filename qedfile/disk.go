@@ -32,6 +32,17 @@ type Mapper interface {
 	Extents(off, n int64) iter.Seq2[Extent, error]
 }
 
+// Layer is implemented by a Disk that lies over a backing file and can tell
+// what it stores itself.
+type Layer interface {
+	Disk
+	// Backing returns the open backing file, or nil. It belongs to the Layer.
+	Backing() Disk
+	// OwnExtents is Extents without the backing file: what the Layer does
+	// not store is Unallocated. Neighbours may be alike.
+	OwnExtents(off, n int64) iter.Seq2[Extent, error]
+}
+
 // Kind says what backs a run of a disk's bytes.
 type Kind uint8
 

@@ -17,6 +17,11 @@ import (
 //
 // The time it takes depends on the tables that exist, not on n.
 func (m *Image) Extents(off, n int64) iter.Seq2[Extent, error] {
+	return ChainExtents(m.OwnExtents(off, n), m.backing)
+}
+
+// OwnExtents implements [Layer]. Its errors are those of [Image.Extents].
+func (m *Image) OwnExtents(off, n int64) iter.Seq2[Extent, error] {
 	return func(yield func(Extent, error) bool) {
 		if m.closed.Load() {
 			yield(Extent{Start: off, Offset: -1}, fs.ErrClosed)
@@ -26,62 +31,78 @@ func (m *Image) Extents(off, n int64) iter.Seq2[Extent, error] {
 			yield(Extent{Start: off, Offset: -1}, fmt.Errorf("qedfile: no extents of %d bytes at %d", n, off))
 			return
 		}
-		out := extentMerger{yield: yield}
-		if m.walkExtents(off, min(n, max(0, m.Size()-off)), &out) {
-			out.flush()
+		for pos, end := off, off+min(n, max(0, m.Size()-off)); pos < end; {
+			r, err := m.run(pos, end-pos)
+			if !yield(Extent{Start: pos, Length: r.n, Kind: r.kind, Offset: r.host}, err) {
+				return
+			}
+			pos += r.n
 		}
 	}
 }
 
-// walkExtents emits the runs of a range inside the disk. It returns false when
-// the consumer has had enough.
-func (m *Image) walkExtents(off, n int64, out *extentMerger) bool {
-	for n > 0 {
-		r, err := m.run(off, n)
-		e := Extent{Start: off, Length: r.n, Kind: r.kind, Offset: r.host}
-		var ok bool
-		switch {
-		case err != nil:
-			ok = out.fail(e, err)
-		case r.kind == Unallocated:
-			ok = m.walkBacking(e, out)
-		default:
-			ok = out.add(e)
+// ChainExtents completes the runs of one layer of a chain: what the layer does
+// not store it replaces by what backing, which may be nil, has there, with
+// Depth one higher. It joins neighbours that are stored alike and next to each
+// other. An error is passed on, and the walk goes on after it.
+func ChainExtents(own iter.Seq2[Extent, error], backing Disk) iter.Seq2[Extent, error] {
+	return func(yield func(Extent, error) bool) {
+		out := extentMerger{yield: yield, backing: backing}
+		if backing != nil {
+			out.backingSize = roundUp(backing.Size(), sectorSize)
 		}
-		if !ok {
-			return false
+		for e, err := range own {
+			var ok bool
+			switch {
+			case err != nil:
+				ok = out.fail(e, err)
+			case e.Kind == Unallocated:
+				ok = out.hole(e)
+			default:
+				ok = out.add(e)
+			}
+			if !ok {
+				return
+			}
 		}
-		off, n = off+r.n, n-r.n
+		out.flush()
 	}
-	return true
 }
 
-// walkBacking emits what the chain has in place of an unallocated run.
-func (m *Image) walkBacking(hole Extent, out *extentMerger) bool {
+// An extentMerger hands runs on, joined where they belong together.
+type extentMerger struct {
+	yield func(Extent, error) bool
+	last  Extent // not yet handed on, if its Length is not 0
+
+	backing     Disk  // nil when there is none
+	backingSize int64 // bytes, rounded up to a sector
+}
+
+// hole emits what the chain has in place of an unallocated run.
+func (o *extentMerger) hole(hole Extent) bool {
 	end := hole.Start + hole.Length
-	below := min(end, max(hole.Start, m.backingSize))
-	if below > hole.Start && !m.walkBelow(hole.Start, below, out) {
+	below := min(end, max(hole.Start, o.backingSize))
+	if below > hole.Start && !o.below(hole.Start, below) {
 		return false
 	}
 	if below == end {
 		return true
 	}
-	return out.add(Extent{Start: below, Length: end - below, Kind: Unallocated, Offset: -1})
+	return o.add(Extent{Start: below, Length: end - below, Kind: Unallocated, Offset: -1})
 }
 
-// walkBelow emits the runs of the backing file from start to end, a layer
-// deeper.
-func (m *Image) walkBelow(start, end int64, out *extentMerger) bool {
-	mapper, ok := m.backing.(Mapper)
+// below emits the runs of the backing file from start to end, a layer deeper.
+func (o *extentMerger) below(start, end int64) bool {
+	mapper, ok := o.backing.(Mapper)
 	if !ok {
-		return out.add(Extent{Start: start, Length: end - start, Kind: Data, Depth: 1, Offset: start})
+		return o.add(Extent{Start: start, Length: end - start, Kind: Data, Depth: 1, Offset: start})
 	}
 	for e, err := range mapper.Extents(start, end-start) {
 		e.Depth++
 		if err != nil {
-			ok = out.fail(e, err)
+			ok = o.fail(e, err)
 		} else {
-			ok = out.add(e)
+			ok = o.add(e)
 		}
 		if !ok {
 			return false
@@ -90,15 +111,9 @@ func (m *Image) walkBelow(start, end int64, out *extentMerger) bool {
 	}
 	if start < end {
 		// The last sector of the backing file is incomplete: its rest is zeroes.
-		return out.stretch(start, end)
+		return o.stretch(start, end)
 	}
 	return true
-}
-
-// An extentMerger hands runs on, joined where they belong together.
-type extentMerger struct {
-	yield func(Extent, error) bool
-	last  Extent // not yet handed on, if its Length is not 0
 }
 
 func (o *extentMerger) add(e Extent) bool {

@@ -85,6 +85,7 @@ type Image struct {
 var (
 	_ WritableDisk  = (*Image)(nil)
 	_ Mapper        = (*Image)(nil)
+	_ Layer         = (*Image)(nil)
 	_ io.ReadSeeker = (*Image)(nil)
 	_ io.WriterTo   = (*Image)(nil)
 )

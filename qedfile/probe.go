@@ -42,9 +42,10 @@ var foreignFormats = []signature{
 	{"wim", 0, "MSWIM\x00\x00\x00"},
 }
 
-// probe returns the format of a disk image file: "qed", "raw", or the name of
-// another that it looks like.
-func probe(r backend.Reader) (string, error) {
+// Probe returns the format of a disk image file: "qed", the name of another
+// that its first or last bytes are the mark of, or "raw" where there is none.
+// Only the first two are certain: whoever fills a raw disk chooses its bytes.
+func Probe(r backend.Reader) (string, error) {
 	size, err := r.Size()
 	if err != nil {
 		return "", err

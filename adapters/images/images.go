@@ -1,0 +1,113 @@
+package images
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/qedfs/qedfs/adapters/images/layer"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// Options say how an image is opened. The zero value, and nil, recognise its
+// format and open no other file.
+type Options struct {
+	// Format is the name of the format, as qemu-img has it. Empty recognises
+	// it; raw disks are not recognised.
+	Format string
+
+	// Files opens the files that the image names. Nil refuses images that
+	// need any. [Siblings] is the choice for images that are not trusted.
+	Files Files
+
+	// CacheBytes is the budget for tables in memory. 0 means 16 MiB.
+	CacheBytes int64
+
+	// ForceShare reads files that another process has open for writing.
+	ForceShare bool
+}
+
+// Files opens the files that an image names. A [qedfile.Files] is one, for
+// files of the host.
+type Files interface {
+	// Backing opens a backing file or parent.
+	Backing(qedfile.BackingRef) (qedfile.Disk, error)
+	// Open opens a file that holds a part of the image itself.
+	Open(name string, forceShare bool) (backend.Reader, error)
+}
+
+// Info is what an image says of itself.
+type Info = layer.Info
+
+// Describer is implemented by the disks of this package's formats. QED and raw
+// disks are not among them.
+type Describer interface {
+	Info() *Info
+}
+
+// Siblings is [qedfile.Siblings] with the formats of this package.
+func Siblings(image string) *qedfile.Files { return qedfile.Siblings(image).With(openBacking) }
+
+// Anywhere is [qedfile.Anywhere] with the formats of this package.
+func Anywhere(image string) *qedfile.Files { return qedfile.Anywhere(image).With(openBacking) }
+
+// openBacking is a [qedfile.FormatFunc].
+func openBacking(format string, r backend.Reader, files *qedfile.Files, ref qedfile.BackingRef) (qedfile.Disk, error) {
+	return open(format, r, &Options{Files: files, CacheBytes: ref.CacheBytes, ForceShare: ref.ForceShare})
+}
+
+// Open opens the image of this name for reading. Errors are those of
+// [NewReader] and [backend.OpenFile], in an [fs.PathError].
+func Open(name string, opts *Options) (qedfile.Disk, error) {
+	f, err := backend.OpenFile(name, os.O_RDONLY, &backend.FileOptions{ForceShare: opts != nil && opts.ForceShare})
+	if err != nil {
+		return nil, err
+	}
+	d, err := NewReader(f, opts)
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return d, nil
+}
+
+// NewReader opens the image that r holds. The disk owns r from then on and
+// closes it; after an error r stays the caller's.
+//
+// Errors match [qedfile.ErrFormat] for what is no valid image,
+// [qedfile.ErrUnsupported] for a format or a feature that is not read here,
+// [qedfile.ErrBackingDenied], [qedfile.ErrBackingLoop] and whatever
+// Options.Files returns for the files that the image names.
+func NewReader(r backend.Reader, opts *Options) (qedfile.Disk, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Format != "" {
+		return open(o.Format, r, &o)
+	}
+	format, err := qedfile.Probe(r)
+	if err != nil {
+		return nil, err
+	}
+	if format == "raw" {
+		return nil, fmt.Errorf("images: %w: no format is recognised; a raw disk must be said to be one", qedfile.ErrFormat)
+	}
+	return open(format, r, &o)
+}
+
+// open opens an image of a format.
+func open(format string, r backend.Reader, o *Options) (qedfile.Disk, error) {
+	var backing qedfile.BackingFunc
+	if o.Files != nil {
+		backing = o.Files.Backing
+	}
+	switch format {
+	case "raw":
+		return qedfile.NewRaw(r)
+	case "qed":
+		return qedfile.New(r, &qedfile.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+	}
+	return nil, fmt.Errorf("images: %w: images of the format %q", qedfile.ErrUnsupported, format)
+}

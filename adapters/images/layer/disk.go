@@ -1,0 +1,218 @@
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"sync/atomic"
+
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+const sectorSize = 512
+
+// A Run is a part of a disk that one image stores in one piece.
+type Run struct {
+	Kind   qedfile.Kind // Unallocated is what the image does not store itself
+	Length int64        // bytes
+	File   io.ReaderAt  // what holds a Data run; its type must be comparable
+	At     int64        // where a Data run begins in File
+	Offset int64        // what the map shows as the place in the image's file; -1 for none
+}
+
+// Format says where an image stores its disk.
+type Format interface {
+	// Run returns the run at pos, a byte offset inside the disk, for at least
+	// 1 and at most limit bytes. With an error the Length is that of the part
+	// that cannot be read for it; 0 means all of limit.
+	//
+	// Run must be safe for concurrent use and should not allocate.
+	Run(pos, limit int64) (Run, error)
+}
+
+// Disk is a [qedfile.Disk] whose parts a Format finds.
+type Disk struct {
+	format      Format
+	size        int64
+	backing     qedfile.Disk
+	backingSize int64 // bytes, rounded up to a sector
+	files       []io.Closer
+	closed      atomic.Bool
+}
+
+var (
+	_ qedfile.Mapper = (*Disk)(nil)
+	_ qedfile.Layer  = (*Disk)(nil)
+)
+
+// New returns the disk of size bytes that the format describes, over a backing
+// file, which may be nil. The disk owns the backing file and closes it, and
+// files, when it is closed.
+func New(format Format, size int64, backing qedfile.Disk, files ...io.Closer) *Disk {
+	d := &Disk{format: format, size: size, backing: backing, files: files}
+	if backing != nil {
+		d.backingSize = (backing.Size() + sectorSize - 1) &^ (sectorSize - 1)
+	}
+	return d
+}
+
+// Size returns the size of the disk in bytes.
+func (d *Disk) Size() int64 { return d.size }
+
+// Backing implements [qedfile.Layer].
+func (d *Disk) Backing() qedfile.Disk { return d.backing }
+
+// Close closes the files and the backing chain. Calls after the first return
+// [fs.ErrClosed].
+func (d *Disk) Close() error {
+	if d.closed.Swap(true) {
+		return fs.ErrClosed
+	}
+	var err error
+	for _, f := range d.files {
+		err = errors.Join(err, f.Close())
+	}
+	if d.backing != nil {
+		err = errors.Join(err, d.backing.Close())
+	}
+	return err
+}
+
+// ReadAt implements [io.ReaderAt], through the backing chain. Where a part of
+// the image is damaged it returns what comes before and an error; the rest of
+// the disk stays readable.
+func (d *Disk) ReadAt(p []byte, off int64) (int, error) {
+	if d.closed.Load() {
+		return 0, fs.ErrClosed
+	}
+	if off < 0 {
+		return 0, fmt.Errorf("images: %w: negative offset %d", fs.ErrInvalid, off)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if off >= d.size {
+		return 0, io.EOF
+	}
+	want := p[:min(int64(len(p)), d.size-off)]
+	for done := 0; done < len(want); {
+		n, err := d.readRun(want[done:], off+int64(done))
+		done += n
+		if err != nil {
+			return done, err
+		}
+	}
+	if len(want) < len(p) {
+		return len(want), io.EOF
+	}
+	return len(want), nil
+}
+
+// readRun reads the run at off, or as much of it as p takes.
+func (d *Disk) readRun(p []byte, off int64) (int, error) {
+	r, err := d.run(off, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	p = p[:r.Length]
+	switch r.Kind {
+	case qedfile.Data:
+		return readFull(r.File, p, r.At)
+	case qedfile.Unallocated:
+		return d.readBacking(p, off)
+	}
+	clear(p)
+	return len(p), nil
+}
+
+// run joins runs that follow each other in the file, too.
+func (d *Disk) run(pos, limit int64) (Run, error) {
+	r, err := d.format.Run(pos, limit)
+	if err != nil {
+		if r.Length <= 0 || r.Length > limit {
+			r.Length = limit
+		}
+		return r, err
+	}
+	for r.Length < limit {
+		next, err := d.format.Run(pos+r.Length, limit-r.Length)
+		if err != nil || !r.precedes(&next) {
+			break // what is wrong there is found when it is asked for
+		}
+		r.Length += next.Length
+	}
+	return r, nil
+}
+
+// precedes reports whether next, which follows r on the disk, goes on where it
+// ends in the file.
+func (r *Run) precedes(next *Run) bool {
+	if r.Kind != next.Kind {
+		return false
+	}
+	if r.Kind == qedfile.Data && (r.File != next.File || r.At+r.Length != next.At) {
+		return false
+	}
+	if r.Offset < 0 || next.Offset < 0 {
+		return r.Offset < 0 && next.Offset < 0
+	}
+	return r.Offset+r.Length == next.Offset
+}
+
+// readFull fills p. A file that ends before is cut off.
+func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
+	n, err := r.ReadAt(p, off)
+	if n == len(p) {
+		return n, nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// readBacking reads what the image does not store. Without a backing file, and
+// past its end, that is zeroes.
+func (d *Disk) readBacking(p []byte, off int64) (int, error) {
+	below := p[:max(0, min(int64(len(p)), d.backingSize-off))]
+	if len(below) > 0 {
+		n, err := readFull(d.backing, below, off)
+		// The last sector of a backing file may be incomplete.
+		if err != nil && (err != io.ErrUnexpectedEOF || d.backingSize-off-int64(n) >= sectorSize) {
+			return n, err
+		}
+		clear(below[n:])
+	}
+	clear(p[len(below):])
+	return len(p), nil
+}
+
+// Extents implements [qedfile.Mapper], through the whole chain. The part of the
+// range past the end of the disk is left out. A damaged part comes as an error
+// with its Start and Length; the caller may go on to the rest.
+func (d *Disk) Extents(off, n int64) iter.Seq2[qedfile.Extent, error] {
+	return qedfile.ChainExtents(d.OwnExtents(off, n), d.backing)
+}
+
+// OwnExtents implements [qedfile.Layer].
+func (d *Disk) OwnExtents(off, n int64) iter.Seq2[qedfile.Extent, error] {
+	return func(yield func(qedfile.Extent, error) bool) {
+		if d.closed.Load() {
+			yield(qedfile.Extent{Start: off, Offset: -1}, fs.ErrClosed)
+			return
+		}
+		if off < 0 || n < 0 {
+			yield(qedfile.Extent{Start: off, Offset: -1}, fmt.Errorf("images: %w: no extents of %d bytes at %d", fs.ErrInvalid, n, off))
+			return
+		}
+		for pos, end := off, off+min(n, max(0, d.size-off)); pos < end; {
+			r, err := d.run(pos, end-pos)
+			if !yield(qedfile.Extent{Start: pos, Length: r.Length, Kind: r.Kind, Offset: r.Offset}, err) {
+				return
+			}
+			pos += r.Length
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package qedfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/qedfs/qedfs/backend"
+)
+
+// Files says which host files an image may name: its backing file, and for
+// formats that have them extents and data files. Whoever made the image chose
+// the names, so that they are untrusted.
+//
+// [Siblings] and [Anywhere] make one. Its methods may be called concurrently.
+type Files struct {
+	image    string // path of the first image; empty once it is in seen
+	confined bool   // nothing outside root may be opened
+	root     string // directory of the first image, where confined
+	dir      string // directory of the image that names the next file; below root where confined
+	seen     []fs.FileInfo
+	depth    int
+	formats  FormatFunc
+}
+
+// Siblings allows the files inside the directory of the image that is named:
+// plain relative names, which symbolic links and ".." cannot lead outside.
+//
+// Absolute names and those that leave the directory, json: descriptions and
+// every protocol (anything with a colon before the first slash) fail with
+// [ErrBackingDenied], as does whatever is not a regular file. Formats other
+// than raw and QED are recognised and refused with [ErrUnsupported], unless
+// the image says that the file is raw or [Files.With] adds them. More than 16
+// layers, or a file that comes twice, fail with [ErrBackingLoop].
+func Siblings(imagePath string) *Files {
+	return &Files{image: imagePath, root: filepath.Dir(imagePath), confined: true}
+}
+
+// Anywhere is [Siblings] for images that are trusted: names may be absolute,
+// lead anywhere and begin with "file:". As in qemu a relative name starts from
+// the directory of the image that holds it.
+func Anywhere(imagePath string) *Files {
+	return &Files{image: imagePath, dir: filepath.Dir(imagePath)}
+}
+
+// A FormatFunc opens an image of a format that this package does not read, by
+// qemu's name of it, as the backing file that ref describes. What the image
+// names in turn is opened by files. It owns r unless it fails. Formats that it
+// does not know fail with an error that matches [ErrUnsupported].
+type FormatFunc func(format string, r backend.Reader, files *Files, ref BackingRef) (Disk, error)
+
+// With returns the same policy with more formats than raw and QED.
+func (c *Files) With(formats FormatFunc) *Files {
+	with := *c
+	with.formats = formats
+	return &with
+}
+
+// Open opens a file that the image names and that is not its backing file,
+// such as the data file of a qcow2 image, by the same rules. With share it is
+// read even while another process writes it.
+func (c *Files) Open(name string, share bool) (backend.Reader, error) {
+	path, err := c.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	f, _, err := c.openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := backend.NewFile(f, os.O_RDONLY, &backend.FileOptions{ForceShare: share})
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return r, nil
+}
+
+// below is the policy for what a file of the chain names.
+func (c *Files) below(fi fs.FileInfo, name string) *Files {
+	next := *c
+	next.image = ""
+	next.dir = filepath.Dir(name)
+	next.seen = append(c.above(), fi)
+	next.depth++
+	return &next
+}
+
+// above is the files of the chain so far, in a slice of its own.
+func (c *Files) above() []fs.FileInfo {
+	seen := c.seen[:len(c.seen):len(c.seen)]
+	if c.image == "" {
+		return seen
+	}
+	// An image that did not come from a file is in no loop.
+	if fi, err := os.Stat(c.image); err == nil {
+		seen = append(seen, fi)
+	}
+	return seen
+}
