@@ -7,11 +7,11 @@ import (
 	"github.com/spf13/afero"
 
 	qedafero "github.com/qedfs/qedfs/adapters/afero"
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 func ExampleNew() {
-	disk, err := qeddiskfs.Open("../../testdata/gpt.qed", nil)
+	disk, err := imagefs.Open("../../testdata/gpt.qed", nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/afero"
 	"github.com/spf13/viper"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 
 	qedafero "github.com/qedfs/qedfs/adapters/afero"
 )
@@ -28,7 +28,7 @@ import (
 // image opens the tree of a committed image.
 func image(tb testing.TB) afero.Fs {
 	tb.Helper()
-	d, err := qeddiskfs.Open("../../testdata/gpt.qed", nil)
+	d, err := imagefs.Open("../../testdata/gpt.qed", nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,184 +1,70 @@
 package qeddiskfs
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"slices"
-	"sync"
-
 	"github.com/diskfs/go-diskfs/disk"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/partition"
-	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-// Format is how a disk is stored in a file.
-type Format string
-
-const (
-	// FormatAuto opens a QED image and refuses everything else. A raw disk
-	// is never guessed: its first bytes belong to whoever uses the disk, who
-	// could make it look like an image with a backing file of their choice.
-	FormatAuto Format = ""
-	FormatQED  Format = "qed"
-	FormatRaw  Format = "raw"
+// What package imagefs has is found here too, for a program that uses
+// go-diskfs beside it.
+type (
+	Options = imagefs.Options
+	Format  = imagefs.Format
+	Volume  = imagefs.Volume
+	Tree    = imagefs.Tree
+	Stat    = imagefs.Stat
 )
 
-// Options say how a disk is opened. The zero value, or nil, opens a QED image
-// without a backing file for reading.
-type Options struct {
-	// Format of the file that [Open] opens.
-	Format Format
+const (
+	FormatAuto = imagefs.FormatAuto
+	FormatQED  = imagefs.FormatQED
+	FormatRaw  = imagefs.FormatRaw
+)
 
-	// Image says how a QED image is opened; what it says of sharing and
-	// writing holds for a raw disk as well.
-	Image *qedfile.Options
+var (
+	ErrNoFilesystem = imagefs.ErrNoFilesystem
+	ErrUnsupported  = imagefs.ErrUnsupported
+)
 
-	// SectorSize is the disk's logical sector size, 512 or 4096 bytes. 0
-	// has it found out by where the partition table and what it leads to lie.
-	SectorSize int64
-}
-
-// Disk is an open disk. It is safe for concurrent use.
+// Disk is an [imagefs.Disk] that go-diskfs can work on, too. It is safe for
+// concurrent use.
 type Disk struct {
-	disk       qedfile.Disk
-	name       string
-	sectorSize int64 // as told
-	writable   bool
+	*imagefs.Disk
 
-	once  sync.Once // guards what follows
-	found contents
-	err   error
+	storage StorageOptions
+	sectors int64 // bytes, as told
 }
 
 // Open opens a disk by the name of its file. With Options.Image.Writable set,
 // what [Disk.GoDisk] returns can be written.
 func Open(name string, opts *Options) (*Disk, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	d, err := openFile(name, opts)
+	d, err := imagefs.Open(name, opts)
 	if err != nil {
 		return nil, err
 	}
-	disk, err := OpenDisk(d, opts)
-	if err != nil {
-		_ = d.Close()
-		return nil, err
-	}
-	disk.name = name
-	return disk, nil
-}
-
-func openFile(name string, opts *Options) (qedfile.Disk, error) {
-	image := opts.Image
-	if image == nil {
-		image = &qedfile.Options{}
-	}
-	flag := os.O_RDONLY
-	if image.Writable {
-		flag = os.O_RDWR
-	}
-	switch opts.Format {
-	case FormatAuto, FormatQED:
-		m, err := qedfile.OpenFile(name, flag, image)
-		if errors.Is(err, qedfile.ErrFormat) && opts.Format == FormatAuto {
-			return nil, fmt.Errorf("%w; a raw disk is opened by its format", err)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return m, nil
-	case FormatRaw:
-		f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: image.ForceShare})
-		if err != nil {
-			return nil, err
-		}
-		raw, err := qedfile.NewRaw(f)
-		if err != nil {
-			_ = f.Close()
-			return nil, err
-		}
-		return raw, nil
-	}
-	return nil, fmt.Errorf("qeddiskfs: format %q: %w", opts.Format, fs.ErrInvalid)
+	return newDisk(d, name, opts), nil
 }
 
 // OpenDisk opens a disk that is already there, such as an image that the
-// caller has opened. It uses Options.SectorSize, and Options.Image.Writable
-// for [Disk.GoDisk]. Closing the Disk closes d.
+// caller has opened. Of opts it uses SectorSize, and Image.Writable for
+// [Disk.GoDisk]. Closing the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
+	disk, err := imagefs.OpenDisk(d, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newDisk(disk, "", opts), nil
+}
+
+func newDisk(d *imagefs.Disk, name string, opts *Options) *Disk {
 	if opts == nil {
 		opts = &Options{}
 	}
-	switch opts.SectorSize {
-	case 0, 512, 4096:
-	default:
-		return nil, fmt.Errorf("qeddiskfs: sector size %d: %w", opts.SectorSize, fs.ErrInvalid)
-	}
-	return &Disk{disk: d, sectorSize: opts.SectorSize, writable: opts.Image != nil && opts.Image.Writable}, nil
+	writable := opts.Image != nil && opts.Image.Writable
+	return &Disk{Disk: d, storage: StorageOptions{Name: name, Writable: writable}, sectors: opts.SectorSize}
 }
-
-// Close closes the disk beneath.
-func (d *Disk) Close() error { return d.disk.Close() }
-
-// Size is the disk's size in bytes.
-func (d *Disk) Size() int64 { return d.disk.Size() }
-
-// find looks for the volumes, once.
-func (d *Disk) find() error {
-	d.once.Do(func() { d.found, d.err = explore(d.disk, d.sectorSize) })
-	return d.err
-}
-
-// Volumes lists what on the disk can hold a filesystem, in the order of the
-// partition table. The disk is looked through once.
-func (d *Disk) Volumes() ([]Volume, error) {
-	if err := d.find(); err != nil {
-		return nil, err
-	}
-	return slices.Clone(d.found.volumes), nil
-}
-
-// Volume returns the volume of a name, with [fs.ErrNotExist] if there is none.
-func (d *Disk) Volume(name string) (*Volume, error) {
-	if err := d.find(); err != nil {
-		return nil, err
-	}
-	for i := range d.found.volumes {
-		if d.found.volumes[i].Name == name {
-			return &d.found.volumes[i], nil
-		}
-	}
-	return nil, fmt.Errorf("qeddiskfs: volume %s: %w", name, fs.ErrNotExist)
-}
-
-// PartitionTable returns the disk's partition table, or an error that matches
-// [partition.ErrNoTable].
-func (d *Disk) PartitionTable() (*partition.Table, error) {
-	if err := d.find(); err != nil {
-		return nil, err
-	}
-	if d.found.table == nil {
-		return nil, fmt.Errorf("qeddiskfs: %w", partition.ErrNoTable)
-	}
-	return d.found.table, nil
-}
-
-// Notes are what a user should know of the disk besides: that the backup of a
-// damaged partition table was used, that a volume group is incomplete.
-func (d *Disk) Notes() ([]string, error) {
-	if err := d.find(); err != nil {
-		return nil, err
-	}
-	return slices.Clone(d.found.notes), nil
-}
-
-// FS returns the tree of the whole disk. Its top directories are the volumes.
-func (d *Disk) FS() *Tree { return &Tree{disk: d} }
 
 // GoDisk returns the disk as go-diskfs's own, for writing where the disk was
 // opened for it. What is written through it is seen by volumes and trees that
@@ -186,18 +72,23 @@ func (d *Disk) FS() *Tree { return &Tree{disk: d} }
 // partitions too, under the numbers that the kernel gives them; it is nil where
 // the disk has none.
 func (d *Disk) GoDisk() *disk.Disk {
-	g := &disk.Disk{
-		Backend:           NewStorage(d.disk, &StorageOptions{Name: d.name, Writable: d.writable}),
-		Size:              d.disk.Size(),
-		LogicalBlocksize:  512,
-		PhysicalBlocksize: 512,
-		DefaultBlocks:     true,
+	sector := int64(512)
+	if d.sectors != 0 {
+		sector = d.sectors
 	}
-	if err := d.find(); err != nil || d.found.table == nil {
+	g := &disk.Disk{
+		Backend:           NewStorage(d.Bytes(), &d.storage),
+		Size:              d.Size(),
+		LogicalBlocksize:  sector,
+		PhysicalBlocksize: sector,
+		DefaultBlocks:     sector == 512,
+	}
+	table, err := d.PartitionTable()
+	if err != nil {
 		return g
 	}
-	g.LogicalBlocksize, g.PhysicalBlocksize = d.found.table.SectorSize, d.found.table.SectorSize
-	if t := d.found.table.GoTable(); t != nil {
+	g.LogicalBlocksize, g.PhysicalBlocksize = table.SectorSize, table.SectorSize
+	if t := table.GoTable(); t != nil {
 		g.Table = t
 	}
 	return g

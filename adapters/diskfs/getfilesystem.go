@@ -12,24 +12,25 @@ import (
 	"time"
 
 	"github.com/diskfs/go-diskfs/disk"
-	"github.com/diskfs/go-diskfs/filesystem"
+	gofilesystem "github.com/diskfs/go-diskfs/filesystem"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 )
 
 // FileSystem is go-diskfs's interface of a filesystem.
-type FileSystem = filesystem.FileSystem
+type FileSystem = gofilesystem.FileSystem
 
 // TypeUnknown is the Type of a [FileSystem] for which go-diskfs has no
 // constant, such as XFS.
-const TypeUnknown = filesystem.Type(-1)
+const TypeUnknown = gofilesystem.Type(-1)
 
 // GetFilesystem does what d.GetFilesystem does, with the readers of this
 // module: it opens the filesystem of a partition, or of the whole disk if
 // number is 0. It finds logical partitions too. The filesystem is for reading:
-// every method that would change it returns [filesystem.ErrReadonlyFilesystem].
+// every method that would change it returns [gofilesystem.ErrReadonlyFilesystem].
 func GetFilesystem(d *disk.Disk, number int) (FileSystem, error) {
 	offset, size := int64(0), d.Size
 	if number != 0 {
@@ -44,7 +45,7 @@ func GetFilesystem(d *disk.Disk, number int) (FileSystem, error) {
 	if sig.Type == "" && err != nil {
 		return nil, fmt.Errorf("qeddiskfs: partition %d: %w", number, err)
 	}
-	fsys, err := openFilesystem(sig.Type, r, size)
+	fsys, err := filesystem.OpenType(sig.Type, r, size)
 	if errors.Is(err, ErrNoFilesystem) {
 		return nil, disk.NewUnknownFilesystemError(number)
 	}
@@ -81,18 +82,18 @@ type goFilesystem struct {
 	sig probe.Signature
 }
 
-var _ filesystem.FileSystem = (*goFilesystem)(nil)
+var _ gofilesystem.FileSystem = (*goFilesystem)(nil)
 
-func (g *goFilesystem) Type() filesystem.Type {
+func (g *goFilesystem) Type() gofilesystem.Type {
 	switch g.sig.Type {
 	case "ext2", "ext3", "ext4":
-		return filesystem.TypeExt4
+		return gofilesystem.TypeExt4
 	case "vfat":
-		return [...]filesystem.Type{12: filesystem.TypeFat12, 16: filesystem.TypeFat16, 32: filesystem.TypeFat32}[g.sig.FATBits]
+		return [...]gofilesystem.Type{12: gofilesystem.TypeFat12, 16: gofilesystem.TypeFat16, 32: gofilesystem.TypeFat32}[g.sig.FATBits]
 	case "iso9660":
-		return filesystem.TypeISO9660
+		return gofilesystem.TypeISO9660
 	case "squashfs":
-		return filesystem.TypeSquashfs
+		return gofilesystem.TypeSquashfs
 	}
 	return TypeUnknown
 }
@@ -110,7 +111,7 @@ func fromRoot(name string) string {
 func (g *goFilesystem) Stat(name string) (fs.FileInfo, error) { return g.FS.Stat(fromRoot(name)) }
 
 // OpenFile opens a file for reading; every other flag is refused.
-func (g *goFilesystem) OpenFile(name string, flag int) (filesystem.File, error) {
+func (g *goFilesystem) OpenFile(name string, flag int) (gofilesystem.File, error) {
 	if flag != os.O_RDONLY {
 		return nil, readOnly("open", name)
 	}
@@ -135,7 +136,7 @@ type readOnlyFile struct {
 func (f readOnlyFile) Write([]byte) (int, error) { return 0, readOnly("write", f.name) }
 
 func readOnly(op, name string) error {
-	return &fs.PathError{Op: op, Path: name, Err: filesystem.ErrReadonlyFilesystem}
+	return &fs.PathError{Op: op, Path: name, Err: gofilesystem.ErrReadonlyFilesystem}
 }
 
 func (g *goFilesystem) Mkdir(name string) error                  { return readOnly("mkdir", name) }
@@ -146,7 +147,7 @@ func (g *goFilesystem) Chmod(name string, _ os.FileMode) error   { return readOn
 func (g *goFilesystem) Chown(name string, _, _ int) error        { return readOnly("chown", name) }
 func (g *goFilesystem) Rename(name, _ string) error              { return readOnly("rename", name) }
 func (g *goFilesystem) Remove(name string) error                 { return readOnly("remove", name) }
-func (g *goFilesystem) SetLabel(string) error                    { return filesystem.ErrReadonlyFilesystem }
+func (g *goFilesystem) SetLabel(string) error                    { return gofilesystem.ErrReadonlyFilesystem }
 
 func (g *goFilesystem) Chtimes(name string, _, _, _ time.Time) error {
 	return readOnly("chtimes", name)

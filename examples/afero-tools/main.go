@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/afero"
 
 	qedafero "github.com/qedfs/qedfs/adapters/afero"
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 func main() {
@@ -28,7 +28,7 @@ func main() {
 }
 
 func run(w io.Writer, image string) error {
-	disk, err := qeddiskfs.Open(image, nil)
+	disk, err := imagefs.Open(image, nil)
 	if err != nil {
 		return err
 	}

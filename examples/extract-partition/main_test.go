@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 func TestTheCopyOfAPartitionHoldsItsFilesystem(t *testing.T) {
@@ -13,7 +13,7 @@ func TestTheCopyOfAPartitionHoldsItsFilesystem(t *testing.T) {
 	if err := extract("../../testdata/gpt.qed", 2, file); err != nil {
 		t.Fatal(err)
 	}
-	disk, err := qeddiskfs.Open(file, &qeddiskfs.Options{Format: qeddiskfs.FormatRaw})
+	disk, err := imagefs.Open(file, &imagefs.Options{Format: imagefs.FormatRaw})
 	if err != nil {
 		t.Fatal(err)
 	}

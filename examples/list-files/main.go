@@ -10,7 +10,7 @@ import (
 	"io/fs"
 	"os"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 func main() {
@@ -27,7 +27,7 @@ func main() {
 // list prints mode, size and path of each file. The tree of a disk is an
 // ordinary fs.FS: its top directories are the volumes.
 func list(w io.Writer, image string) error {
-	disk, err := qeddiskfs.Open(image, nil)
+	disk, err := imagefs.Open(image, nil)
 	if err != nil {
 		return err
 	}

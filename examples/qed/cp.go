@@ -8,9 +8,9 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/extract"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/examples/qed/internal/extract"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 func newCp(a *app) *cobra.Command {
@@ -92,7 +92,7 @@ func (f *files) storedBytes(ctx context.Context, sources []string) (total int64,
 			if err != nil || !e.Type().IsRegular() {
 				continue
 			}
-			var st *qeddiskfs.Stat
+			var st *imagefs.Stat
 			if st, err = e.Stat(); err == nil {
 				total += min(st.Size, max(st.Blocks*512, 0))
 			}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 func newDf(a *app) *cobra.Command {
@@ -75,7 +75,7 @@ func (f *files) usages() []usage {
 		v := &f.volumes[i]
 		fsys, err := v.FS()
 		if err != nil {
-			if !errors.Is(err, qeddiskfs.ErrNoFilesystem) && !errors.Is(err, qeddiskfs.ErrUnsupported) {
+			if !errors.Is(err, imagefs.ErrNoFilesystem) && !errors.Is(err, imagefs.ErrUnsupported) {
 				f.fail(err)
 			}
 			continue

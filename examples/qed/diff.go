@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/examples/qed/internal/treediff"
+	"github.com/qedfs/qedfs/adapters/diskfs/treediff"
 )
 
 func newDiff(a *app) *cobra.Command {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -99,7 +99,7 @@ func (c *counting) count(ctx context.Context, root string) error {
 		return nil
 	}
 	if !info.IsDir() { // a walk would follow a link
-		return c.print(root, c.size(info.Sys().(*qeddiskfs.Stat)))
+		return c.print(root, c.size(info.Sys().(*imagefs.Stat)))
 	}
 	if root == "." {
 		c.reportUnreadable()
@@ -127,7 +127,7 @@ func (c *counting) add(e *fstree.WalkEntry, root string) error {
 	st, err := e.Stat()
 	if err != nil {
 		c.fail(atPath(e.Path, err))
-		st = &qeddiskfs.Stat{} // what is below counts nevertheless
+		st = &imagefs.Stat{} // what is below counts nevertheless
 	}
 	size := c.size(st)
 	if st.Nlink > 1 && !e.IsDir() {
@@ -180,7 +180,7 @@ func (c *counting) leave(path string) error {
 	return nil
 }
 
-func (c *counting) size(st *qeddiskfs.Stat) int64 {
+func (c *counting) size(st *imagefs.Stat) int64 {
 	switch {
 	case !c.apparent:
 		return min(max(st.Blocks, 0), math.MaxInt64/512) * 512

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -53,7 +53,7 @@ complete. With - for DEST all bytes go to standard output.`,
 }
 
 // stream writes a volume to standard output.
-func (f *files) stream(ctx context.Context, v *qeddiskfs.Volume, progress *progress) error {
+func (f *files) stream(ctx context.Context, v *imagefs.Volume, progress *progress) error {
 	out := &sink{ctx: ctx, w: f.a.stdout}
 	r := v.Reader()
 	buf := make([]byte, 1<<20)
@@ -75,7 +75,7 @@ func (f *files) stream(ctx context.Context, v *qeddiskfs.Volume, progress *progr
 // hold data where the disk beneath does.
 type volumeDisk struct {
 	*io.SectionReader
-	volume *qeddiskfs.Volume
+	volume *imagefs.Volume
 	under  qedfile.Disk
 }
 

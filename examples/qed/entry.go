@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -31,7 +31,7 @@ type entry struct {
 
 // newEntry describes the file of a path of the tree. The target of a symbolic
 // link that cannot be read is left out, and the error returned with the rest.
-func (f *files) newEntry(name string, st *qeddiskfs.Stat) (*entry, error) {
+func (f *files) newEntry(name string, st *imagefs.Stat) (*entry, error) {
 	e := &entry{
 		Type:  unixmode.Letter(st.Mode),
 		Size:  st.Size,
@@ -69,7 +69,7 @@ func timestamp(t time.Time) string {
 }
 
 // sizeColumn is what ls -l has in place of the size for a device.
-func sizeColumn(st *qeddiskfs.Stat) string {
+func sizeColumn(st *imagefs.Stat) string {
 	if st.Mode&fs.ModeDevice != 0 {
 		return fmt.Sprintf("%d, %d", st.Major, st.Minor)
 	}

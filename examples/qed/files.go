@@ -10,19 +10,19 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
 // files is an image that is open for what is inside: its volumes, and one tree
 // of all their files.
 type files struct {
-	*qeddiskfs.Disk
+	*imagefs.Disk
 	*failures
 	disk    qedfile.Disk
-	tree    *qeddiskfs.Tree
-	volumes []qeddiskfs.Volume
+	tree    *imagefs.Tree
+	volumes []imagefs.Volume
 }
 
 // addFileFlags gives a subcommand the flags of those that open files.
@@ -38,7 +38,7 @@ func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := qeddiskfs.OpenDisk(d.Disk, &qeddiskfs.Options{SectorSize: int64(a.open.sectorSize)})
+	disk, err := imagefs.OpenDisk(d.Disk, &imagefs.Options{SectorSize: int64(a.open.sectorSize)})
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), d.Close())
 	}
@@ -116,8 +116,8 @@ func (f *files) reportUnreadable() {
 		switch {
 		case err == nil:
 			readable++
-		case errors.Is(err, qeddiskfs.ErrNoFilesystem), v.Filesystem == "swap", v.Filesystem == "LVM2_member":
-		case errors.Is(err, qeddiskfs.ErrUnsupported):
+		case errors.Is(err, imagefs.ErrNoFilesystem), v.Filesystem == "swap", v.Filesystem == "LVM2_member":
+		case errors.Is(err, imagefs.ErrUnsupported):
 			f.note(err)
 		default:
 			f.fail(err)

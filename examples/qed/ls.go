@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -142,7 +142,7 @@ func (l *lister) print(name, shown string, d fs.DirEntry) error {
 		l.fail(atPath(name, err))
 		return nil
 	}
-	st := info.Sys().(*qeddiskfs.Stat)
+	st := info.Sys().(*imagefs.Stat)
 	if l.json == nil {
 		return l.printLong(name, shown, st)
 	}
@@ -153,7 +153,7 @@ func (l *lister) print(name, shown string, d fs.DirEntry) error {
 	return l.json.Encode(e)
 }
 
-func (l *lister) printLong(name, shown string, st *qeddiskfs.Stat) error {
+func (l *lister) printLong(name, shown string, st *imagefs.Stat) error {
 	suffix := ""
 	if st.Mode&fs.ModeSymlink != 0 {
 		target, err := l.tree.ReadLink(name)

@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/diskmap"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
-	"github.com/qedfs/qedfs/examples/qed/internal/diskmap"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -46,6 +46,7 @@ func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {
 	}
 	about := fmt.Sprintf("%s disk, %s file, %s", bytesize.Format(d.Size()), bytesize.Format(fi.Size()), d.format)
 	m := diskmap.New(filepath.Base(d.name), about, d.Size(), fi.Size())
+	m.FormatSize = bytesize.Format
 	if d.image != nil {
 		h := d.image.Header()
 		m.Subtitle += fmt.Sprintf(", %s clusters, tables of %d clusters", bytesize.Format(h.ClusterSize), h.TableSize)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/examples/qed/internal/tarstream"
+	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 	"github.com/qedfs/qedfs/examples/qed/internal/web"
 )
 
@@ -57,7 +57,7 @@ func (f *files) site(name, host string) *web.Site {
 	return &web.Site{
 		Name: filepath.Base(name), Tree: f.tree, Volumes: f.volumes, Host: host,
 		Problem: func(path string, err error) {
-			if errors.Is(err, tarstream.ErrSocket) {
+			if errors.Is(err, archive.ErrSocket) {
 				return
 			}
 			mu.Lock()

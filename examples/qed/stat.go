@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -82,7 +82,7 @@ func (f *files) stat(name string) (*status, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := info.Sys().(*qeddiskfs.Stat)
+	st := info.Sys().(*imagefs.Stat)
 	s := &status{
 		Blocks: st.Blocks,
 		Atime:  timestamp(st.Atime),

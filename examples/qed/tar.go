@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/qedfs/qedfs/examples/qed/internal/tarstream"
+	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 )
 
 func newTar(a *app) *cobra.Command {
@@ -64,9 +64,9 @@ func (f *files) tar(ctx context.Context, root string, progress *progress) error 
 		}
 		out = &meter{w: out, total: total, progress: progress}
 	}
-	err := tarstream.Write(ctx, out, f.tree, root, &tarstream.Options{
+	err := archive.Write(ctx, out, f.tree, root, &archive.Options{
 		Problem: func(path string, err error) {
-			if errors.Is(err, tarstream.ErrSocket) {
+			if errors.Is(err, archive.ErrSocket) {
 				f.note(atPath(path, err))
 			} else {
 				f.fail(atPath(path, err))

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -38,7 +38,7 @@ damage), and that the image was not closed properly, is said on standard error.`
 		defer f.Close()
 		if out.json() {
 			// An empty disk is an empty array, not null.
-			err = printJSON(a.stdout, append([]qeddiskfs.Volume{}, f.volumes...))
+			err = printJSON(a.stdout, append([]imagefs.Volume{}, f.volumes...))
 		} else {
 			err = printVolumes(a.stdout, f.volumes)
 		}
@@ -50,7 +50,7 @@ damage), and that the image was not closed properly, is said on standard error.`
 	return cmd
 }
 
-func printVolumes(w io.Writer, volumes []qeddiskfs.Volume) error {
+func printVolumes(w io.Writer, volumes []imagefs.Volume) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "NAME\tKIND\tOFFSET\tSIZE\tFILESYSTEM\tLABEL\tUUID\tTYPE")
 	for _, v := range volumes {
@@ -91,7 +91,7 @@ func (f *files) noteVolumes() error {
 			for _, n := range fsys.Info().Notes {
 				f.note(fmt.Errorf("%s: %s", v.Name, n))
 			}
-		case !errors.Is(err, qeddiskfs.ErrNoFilesystem) && !errors.Is(err, qeddiskfs.ErrUnsupported):
+		case !errors.Is(err, imagefs.ErrNoFilesystem) && !errors.Is(err, imagefs.ErrUnsupported):
 			f.fail(err)
 		}
 	}

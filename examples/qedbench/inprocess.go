@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/backendtest"
 	"github.com/qedfs/qedfs/qedfile"
@@ -164,7 +164,7 @@ func listRoot(name string) (reads int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	d, err := qeddiskfs.OpenDisk(img, nil)
+	d, err := imagefs.OpenDisk(img, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -10,7 +10,7 @@ package mounted
 import (
 	"errors"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 // ErrNoFUSE is returned by Mount where there is none.
@@ -18,9 +18,9 @@ var ErrNoFUSE = errors.New("mounting needs FUSE, which this system does not have
 
 // Options say what is mounted, and how.
 type Options struct {
-	Tree    *qeddiskfs.Tree
+	Tree    *imagefs.Tree
 	Root    string // directory of the tree that is mounted
-	Volumes []qeddiskfs.Volume
+	Volumes []imagefs.Volume
 	Source  string // what mount(8) shows as the device
 
 	// Others lets other users see the mount. The kernel then checks

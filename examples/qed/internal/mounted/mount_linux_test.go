@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/examples/qed/internal/mounted"
@@ -19,7 +19,7 @@ import (
 )
 
 // mount mounts a part of a disk for the time of the test.
-func mount(t *testing.T, disk *qeddiskfs.Disk, root string) string {
+func mount(t *testing.T, disk *imagefs.Disk, root string) string {
 	t.Helper()
 	oracle.Root(t)
 	oracle.File(t, "/dev/fuse")
@@ -65,7 +65,7 @@ func TestTheMountIsThatOfTheKernel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			disk, err := qeddiskfs.OpenDisk(raw, nil)
+			disk, err := imagefs.OpenDisk(raw, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func nilIfEmpty(m map[string][]byte) map[string][]byte {
 }
 
 func TestAllVolumesAreMountedBesideEachOtherForReadingAlone(t *testing.T) {
-	disk, err := qeddiskfs.Open("../../../../testdata/gpt.qed", nil)
+	disk, err := imagefs.Open("../../../../testdata/gpt.qed", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -78,7 +78,7 @@ func (p *page) Count() string {
 
 // volume is a line of the first page.
 type volume struct {
-	qeddiskfs.Volume
+	imagefs.Volume
 	URL     string // empty where it cannot be read
 	Why     string
 	Total   string
@@ -111,10 +111,10 @@ func (s *Site) volumes(w http.ResponseWriter, _ *http.Request) {
 }
 
 func reason(err error) string {
-	if errors.Is(err, qeddiskfs.ErrNoFilesystem) {
+	if errors.Is(err, imagefs.ErrNoFilesystem) {
 		return "no filesystem"
 	}
-	if errors.Is(err, qeddiskfs.ErrUnsupported) {
+	if errors.Is(err, imagefs.ErrUnsupported) {
 		return "not a filesystem that can be read here"
 	}
 	return err.Error()
@@ -170,7 +170,7 @@ func (s *Site) row(name string, d fs.DirEntry) row {
 		r.Target = "damaged"
 		return r
 	}
-	st := info.Sys().(*qeddiskfs.Stat)
+	st := info.Sys().(*imagefs.Stat)
 	r.Mode, r.Owner = unixmode.String(info.Mode()), fmt.Sprintf("%d:%d", st.UID, st.GID)
 	if !st.Mtime.IsZero() {
 		r.Time, r.TimeMoment = st.Mtime.Local().Format("2006-01-02 15:04"), st.Mtime.UTC().Format(time.RFC3339)

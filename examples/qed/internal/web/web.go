@@ -24,16 +24,16 @@ import (
 	"strings"
 	"sync"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/examples/qed/internal/tarstream"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 // Site is an image to be shown.
 type Site struct {
 	Name    string // of the image, for titles
-	Tree    *qeddiskfs.Tree
-	Volumes []qeddiskfs.Volume
+	Tree    *imagefs.Tree
+	Volumes []imagefs.Volume
 
 	// Host is the name that the server was told to listen on, if it is a
 	// name. Requests for addresses and for localhost are answered anyway.
@@ -171,7 +171,7 @@ func (s *Site) tar(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	err := tarstream.Write(r.Context(), w, s.Tree, name, &tarstream.Options{Problem: s.Problem})
+	err := archive.Write(r.Context(), w, s.Tree, name, &archive.Options{Problem: s.Problem})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.Problem(name, err)
 		panic(http.ErrAbortHandler) // a cut connection is how a browser learns of it

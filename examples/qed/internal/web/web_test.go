@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/web"
 	"github.com/qedfs/qedfs/qedfile"
@@ -19,7 +19,7 @@ import (
 
 const images = "../../../../testdata"
 
-func site(tb testing.TB, disk *qeddiskfs.Disk, err error) http.Handler {
+func site(tb testing.TB, disk *imagefs.Disk, err error) http.Handler {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
@@ -37,7 +37,7 @@ func site(tb testing.TB, disk *qeddiskfs.Disk, err error) http.Handler {
 }
 
 func open(tb testing.TB, image string) http.Handler {
-	disk, err := qeddiskfs.Open(filepath.Join(images, image), nil)
+	disk, err := imagefs.Open(filepath.Join(images, image), nil)
 	return site(tb, disk, err)
 }
 
@@ -176,7 +176,7 @@ func TestNamesFromTheImageAreNoMarkup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk, err := qeddiskfs.OpenDisk(image, nil)
+	disk, err := imagefs.OpenDisk(image, nil)
 	text := body(t, get(site(t, disk, err), "/files/p5/app"))
 	if strings.Contains(text, evil) || !strings.Contains(text, "&lt;img src=a&gt;") || !strings.Contains(text, `href="/files/p5/app/%3Cimg%20src=a%3E"`) {
 		t.Error(text)

@@ -1,0 +1,102 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+// queueChunks queues a file in pieces.
+func (s *stream) queueChunks(ctx context.Context, m *member) error {
+	f := m.file
+	m.file = nil
+	runs := []run{{0, m.head.size}}
+	holes, err := findHoles(f, m.head.size)
+	if err != nil {
+		return s.queue(ctx, &problem{m.path, errors.Join(err, f.Close())})
+	}
+	if holes != nil {
+		runs, m.sparse = holes.runs, holes.encode()
+		m.head.holes, m.head.size = holes, int64(len(m.sparse))+holes.stored()
+	}
+	stored := m.head.size
+	if err := s.queueMember(ctx, m); err != nil {
+		return err
+	}
+	if err := s.queueBatch(ctx); err != nil {
+		return err
+	}
+	for _, r := range runs {
+		for r.n > 0 {
+			c := &chunk{path: m.path, file: f, off: r.off, n: int(min(r.n, bufferSize))}
+			if c.buf, err = s.takeBuffer(ctx); err != nil {
+				return err
+			}
+			if err := s.queue(ctx, c); err != nil {
+				return err
+			}
+			r.off, r.n = r.off+int64(c.n), r.n-int64(c.n)
+		}
+	}
+	return s.queue(ctx, &end{f, stored})
+}
+
+// chunk is a piece of the contents of a file.
+type chunk struct {
+	path string
+	file fstree.File
+	off  int64
+	n    int
+	buf  *buffer
+	err  error
+}
+
+func (c *chunk) load(*stream) {
+	if c.err = readFull(c.file, c.buf[:c.n], c.off); c.err != nil {
+		clear(c.buf[:c.n])
+	}
+}
+
+// write writes the chunk. One that cannot be read is zeroes: the header has
+// told how long the file is.
+func (c *chunk) write(s *stream) error {
+	defer func() { s.free <- c.buf }()
+	if c.err != nil {
+		s.problem(c.path, fmt.Errorf("%d bytes at %d are zeroes in the archive: %w", c.n, c.off, c.err))
+	}
+	_, err := s.w.Write(c.buf[:c.n])
+	return err
+}
+
+// end is what follows the last chunk of a file.
+type end struct {
+	file   fstree.File
+	stored int64
+}
+
+func (e *end) load(*stream) {}
+
+func (e *end) write(s *stream) error {
+	return errors.Join(e.file.Close(), s.writePadding(e.stored))
+}
+
+// writePadding fills up to a whole block what n bytes of contents have left.
+func (s *stream) writePadding(n int64) error {
+	_, err := s.w.Write(pad(nil, int(n%blockSize)))
+	return err
+}
+
+// readFull fills p from off.
+func readFull(f io.ReaderAt, p []byte, off int64) error {
+	n, err := f.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}

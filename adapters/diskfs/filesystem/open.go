@@ -1,0 +1,97 @@
+// Package filesystem opens the filesystem that a volume holds, whichever of the
+// readers below it serves it.
+//
+//	r, size ── probe ── "ext4", "xfs", "vfat", ... ── its reader ── *fstree.FS
+//
+// Use:
+//
+//	fsys, err := filesystem.Open(r, size)
+//	if err != nil {
+//		return err
+//	}
+//	b, err := fs.ReadFile(fsys, "etc/os-release")
+//
+// [Open] looks at the volume's signatures as blkid does. A caller that has
+// done so already, as package imagefs has, uses [OpenType]. The result is an
+// [fs.FS] that is safe for concurrent use and never writes; package fstree
+// documents it. Volumes are not trusted: see there for what damage does.
+package filesystem
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/erofs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/exfat"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/iso9660"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/squashfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
+)
+
+var (
+	// ErrNoFilesystem is returned for a volume in which nothing is recognised.
+	ErrNoFilesystem = errors.New("no filesystem found")
+
+	// ErrUnsupported is matched by the error for a volume that holds something
+	// that is recognised and that no reader serves. It is [errors.ErrUnsupported].
+	ErrUnsupported = fstree.ErrUnsupported
+)
+
+// Open recognises and opens the filesystem in size bytes of r. The error
+// matches [ErrNoFilesystem] where nothing is recognised, [ErrUnsupported] where
+// what is recognised has no reader, and names the damage otherwise.
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
+	sig, err := probe.Identify(r, size)
+	if sig.Type == "" && err != nil {
+		return nil, err
+	}
+	return OpenType(sig.Type, r, size)
+}
+
+// OpenType opens a filesystem whose type is known, by the name that blkid has
+// for it: "ext4", "vfat", ... It is the one place that knows which reader
+// serves what. Its errors are those of [Open]; "" is nothing recognised.
+func OpenType(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) {
+	switch kind {
+	case "":
+		return nil, ErrNoFilesystem
+	case "LVM2_member":
+		return nil, fmt.Errorf("a physical volume of LVM, its logical volumes stand beside it: %w", ErrUnsupported)
+	}
+	open := reader(kind)
+	if open == nil {
+		return nil, fmt.Errorf("%s: %w", kind, ErrUnsupported)
+	}
+	return open(r, size)
+}
+
+func reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, error) {
+	switch kind {
+	case "btrfs":
+		return btrfs.Open
+	case "erofs":
+		return erofs.Open
+	case "exfat":
+		return exfat.Open
+	case "ext2", "ext3", "ext4":
+		return ext4.Open
+	case "iso9660":
+		return iso9660.Open
+	case "ntfs":
+		return ntfs.Open
+	case "squashfs":
+		return squashfs.Open
+	case "vfat":
+		return fat.Open
+	case "xfs":
+		return xfs.Open
+	}
+	return nil
+}
