@@ -31,7 +31,7 @@ var layers = []struct {
 		"github.com/pierrec/lz4", "github.com/ulikunitz/xz",
 	}},
 	{"adapters/diskfs", []string{
-		module + "/backend", module + "/qedfile", module + "/adapters/diskfs", "golang.org/x/sync",
+		module + "/backend", module + "/qedfile", module + "/adapters/diskfs", "golang.org/x/sync", "golang.org/x/sys",
 		"github.com/diskfs/go-diskfs",
 	}},
 	{"adapters/afero", []string{module + "/adapters/diskfs", "github.com/spf13/afero"}},

@@ -1,48 +1,34 @@
-// Package qeddiskfs shows what is on a disk: its partitions and logical
-// volumes, the filesystems in them, and the files in those, and it is a plug
-// for go-diskfs in both directions.
+// Package qeddiskfs is the plug between disk images and go-diskfs, in both
+// directions.
 //
-//	           fs.FS of the whole disk: p1/..., p2/..., vg-root/...
-//	                                │
-//	[Disk] ── Volumes ── p1: vfat ──┼── fat ──┐
-//	   │                 p2: ext4 ──┼── ext4 ─┤ fstree: io/fs, links, holes
-//	   │                 p3: LVM ───┴── lvm   ┘
-//	   └─ GoDisk: the same disk for go-diskfs, over [NewStorage]
-//	         │
-//	qedfile.Disk: a QED image with its backing chain, a raw file, anything readable
+//	go-diskfs: tables, writing, its own filesystems     programs that use go-diskfs
+//	        │                                                   │
+//	  [NewStorage]                                        [GetFilesystem]
+//	        │                                                   │
+//	qedfile.Disk: an image, a raw file            imagefs: the readers of this module
 //
 // Use:
 //
-//	disk, err := qeddiskfs.Open("debian.qed", nil)
+//	d, err := diskfs.OpenBackend(qeddiskfs.NewStorage(img, nil))
 //	if err != nil {
 //		return err
 //	}
-//	defer disk.Close()
-//	release, err := fs.ReadFile(disk.FS(), "p2/etc/os-release")
+//	fsys, err := qeddiskfs.GetFilesystem(d, 2)
 //
-// # Volumes and the tree
+// [NewStorage] goes beneath go-diskfs: its functions work on a QED image as on
+// a raw file, writing included. Only growing from an empty file is refused: an
+// image has the size that it was created with.
 //
-// [Disk.Volumes] lists everything that can hold a filesystem: partitions as
-// p1, p2, ... by the number that the Linux kernel gives them (logical ones
-// from 5), logical volumes as vg-lv by their name in /dev/mapper, and "disk"
-// where a filesystem fills the disk. Each says what it holds as blkid does,
-// whether it can be read here or not.
+// [GetFilesystem] goes beside go-diskfs: it has the signature of go-diskfs's
+// method and is answered by the readers of this module, which show what the
+// kernel would.
 //
-// [Disk.FS] is one tree of the whole disk. Its top directories are the
-// volumes whose filesystem can be read; the path of a volume that can't be
-// read gives the reason as its error. Symbolic links stay inside their volume.
-//
-// # go-diskfs
-//
-// [NewStorage] goes beneath go-diskfs: every function of it works on a QED
-// image as on a raw file, writing included. [GetFilesystem] goes beside it:
-// the same signature as go-diskfs's method, answered by the readers of this
-// module, which show what the kernel would.
+// [Open] opens a disk for both: an [imagefs.Disk] whose [Disk.GoDisk] is
+// go-diskfs's. A program that wants files alone uses package imagefs, which
+// compiles nothing of go-diskfs but its partition tables.
 //
 // # Concurrency and safety
 //
-// A Disk, its volumes and its trees are safe for concurrent use. Nothing here
-// writes to an image, except go-diskfs over a storage that was made writable.
-// Images are not trusted: a damaged table or filesystem is an error for what
-// is damaged, the rest stays readable.
+// A Disk is safe for concurrent use. Nothing is written to an image, except by
+// go-diskfs over a storage that was made writable.
 package qeddiskfs

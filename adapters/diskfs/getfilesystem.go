@@ -122,7 +122,7 @@ func (g *goFilesystem) OpenFile(name string, flag int) (gofilesystem.File, error
 	file, ok := f.(fstree.File)
 	if !ok {
 		_ = f.Close()
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errIsDir}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fstree.ErrIsDir}
 	}
 	return readOnlyFile{file, name}, nil
 }

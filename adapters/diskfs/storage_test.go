@@ -27,6 +27,21 @@ func memoryDisk(t *testing.T, b []byte) *qedfile.Raw {
 	return d
 }
 
+// openCommitted opens an image of the project's testdata.
+func openCommitted(tb testing.TB, name string) *qeddiskfs.Disk {
+	tb.Helper()
+	d, err := qeddiskfs.Open("../../testdata/"+name, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return d
+}
+
 func TestStorageReadsAsAFileDoes(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 64)
 	s := qeddiskfs.NewStorage(memoryDisk(t, bytes.Clone(content)), &qeddiskfs.StorageOptions{Name: "disk"})

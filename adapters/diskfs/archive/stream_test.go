@@ -140,7 +140,7 @@ func member(t *testing.T, h *tar.Header, content io.Reader, r *fstreetest.Record
 }
 
 func TestAnArchiveOfTheWholeDiskHasTheVolumesOnTop(t *testing.T) {
-	disk, err := imagefs.Open(filepath.Join("../../../../testdata", "gpt.qed"), nil)
+	disk, err := imagefs.Open(filepath.Join("../../../testdata", "gpt.qed"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ func draw(t *testing.T, m *diskmap.Map) string {
 
 func TestAPictureNamesEveryPiece(t *testing.T) {
 	m := diskmap.New("a <b> & c", "10 MiB", 10<<20, 1<<20)
+	m.FormatSize = func(n int64) string { return fmt.Sprintf("%d KiB", n>>10) }
 	m.AddFile(diskmap.Header, 0, 64<<10)
 	m.AddFile(diskmap.L1, 64<<10, 256<<10)
 	m.AddFile(diskmap.Leak, 960<<10, 64<<10)
@@ -43,8 +45,8 @@ func TestAPictureNamesEveryPiece(t *testing.T) {
 		"192 KiB of data in 2 pieces; 1 of them do not follow",
 		"<title>disk 0x0, 64 KiB: data, in the file at 0x50000</title>",
 		"<title>disk 0x100000, 128 KiB: data, in the file at 0xb0000</title>",
-		"<title>disk 0x200000, 1 MiB: zero clusters</title>",
-		"<title>disk 0x300000, 1 MiB: in base.raw</title>",
+		"<title>disk 0x200000, 1024 KiB: zero clusters</title>",
+		"<title>disk 0x300000, 1024 KiB: in base.raw</title>",
 		"<title>file 0x0, 64 KiB: header</title>",
 		"<title>file 0x10000, 256 KiB: L1 table</title>",
 		"<title>file 0x60000, 320 KiB: L2 tables</title>",
@@ -63,6 +65,7 @@ func TestAPictureNamesEveryPiece(t *testing.T) {
 func TestAPictureOfManyPiecesIsBounded(t *testing.T) {
 	const cluster, clusters = 64 << 10, 1 << 18
 	m := diskmap.New("big", "", 4*clusters*cluster, 2*clusters*cluster)
+	m.FormatSize = func(n int64) string { return fmt.Sprintf("%d KiB", n>>10) }
 	m.AddFile(diskmap.Header, 0, cluster)
 	for i := int64(0); i < clusters; i++ {
 		m.AddDisk(diskmap.Data, 4*i*cluster, cluster, (i*7919%clusters+100)*cluster, "")

@@ -33,7 +33,7 @@ func openImage(tb testing.TB, image []byte) *imagefs.Tree {
 
 func openCommitted(tb testing.TB, name string) *imagefs.Tree {
 	tb.Helper()
-	disk, err := imagefs.Open(filepath.Join("../../../../testdata", name), nil)
+	disk, err := imagefs.Open(filepath.Join("../../../testdata", name), nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -27,6 +28,15 @@ func openCommitted(tb testing.TB, name string) *imagefs.Disk {
 			tb.Error(err)
 		}
 	})
+	return d
+}
+
+func memoryDisk(t *testing.T, b []byte) *qedfile.Raw {
+	t.Helper()
+	d, err := qedfile.NewRaw(backend.NewMemory(b))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
 

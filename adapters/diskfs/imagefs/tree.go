@@ -178,7 +178,7 @@ func (t *Tree) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	if fsys == nil {
-		return nil, &fs.PathError{Op: "readfile", Path: name, Err: errIsDir}
+		return nil, &fs.PathError{Op: "readfile", Path: name, Err: fstree.ErrIsDir}
 	}
 	b, err := fsys.ReadFile(rest)
 	return b, in(volume, err)
@@ -307,7 +307,7 @@ type rootDir struct {
 func (d *rootDir) Stat() (fs.FileInfo, error) { return rootInfo{}, nil }
 
 func (d *rootDir) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: ".", Err: errIsDir}
+	return 0, &fs.PathError{Op: "read", Path: ".", Err: fstree.ErrIsDir}
 }
 
 func (d *rootDir) Close() error {
@@ -353,5 +353,3 @@ func (rootInfo) Mode() fs.FileMode  { return fs.ModeDir | 0o555 }
 func (rootInfo) ModTime() time.Time { return time.Time{} }
 func (rootInfo) IsDir() bool        { return true }
 func (rootInfo) Sys() any           { return &Stat{Mode: fs.ModeDir | 0o555, Nlink: 1} }
-
-var errIsDir = errors.New("is a directory")

@@ -34,7 +34,7 @@ func (d *dir) Stat() (fs.FileInfo, error) {
 	return d.info, nil
 }
 
-func (d *dir) Read([]byte) (int, error) { return 0, pathError("read", d.name, errIsDir) }
+func (d *dir) Read([]byte) (int, error) { return 0, pathError("read", d.name, ErrIsDir) }
 
 func (d *dir) Close() error {
 	d.mu.Lock()

@@ -193,7 +193,7 @@ func (t *tree) readFile(id ID) ([]byte, error) {
 		return nil, err
 	}
 	if st.Mode.IsDir() {
-		return nil, errIsDir
+		return nil, ErrIsDir
 	}
 	if !st.Mode.IsRegular() {
 		return []byte{}, nil
@@ -267,5 +267,3 @@ func noEOF(err error) error {
 	}
 	return err
 }
-
-var errIsDir = errors.New("is a directory")
