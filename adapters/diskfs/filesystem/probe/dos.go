@@ -14,6 +14,7 @@ type fatBoot struct {
 	dataStart   int64
 	clusters    int64
 	rootCluster int64 // FAT32 alone
+	infoStart   int64 // FAT32 alone, 0 for none
 	fat32       bool
 	serial      []byte // four bytes, nil where the extended boot signature is absent
 }
@@ -51,6 +52,7 @@ func parseFATBoot(b []byte) (fatBoot, bool) {
 	if f.fat32 {
 		fatLength, most = int64(le.Uint32(b[36:])), 0x0ffffff6
 		f.rootCluster = int64(le.Uint32(b[44:]))
+		f.infoStart = int64(le.Uint16(b[48:])) * sector
 	}
 	f.rootEntries = int64(le.Uint16(b[17:]))
 	rootSectors := (f.rootEntries*32 + sector - 1) / sector
@@ -90,9 +92,24 @@ func IsFAT(sector []byte) bool {
 	return ok
 }
 
+// infoMakesSense reports whether the sector of counts that FAT32 has carries
+// its two signatures, or none: some tools leave them out.
+func (f fatBoot) infoMakesSense(v *volume) bool {
+	info := v.bytes(f.infoStart, 512)
+	if f.infoStart == 0 {
+		return true
+	}
+	if info == nil {
+		return false
+	}
+	first, second := string(info[:4]), string(info[484:488])
+	return (first == "RRaA" || first == "RRdA" || first == "\x00\x00\x00\x00") &&
+		(second == "rrAa" || second == "\x00\x00\x00\x00")
+}
+
 func vfat(v *volume) Signature {
 	f, ok := parseFATBoot(v.bytes(0, 512))
-	if !ok {
+	if !ok || f.fat32 && !f.infoMakesSense(v) {
 		return Signature{}
 	}
 	return Signature{Type: "vfat", Label: fatLabel(v, f), UUID: serial(f.serial), FATBits: f.bits()}
@@ -149,9 +166,6 @@ func fatDirLabel(dir []byte) (label string, done bool) {
 		name := append([]byte(nil), dir[:11]...)
 		if name[0] == 0x05 { // stands for 0xE5, which would mark a free entry
 			name[0] = 0xe5
-		}
-		if string(name) == "NO NAME    " {
-			return "", true
 		}
 		return text(name), true
 	}

@@ -1,5 +1,7 @@
 package probe
 
+import "hash/crc32"
+
 // Filesystems and swap of Linux. The offsets are those of the structures in
 // the kernel's fs/*/ headers, which libblkid repeats.
 
@@ -15,7 +17,20 @@ const (
 	extSuperblock      int64 = 1024
 )
 
+// ext is a volume whose superblock makes sense. The magic has two bytes, which
+// are found in one of 65,536 images of whatever is compressed.
 func ext(v *volume) Signature {
+	const revisions, maxLogBlock = 1, 6
+	sb := v.bytes(extSuperblock, 1024)
+	if sb == nil || le.Uint32(sb[76:]) > revisions || le.Uint32(sb[24:]) > maxLogBlock || le.Uint32(sb[20:]) > 1 {
+		return Signature{}
+	}
+	return damagedExt(v)
+}
+
+// damagedExt is a volume with the magic and whatever beside it: it is called
+// by its name where it is nothing else.
+func damagedExt(v *volume) Signature {
 	sb := v.bytes(extSuperblock, 1024)
 	if sb == nil || le.Uint16(sb[56:]) != 0xef53 {
 		return Signature{}
@@ -99,26 +114,47 @@ func reiserfs(v *volume) Signature {
 }
 
 func nilfs2(v *volume) Signature {
-	const longest = 1024
-	sb := v.bytes(1024, longest)
-	if sb == nil || le.Uint16(sb[6:]) != 0x3434 {
-		return Signature{}
+	first, second := nilfs2Superblock(v, 1024), nilfs2Superblock(v, (v.size>>12-1)<<12)
+	sb := first
+	if first == nil || second != nil && le.Uint64(first[56:]) <= le.Uint64(second[56:]) {
+		sb = second // of the later checkpoint
 	}
-	// Two bytes are a weak magic; the length of the superblock and the
-	// block size have to make sense too.
-	if n := le.Uint16(sb[8:]); n < 248 || n > longest || le.Uint32(sb[20:]) > 6 {
+	if sb == nil {
 		return Signature{}
 	}
 	return Signature{Type: "nilfs2", Label: text(sb[168:248]), UUID: formatUUID(sb[152:168])}
 }
 
-func bcachefs(v *volume) Signature {
+// nilfs2Superblock returns a superblock whose checksum is right: two bytes are
+// a weak magic.
+func nilfs2Superblock(v *volume, at int64) []byte {
 	const (
-		magic    = "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"
-		newMagic = "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef"
+		longest = 1024
+		sumAt   = 16
 	)
+	sb := v.bytes(at, longest)
+	if sb == nil || le.Uint16(sb[6:]) != 0x3434 {
+		return nil
+	}
+	n := le.Uint16(sb[8:])
+	if n < 248 || n > longest {
+		return nil
+	}
+	// The kernel's crc32_le begins and ends without the complement.
+	sum := ^le.Uint32(sb[12:])
+	for _, part := range [...][]byte{sb[:sumAt], {0, 0, 0, 0}, sb[sumAt+4 : n]} {
+		sum = crc32.Update(sum, crc32.IEEETable, part)
+	}
+	if ^sum != le.Uint32(sb[sumAt:]) {
+		return nil
+	}
+	return sb
+}
+
+func bcachefs(v *volume) Signature {
+	const magic = "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef"
 	sb := v.bytes(4096, 104)
-	if sb == nil || string(sb[24:40]) != magic && string(sb[24:40]) != newMagic {
+	if sb == nil || string(sb[24:40]) != magic && string(sb[24:40]) != bcacheMagic {
 		return Signature{}
 	}
 	return Signature{Type: "bcachefs", Label: text(sb[72:104]), UUID: formatUUID(sb[56:72])}
@@ -150,6 +186,9 @@ func erofs(v *volume) Signature {
 // the machine that made the area (include/linux/swap.h). A hibernated system
 // leaves another word there.
 func swap(v *volume) Signature {
+	if v.has(0, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c") { // TuxOnIce, which leaves the area's own magic
+		return swapHeader(v, "swsuspend")
+	}
 	for page := int64(4 << 10); page <= 64<<10; page <<= 1 {
 		magic := string(v.bytes(page-10, 10))
 		switch {

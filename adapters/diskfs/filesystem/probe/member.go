@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 )
 
@@ -56,16 +57,24 @@ func lvm2(v *volume) Signature {
 		if b == nil || string(b[:8]) != "LABELONE" || string(b[24:32]) != "LVM2 001" || le.Uint64(b[8:]) != uint64(sector) {
 			continue
 		}
-		var id []byte
-		for i, c := range b[32:64] {
-			if i >= 6 && (i-6)%4 == 0 && i <= 26 {
-				id = append(id, '-')
-			}
-			id = append(id, c)
-		}
-		return Signature{Type: "LVM2_member", UUID: string(bytes.TrimRight(id, "\x00"))}
+		return Signature{Type: "LVM2_member", UUID: lvmID(b[32:64])}
 	}
 	return Signature{}
+}
+
+// lvmID prints the 32 letters of an identifier in LVM's groups.
+func lvmID(b []byte) string { return grouped(b, 6, 10, 14, 18, 22, 26) }
+
+// grouped puts a hyphen before each of some places in a text.
+func grouped(b []byte, before ...int) string {
+	var id []byte
+	for i, c := range b {
+		if slices.Contains(before, i) {
+			id = append(id, '-')
+		}
+		id = append(id, c)
+	}
+	return string(bytes.TrimRight(id, "\x00"))
 }
 
 // luks follows the on-disk formats of LUKS 1 and 2. LUKS 2 has a second
@@ -99,7 +108,7 @@ func luksHeader(v *volume, at int64, magic string) Signature {
 
 // verity is the hashes that dm-verity checks another volume against.
 func verity(v *volume) Signature {
-	if !v.has(0, "verity\x00\x00") {
+	if !v.has(0, "verity\x00\x00"+"\x01\x00\x00\x00") { // the only version
 		return Signature{}
 	}
 	return Signature{Type: "DM_verity_hash", UUID: formatUUID(v.bytes(16, 16))}
@@ -107,7 +116,7 @@ func verity(v *volume) Signature {
 
 // integrity is a volume of dm-integrity, which keeps a checksum of each sector.
 func integrity(v *volume) Signature {
-	if !v.has(0, "integrt\x00") {
+	if !v.has(0, "integrt\x00") || v.has(8, "\x00") { // there is no version 0
 		return Signature{}
 	}
 	return Signature{Type: "DM_integrity"}

@@ -63,25 +63,29 @@ func isoDate(b []byte) string {
 	return fmt.Sprintf("%s-%s-%s-%s-%s-%s-%s", d[:4], d[4:6], d[6:8], d[8:10], d[10:12], d[12:14], d[14:16])
 }
 
-// udf looks for the recognition sequence, then for the anchor that leads to
-// the descriptors with the names.
+// udf looks for the recognition sequence, whose descriptors fill a block where
+// blocks are larger than they, then for the anchor that leads to the
+// descriptors with the names.
 func udf(v *volume) Signature {
-	if !hasNSR(v) {
-		return Signature{}
-	}
-	sig := Signature{Type: "udf"}
-	for block := int64(512); block <= 4096; block <<= 1 {
+	small, large := hasNSR(v, descriptorSize), hasNSR(v, 2*descriptorSize)
+	for block := int64(512); block <= 2*descriptorSize; block <<= 1 {
+		if block <= descriptorSize && !small || block > descriptorSize && !large {
+			continue
+		}
 		// A disc that was not closed may have its anchor at 512 alone.
 		for _, at := range [...]int64{256, 512} {
 			anchor := v.bytes(at*block, 512)
 			if anchor == nil || le.Uint16(anchor) != 2 || int64(le.Uint32(anchor[12:])) != at {
 				continue
 			}
-			sig.Label, sig.UUID = udfNames(v, block, int64(le.Uint32(anchor[20:])), int64(le.Uint32(anchor[16:]))/block)
-			return sig
+			label, uuid := udfNames(v, block, int64(le.Uint32(anchor[20:])), int64(le.Uint32(anchor[16:]))/block)
+			return Signature{Type: "udf", Label: label, UUID: uuid}
 		}
 	}
-	return sig
+	if small || large { // it has lost what it is called
+		return Signature{Type: "udf"}
+	}
+	return Signature{}
 }
 
 // udfNames walks the volume descriptors for the names that they hold.
@@ -107,9 +111,9 @@ func udfNames(v *volume, block, start, count int64) (label, uuid string) {
 	return label, uuid
 }
 
-func hasNSR(v *volume) bool {
+func hasNSR(v *volume, step int64) bool {
 	for i := range int64(maxDescriptors) {
-		d := v.bytes(descriptorStart+i*descriptorSize, 8)
+		d := v.bytes(descriptorStart+i*step, 8)
 		if d == nil {
 			return false
 		}

@@ -27,6 +27,9 @@ func hfsplus(v *volume) Signature {
 	base := int64(0)
 	if string(h[:2]) == "BD" {
 		if s := string(h[0x7c:0x7e]); s != "H+" && s != "HX" {
+			if n := be.Uint32(h[20:]); n == 0 || n%512 != 0 { // two letters are a weak magic
+				return Signature{}
+			}
 			return Signature{Type: "hfs", Label: pascal(h[36:64]), UUID: hfsUUID(h[92+24 : 92+32])}
 		}
 		block, first, start := int64(be.Uint32(h[20:])), int64(be.Uint16(h[28:])), int64(be.Uint16(h[0x7e:]))

@@ -32,6 +32,8 @@ type Signature struct {
 func Identify(r io.ReaderAt, size int64) (Signature, error) {
 	v := &volume{r: r, size: size}
 	v.head = v.read(0, min(headBytes, size))
+	v.tailAt = max(size-tailBytes, 0)
+	v.tail = v.read(v.tailAt, size-v.tailAt)
 	for _, recognise := range recognisers {
 		if sig := recognise(v); sig.Type != "" {
 			return sig, v.err
@@ -40,23 +42,35 @@ func Identify(r io.ReaderAt, size int64) (Signature, error) {
 	return Signature{}, v.err
 }
 
-// recognisers stand in blkid's order (libblkid/src/superblocks/superblocks.c).
+// recognisers stand in blkid's order (libblkid/src/superblocks/superblocks.c)
+// but for two things. A magic of two bytes comes after all that are longer:
+// blkid calls an image ambivalent in which it finds both, and refuses it. And
+// of the two filesystems of a UDF bridge, which it calls udf, the one that is
+// read here is named.
 var recognisers = [...]func(*volume) Signature{
-	linuxRAID, lvm2, verity, integrity, luks, bitLocker,
-	vfat, swap, xfs, ext, reiserfs, jfs, udf, iso9660, zfs, hfsplus, ufs, ntfs, refs, cramfs, romfs, minix,
-	squashfs, bfs, nilfs2, btrfs, f2fs, exfat, apfs, erofs, bcachefs,
+	linuxRAID, ddf, firmware, bcache, drbd, drbdmanage, lvm2, recogniseFixed(layers), verity, integrity, luks, stratis, bitLocker,
+	vfat, swap, xfs, ext, reiserfs, jfs, iso9660, udf, zfs, ufs, hpfs, sysv, ntfs, refs, cramfs, romfs, gfs,
+	squashfs, btrfs, befs, nilfs2, exfat, f2fs, apfs, erofs, bcachefs, recogniseFixed(strangers),
+	damagedExt, hfsplus, xenix, minix, lvm1, xfsLog, recogniseFixed(seldomPromise),
 }
 
 // headBytes covers every signature from the start through that of btrfs, and
 // the swap signature of a machine with pages of 64 KiB.
 const headBytes = 68 << 10
 
+// tailBytes covers what RAID, DRBD and NILFS leave at the end: md 0.90 in the
+// last 128 KiB, the second anchor of DDF before them.
+const tailBytes = 132 << 10
+
 // volume is what the recognisers look at.
 type volume struct {
 	r    io.ReaderAt
 	size int64
 	head []byte // the first bytes, read once
+	tail []byte // the last bytes, read once
 	err  error  // the first failure to read
+
+	tailAt int64
 }
 
 // bytes returns n bytes at off, or nil where the volume does not have them.
@@ -67,6 +81,9 @@ func (v *volume) bytes(off, n int64) []byte {
 	}
 	if off+n <= int64(len(v.head)) {
 		return v.head[off : off+n]
+	}
+	if off >= v.tailAt && v.tail != nil {
+		return v.tail[off-v.tailAt:][:n]
 	}
 	return v.read(off, n)
 }

@@ -1,6 +1,9 @@
 package probe
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Filesystems for small media. Their magics are those of linux/magic.h.
 
@@ -24,13 +27,6 @@ func romfs(v *volume) Signature {
 	return Signature{Type: "romfs", Label: text(sb[16:32])}
 }
 
-func bfs(v *volume) Signature {
-	if sb := v.bytes(0, 4); sb == nil || le.Uint32(sb) != 0x1badface {
-		return Signature{}
-	}
-	return Signature{Type: "bfs"}
-}
-
 // minix knows the three versions of include/linux/minix_fs.h, each with names
 // of two lengths, in both byte orders. Two bytes are a weak magic: the maps
 // have to have room for what they map, as fsck.minix asks.
@@ -48,17 +44,26 @@ func minix(v *volume) Signature {
 }
 
 func isMinix(sb []byte, order binary.ByteOrder) bool {
-	const bitsOfBlock = 1024 * 8
+	const (
+		bitsOfBlock = 1024 * 8
+		states      = 1 | 2 // valid, with errors
+	)
 	u16 := func(at int) uint64 { return uint64(order.Uint16(sb[at:])) }
-	zones := u16(2)
+	u32 := func(at int) uint64 { return uint64(order.Uint32(sb[at:])) }
+	inodes, zones, maps := u16(0), u16(2), 4
 	switch u16(16) {
 	case 0x137f, 0x138f:
 	case 0x2468, 0x2478:
-		zones = uint64(order.Uint32(sb[20:]))
+		zones = u32(20)
 	default:
-		return u16(24) == 0x4d5a && u16(28) >= 1024
+		if u16(24) != 0x4d5a {
+			return false
+		}
+		inodes, zones, maps = u32(0), u32(20), 6
 	}
-	inodes, inodeMap, zoneMap, first, logZone := u16(0), u16(4), u16(6), u16(8), u16(10)
-	return logZone == 0 && inodes > 0 && inodeMap*bitsOfBlock > inodes &&
-		first <= zones && zoneMap*bitsOfBlock > zones-first
+	if maps == 4 && u16(18)&^states != 0 || inodes == 0 || inodes == math.MaxUint32 {
+		return false
+	}
+	inodeMap, zoneMap, first, logZone := u16(maps), u16(maps+2), u16(maps+4), u16(maps+6)
+	return logZone == 0 && inodeMap*bitsOfBlock > inodes && first <= zones && zoneMap*bitsOfBlock > zones-first
 }
