@@ -144,26 +144,79 @@ func TestJournalsWrittenByDebugfsAreReplayedAsTheKernelDoes(t *testing.T) {
 	}
 }
 
-func TestADamagedJournalIsNotReplayed(t *testing.T) {
-	for name, damaged := range map[string]int{"superblock": 0, "block of a transaction": 2, "commit": 5} {
-		t.Run(name, func(t *testing.T) {
-			j := newJournaled(t, "64bit")
-			j.writeJournal(t, "3")
-			image, err := os.ReadFile(j.image)
-			if err != nil {
-				t.Fatal(err)
-			}
-			image[j.bmap(t, "<8>", damaged)*1024+0x40]++
-			if err := os.WriteFile(j.image, image, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, notes := j.read(t)
-			if !bytes.Equal(got, j.body) {
-				t.Error("not what is there without the journal")
-			}
-			if len(notes) != 1 || !strings.Contains(notes[0], "journal could not be replayed") {
-				t.Errorf("notes %q", notes)
-			}
-		})
+// e2fsck's recovery is the kernel's, and it writes what comes before the damage.
+// The kernel alone takes a superblock that is damaged for no journal at all, and
+// a commit as whole if only what follows its fields is wrong.
+func TestADamagedJournalIsReplayedAsFarAsE2fsckDoes(t *testing.T) {
+	blocks := map[string]struct {
+		block, off int
+		note       string
+	}{
+		"descriptor of the first transaction": {1, 0x40, "wrong checksum in transaction 1"},
+		"contents":                            {2, 0x40, "wrong checksum of the contents"},
+		"commit of the first transaction":     {5, 0x30, "wrong checksum of transaction 1"},
+		"descriptor of the second":            {6, 0x40, "wrong checksum in transaction 2"},
+		"contents that are revoked":           {7, 0x40, "replayed in memory (4 blocks)"},
+		"commit of the second":                {8, 0x30, "wrong checksum of transaction 2"},
+		"revocation":                          {9, 0x14, "wrong checksum in transaction 3"},
+		"commit of the revocation":            {10, 0x30, "wrong checksum of transaction 3"},
+	}
+	for _, version := range []string{"2", "3"} {
+		for name, at := range blocks {
+			t.Run(version+" "+name, func(t *testing.T) {
+				j := newJournaled(t, "64bit")
+				j.writeJournal(t, version)
+				j.damage(t, at.block, at.off)
+				got, notes := j.read(t)
+				// It ends with an error, as it should.
+				_ = exec.Command(oracle.Tool(t, "e2fsck"), "-y", "-E", "journal_only", j.image).Run()
+				image, err := os.ReadFile(j.image)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := image[j.first*1024:][:len(j.body)]; !bytes.Equal(got, want) {
+					t.Error("not what e2fsck makes of it")
+				}
+				if len(notes) != 1 || !strings.Contains(notes[0], at.note) {
+					t.Errorf("notes %q", notes)
+				}
+			})
+		}
+	}
+}
+
+func TestADamagedSuperblockOfTheJournalLeavesItOut(t *testing.T) {
+	j := newJournaled(t, "64bit")
+	j.writeJournal(t, "3")
+	j.damage(t, 0, 0x40)
+	got, notes := j.read(t)
+	if !bytes.Equal(got, j.body) {
+		t.Error("not what is there without the journal")
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "journal could not be replayed") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+func TestACommitThatWasWrittenInPartCounts(t *testing.T) {
+	j := newJournaled(t, "64bit")
+	j.writeJournal(t, "3")
+	want, _ := j.read(t)
+	j.damage(t, 5, 0x40)
+	if got, notes := j.read(t); !bytes.Equal(got, want) {
+		t.Errorf("not as with the whole of it: %q", notes)
+	}
+}
+
+// damage changes a byte of a block of the journal.
+func (j *journaled) damage(t *testing.T, block, off int) {
+	t.Helper()
+	image, err := os.ReadFile(j.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image[j.bmap(t, "<8>", block)*1024+off]++
+	if err := os.WriteFile(j.image, image, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

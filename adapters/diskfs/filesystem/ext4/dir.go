@@ -112,10 +112,13 @@ func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 		return addedEntry(name, ino), nil
 	}
 	if in.has(flagIndex) && !in.has(flagEncrypt|flagCasefold) && e.sb.compat.has(compatDirIndex) {
-		// Whatever is wrong with the tree, the leaves may still be good.
-		if d, err := e.lookupHashed(in, []byte(name)); err == nil {
+		// Whatever is wrong with the tree, the leaves may still be good. Only
+		// checksums prove that it leads to the one where the name would be.
+		d, err := e.lookupHashed(in, []byte(name))
+		if err == nil {
 			return e.entry(d, name), nil
-		} else if err == fs.ErrNotExist {
+		}
+		if err == fs.ErrNotExist && e.sb.hasChecksums() {
 			return fstree.Entry{}, err
 		}
 	}
@@ -257,8 +260,9 @@ func (e *engine) direntLength(stored uint16) int {
 	return int(stored&^3) | int(stored&3)<<16
 }
 
-// dirBlocks yields the blocks of a directory. A directory has no more blocks
-// than the volume, whatever its size says.
+// dirBlocks yields the blocks of a directory, those too that its map has as
+// never written: the kernel reads them (ext4_bread). A directory has no holes,
+// and no more blocks than the volume, whatever its size says.
 func (e *engine) dirBlocks(in *inode) iter.Seq2[dirBlock, error] {
 	return func(yield func(dirBlock, error) bool) {
 		if in.has(flagInlineData) {
@@ -270,11 +274,11 @@ func (e *engine) dirBlocks(in *inode) iter.Seq2[dirBlock, error] {
 			yield(dirBlock{}, err)
 			return
 		}
-		left := min(e.sb.blocks, uint64(e.cache.Size())>>e.sb.blockBits)
+		left := e.present()
 		end := uint64(in.size) >> e.sb.blockBits
 		for logical := uint64(0); logical < end; {
 			r, err := m.run(logical)
-			if err == nil && r.stored && r.count > left {
+			if err == nil && !r.isHole() && min(r.count, end-logical) > left {
 				err = in.damagedDir(-1, "more blocks than the volume has")
 			}
 			if err != nil {
@@ -282,12 +286,17 @@ func (e *engine) dirBlocks(in *inode) iter.Seq2[dirBlock, error] {
 				return
 			}
 			r.count = min(r.count, end-logical)
-			if r.stored {
-				left -= r.count
-				for i := range r.count {
-					if !yield(e.dirBlock(in, logical+i, r.physical+i)) {
-						return
-					}
+			if r.isHole() {
+				if !yield(dirBlock{}, in.damagedDir(-1, "a hole of %d blocks at block %d of it", r.count, logical)) {
+					return
+				}
+				logical += r.count
+				continue
+			}
+			left -= r.count
+			for i := range r.count {
+				if !yield(e.dirBlock(in, logical+i, r.physical+i)) {
+					return
 				}
 			}
 			logical += r.count
@@ -303,8 +312,11 @@ func (e *engine) dirBlock(in *inode, logical, physical uint64) (dirBlock, error)
 		return b, fmt.Errorf("ext4: directory %d: %w", in.num, err)
 	}
 	b.data = data
-	if !e.sb.hasChecksums() || in.has(flagIndex) && logical == 0 || e.isIndexNode(data) {
+	if !e.sb.hasChecksums() {
 		return b, nil
+	}
+	if in.has(flagIndex) && logical == 0 || e.isIndexNode(data) {
+		return b, e.verifyIndexNode(in, b)
 	}
 	split := len(data) - tailSize
 	tail := data[split:]

@@ -42,15 +42,19 @@ func open(r io.ReaderAt, size int64) (*engine, error) {
 		return e, nil
 	}
 	if e.sb.journalDev != 0 || e.sb.journalIno == 0 {
-		return nil, fmt.Errorf("ext4: an external journal that has to be replayed: %w", fstree.ErrUnsupported)
+		// As the kernel does with noload, the one way to mount it then.
+		e.notes = append(e.notes, "the journal is on another device, "+asBefore)
+		return e, nil
 	}
 	replayed, err := e.replay(r, size)
 	if errors.Is(err, fstree.ErrDamaged) || errors.Is(err, io.ErrUnexpectedEOF) {
-		e.notes = append(e.notes, "the journal could not be replayed, files are as they were before it: "+err.Error())
+		e.notes = append(e.notes, "the journal could not be replayed, "+asBefore+": "+err.Error())
 		return e, nil
 	}
 	return replayed, err
 }
+
+const asBefore = "files are as they were before it"
 
 // openVolume opens the filesystem as it lies on the volume.
 func openVolume(r io.ReaderAt, size int64) (*engine, error) {
@@ -62,10 +66,15 @@ func openVolume(r io.ReaderAt, size int64) (*engine, error) {
 	e := &engine{sb: sb, cache: cache}
 	e.groups = newGroupTable(sb, e.cache)
 	e.info = sync.OnceValue(e.makeInfo)
-	if blocks := uint64(size) >> sb.blockBits; sb.blocks > blocks {
-		e.notes = append(e.notes, fmt.Sprintf("the volume is cut off: %d of %d blocks are there", blocks, sb.blocks))
+	if e.present() < sb.blocks {
+		e.notes = append(e.notes, fmt.Sprintf("the volume is cut off: %d of %d blocks are there", e.present(), sb.blocks))
 	}
 	return e, nil
+}
+
+// present is how many blocks of the filesystem the volume has.
+func (e *engine) present() uint64 {
+	return min(e.sb.blocks, uint64(e.cache.Size())>>e.sb.blockBits)
 }
 
 // replay opens the filesystem as it is after its journal.
@@ -74,13 +83,16 @@ func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	patches, sequence, err := j.recover()
+	recovered, patches, err := j.recover()
 	if err != nil {
 		return nil, err
 	}
-	tags, err := j.fastTags(sequence)
-	if err != nil || len(patches) == 0 && len(tags) == 0 {
-		return e, err
+	tags, err := j.fastTags(recovered.sequence)
+	if err != nil {
+		return nil, err
+	}
+	if len(patches) == 0 && len(tags) == 0 {
+		return e, recovered.damage
 	}
 	replayed, err := openVolume(&overlay{r: r, blockBits: e.sb.blockBits, patches: patches}, size)
 	if err != nil {
@@ -96,7 +108,11 @@ func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
 		}
 		note += fmt.Sprintf(", %d tags of fast commits", len(tags))
 	}
-	replayed.notes = append(replayed.notes, note+")")
+	note += ")"
+	if recovered.damage != nil {
+		note += ", but not whole: " + recovered.damage.Error()
+	}
+	replayed.notes = append(replayed.notes, note)
 	return replayed, nil
 }
 

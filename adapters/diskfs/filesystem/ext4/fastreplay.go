@@ -18,8 +18,16 @@ type fastCommits struct {
 // fastRange is a changed part of a file's map: [logical, end).
 type fastRange struct {
 	logical, end uint64
-	physical     uint64
+	physical     uint64 // 0 for a hole
 	stored       bool
+}
+
+// at is where a block of the range lies on the volume.
+func (r fastRange) at(logical uint64) uint64 {
+	if r.physical == 0 {
+		return 0
+	}
+	return r.physical + logical - r.logical
 }
 
 // replayFast makes the changes of fast commits known to an engine that shows
@@ -180,8 +188,7 @@ func paint(list []fastRange) []fastRange {
 	for _, r := range slices.Backward(list) {
 		first, _ := slices.BinarySearch(cuts, r.logical)
 		for i := free(first); cuts[i] < r.end; i = free(i) {
-			skip := cuts[i] - r.logical
-			painted[i] = fastRange{cuts[i], cuts[i+1], r.physical + skip, r.stored}
+			painted[i] = fastRange{cuts[i], cuts[i+1], r.at(cuts[i]), r.stored}
 			next[i] = i + 1
 		}
 	}
@@ -246,7 +253,7 @@ func (m *changedMap) run(logical uint64) (run, error) {
 		return m.mapping.run(logical)
 	}
 	if r := m.ranges[i]; r.logical <= logical {
-		return run{count: r.end - logical, physical: r.physical + logical - r.logical, stored: r.stored}, nil
+		return run{count: r.end - logical, physical: r.at(logical), stored: r.stored}, nil
 	}
 	r, err := m.mapping.run(logical)
 	r.count = min(r.count, m.ranges[i].logical-logical)

@@ -15,7 +15,7 @@ func TestPaintedRangesShowTheLastOfEachBlock(t *testing.T) {
 		var list []fastRange
 		for i := range rng.IntN(30) {
 			lo := rng.Uint64N(blocks)
-			r := fastRange{lo, lo + 1 + rng.Uint64N(blocks-lo), uint64(1000 * i), i%2 == 0}
+			r := fastRange{lo, lo + 1 + rng.Uint64N(blocks-lo), uint64(1000 * (i + 1)), i%2 == 0}
 			list = append(list, r)
 			for b := r.logical; b < r.end; b++ {
 				model[b] = fastRange{b, b + 1, r.physical + b - r.logical, r.stored}

@@ -75,6 +75,29 @@ func parseIndexNode(b []byte) (indexNode, error) {
 	return indexNode{b[:count*indexEntrySize]}, nil
 }
 
+// verifyIndexNode verifies the checksum of a node, which lies after the room
+// for its entries (ext4_dx_csum_verify in fs/ext4/namei.c).
+func (e *engine) verifyIndexNode(in *inode, b dirBlock) error {
+	entries := direntHeader
+	if !e.isIndexNode(b.data) {
+		entries = indexRootInfo + 8
+		if b.data[indexRootInfo+5] != 8 {
+			return in.damagedDir(b.at, "an index whose header has %d bytes", b.data[indexRootInfo+5])
+		}
+	}
+	limit, count := int(le.Uint16(b.data[entries:])), int(le.Uint16(b.data[entries+2:]))
+	tail := entries + limit*indexEntrySize
+	if count > limit || tail+indexEntrySize > len(b.data) {
+		return in.damagedDir(b.at, "an index of %d entries, with room for %d", count, limit)
+	}
+	crc := crc32c(in.seed, b.data[:entries+count*indexEntrySize])
+	got := crc32cUint32(crc32c(crc, b.data[tail:tail+4]), 0)
+	if want := le.Uint32(b.data[tail+4:]); want != got {
+		return in.damagedDir(b.at, "checksum of the index is %08x, not %08x", got, want)
+	}
+	return nil
+}
+
 // node searches below a node. Names of one hash may go on in the next child,
 // whose own hash has the lowest bit set then.
 func (s *indexSearch) node(n indexNode, levels int) (dirent, error) {
@@ -128,7 +151,7 @@ func (s *indexSearch) block(logical uint64) (dirBlock, error) {
 	if err != nil {
 		return dirBlock{}, err
 	}
-	if !r.stored {
+	if r.isHole() {
 		return dirBlock{}, errBadIndex
 	}
 	return s.e.dirBlock(s.in, logical, r.physical)

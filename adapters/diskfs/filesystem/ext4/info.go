@@ -1,6 +1,7 @@
 package ext4
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -16,7 +17,7 @@ func (e *engine) makeInfo() fstree.Info {
 		Type:      s.kind(),
 		Label:     s.label,
 		BlockSize: s.blockSize,
-		Size:      int64(s.blocks-min(s.blocks, e.overhead())) << s.blockBits,
+		Size:      int64(min(s.blocks-min(s.blocks, e.overhead()), e.present())) << s.blockBits,
 		Files:     s.inodes,
 		Dirty:     s.state&stateValid == 0 || s.incompat.has(incompatNeedsRecover),
 		Notes:     append([]string{}, e.notes...),
@@ -27,14 +28,17 @@ func (e *engine) makeInfo() fstree.Info {
 	if s.state&stateErrors != 0 || s.errors != 0 {
 		info.Notes = append(info.Notes, "the kernel found errors in this filesystem")
 	}
-	clusters, inodes, err := e.free()
-	if err != nil {
-		// The superblock's own numbers are only as new as the last unmount.
-		info.Notes = append(info.Notes, err.Error())
-		clusters, inodes = s.freeBlocks/s.clusterBlocks, s.freeInodes
+	free := e.free()
+	if free.suspect > 0 {
+		info.Notes = append(info.Notes, fmt.Sprintf("%d group descriptors have a wrong checksum, the first that of group %d; they are used as the kernel does on a read-only mount", free.suspect, free.firstSuspect))
 	}
-	info.Free = int64(min(clusters*s.clusterBlocks, s.blocks)) << s.blockBits
-	info.FreeFiles = min(inodes, s.inodes)
+	if free.err != nil {
+		// The superblock's own numbers are only as new as the last unmount.
+		info.Notes = append(info.Notes, free.err.Error())
+		free.blocks, free.inodes = s.freeBlocks, s.freeInodes
+	}
+	info.Free = min(int64(min(free.blocks, e.present()))<<s.blockBits, info.Size)
+	info.FreeFiles = min(free.inodes, s.inodes)
 	return info
 }
 
@@ -42,20 +46,38 @@ func (e *engine) makeInfo() fstree.Info {
 // them, at the usual size. A filesystem that claims more is believed.
 const maxCounted = 1 << 20
 
-// free adds up what is free in the groups.
-func (e *engine) free() (clusters, inodes uint64, err error) {
-	if e.sb.groups > maxCounted {
-		return e.sb.freeBlocks / e.sb.clusterBlocks, e.sb.freeInodes, nil
+// freeCount is what the group descriptors say together.
+type freeCount struct {
+	blocks, inodes uint64
+	suspect        uint64 // descriptors with a wrong checksum
+	firstSuspect   uint64 // group
+	err            error  // nothing is known
+}
+
+// free adds up what is free in the groups. What is free past the end of a
+// volume that is cut off does not count.
+func (e *engine) free() freeCount {
+	s := e.sb
+	if s.groups > maxCounted {
+		return freeCount{blocks: s.freeBlocks, inodes: s.freeInodes}
 	}
-	for n := range e.sb.groups {
+	var c freeCount
+	for n := range s.groups {
 		g, err := e.groups.get(n)
 		if err != nil {
-			return 0, 0, err
+			return freeCount{err: err}
 		}
-		clusters += g.freeClusters
-		inodes += g.freeInodes
+		start := s.firstDataBlock + n*s.blocksPerGroup
+		c.blocks += min(g.freeClusters*s.clusterBlocks, e.present()-min(start, e.present()))
+		c.inodes += g.freeInodes
+		if g.suspect {
+			if c.suspect == 0 {
+				c.firstSuspect = n
+			}
+			c.suspect++
+		}
 	}
-	return clusters, inodes, nil
+	return c
 }
 
 // overhead is how many blocks statfs does not count, because they never hold

@@ -11,9 +11,12 @@ type mapping interface {
 // run is a row of blocks of a file.
 type run struct {
 	count    uint64
-	physical uint64 // first block on the volume, of stored blocks
+	physical uint64 // first block on the volume, 0 in a hole
 	stored   bool   // else it reads as zeroes: a hole, or allocated but never written
 }
+
+// isHole reports whether the volume has no blocks for the run.
+func (r run) isHole() bool { return !r.stored && r.physical == 0 }
 
 // endOfFile is more blocks than any file has: the length of the hole behind
 // the last block.

@@ -1,7 +1,7 @@
 package ext4
 
 import (
-	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -23,6 +23,8 @@ type recovery struct {
 
 	// What the transactions before it leave: the newest of each block.
 	blocks map[uint64]tagged
+
+	damage error // what ended the replay early, or was left out of it
 }
 
 // What a replay may take. A journal that its inode maps to a few blocks, over
@@ -32,18 +34,18 @@ const (
 	maxRevoked  = 1 << 26 // blocks named in revocations, which have 256 MiB then
 )
 
-// recover returns what the journal changes, and the sequence number after the
-// last transaction.
-func (j *journal) recover() ([]patch, uint32, error) {
+// recover returns what the journal changes. The recovery has the sequence
+// number after the last transaction, and the damage that did not prevent it.
+func (j *journal) recover() (*recovery, []patch, error) {
 	r := &recovery{j: j, sequence: j.sequence, sum: ^uint32(0),
 		blocks: map[uint64]tagged{}}
 	if j.start != 0 {
 		if err := r.scan(); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 	}
 	patches, err := r.patches()
-	return patches, r.sequence, err
+	return r, patches, err
 }
 
 // scan reads transactions until one is not complete.
@@ -110,7 +112,9 @@ func (r *recovery) descriptor(b []byte, n uint64) (next uint64, err error) {
 	return next, nil
 }
 
-// commit ends a transaction; more tells whether another may follow.
+// commit ends a transaction; more tells whether another may follow. A wrong
+// checksum of a commit ends the journal there, one of a descriptor makes all of
+// it unusable: only a commit is written last.
 func (r *recovery) commit(b []byte) (more bool, err error) {
 	time := be.Uint64(b[0x30:])
 	stale := time < r.lastTime
@@ -122,10 +126,10 @@ func (r *recovery) commit(b []byte) (more bool, err error) {
 	case !r.commitIsValid(b):
 		// Where commits do not wait for the blocks before them, the last
 		// one may be torn; elsewhere it must not be.
-		if r.j.incompat.has(journalAsyncCommit) {
-			return false, nil
+		if !r.j.incompat.has(journalAsyncCommit) {
+			r.damage = damagedJournal(-1, "wrong checksum of transaction %d", r.sequence)
 		}
-		return false, damagedJournal(-1, "wrong checksum of transaction %d", r.sequence)
+		return false, nil
 	}
 	for _, t := range r.pending {
 		r.blocks[t.block] = t
@@ -167,10 +171,18 @@ func (r *recovery) commitIsValid(b []byte) bool {
 	const (
 		kind, size, field = 0x0C, 0x0D, 0x10
 		kindCRC32         = 1
+		commitHeader      = 0x3C
 	)
 	stored := be.Uint32(b[field:])
 	if r.j.hasTailChecksums() {
-		return stored == crc32cWithout(r.j.seed, b, field, 4)
+		if stored == crc32cWithout(r.j.seed, b, field, 4) {
+			return true
+		}
+		// A commit that was written in part counts if its fields are right
+		// and the rest was zeroes (jbd2_commit_block_csum_verify_partial).
+		partial := make([]byte, len(b))
+		copy(partial, b[:commitHeader])
+		return stored == crc32cWithout(r.j.seed, partial, field, 4)
 	}
 	if !r.j.compat.has(journalChecksum) {
 		return true
@@ -179,24 +191,33 @@ func (r *recovery) commitIsValid(b []byte) bool {
 	return none || b[kind] == kindCRC32 && b[size] == 4 && stored == r.sum
 }
 
-// patches turns what was found into patches.
+// patches turns what was found into patches. Contents with a wrong checksum
+// are left out: the block stays as it is on the volume.
 func (r *recovery) patches() ([]patch, error) {
 	list := make([]patch, 0, len(r.blocks))
-	for _, t := range r.blocks {
+	for _, block := range slices.Sorted(maps.Keys(r.blocks)) {
+		t := r.blocks[block]
 		if t.block >= r.j.e.sb.blocks {
-			return nil, damagedJournal(-1, "contents for block %d of %d", t.block, r.j.e.sb.blocks)
+			r.leaveOut(-1, "contents for block %d of %d", t.block, r.j.e.sb.blocks)
+			continue
 		}
 		b, from, err := r.j.block(t.at)
 		if err != nil {
 			return nil, err
 		}
 		if !r.isIntact(t, b) {
-			return nil, damagedJournal(int64(from), "wrong checksum of the contents for block %d", t.block)
+			r.leaveOut(int64(from), "wrong checksum of the contents for block %d", t.block)
+			continue
 		}
 		list = append(list, patch{block: t.block, from: from, escaped: t.escaped})
 	}
-	slices.SortFunc(list, func(a, b patch) int { return cmp.Compare(a.block, b.block) })
 	return list, nil
+}
+
+func (r *recovery) leaveOut(block int64, format string, args ...any) {
+	if r.damage == nil {
+		r.damage = damagedJournal(block, format, args...)
+	}
 }
 
 // isIntact verifies the checksum in a block's tag.

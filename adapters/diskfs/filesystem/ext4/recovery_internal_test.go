@@ -36,9 +36,9 @@ func TestAJournalOfOneBlockOverAndOverEnds(t *testing.T) {
 				cache: fstree.NewCache(bytes.NewReader(image), int64(len(image)), 0)},
 			m: overAndOver{at}, first: 1, end: 1 << 30, length: 1 << 31, start: 1, sequence: sequence, incompat: journalFastCommit,
 		}
-		_, next, err := j.recover()
+		r, _, err := j.recover()
 		if err == nil {
-			_, err = j.fastTags(next)
+			_, err = j.fastTags(r.sequence)
 		}
 		if !errors.Is(err, fstree.ErrDamaged) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

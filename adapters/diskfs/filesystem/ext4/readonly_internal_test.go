@@ -1,0 +1,140 @@
+package ext4
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+// What a volume with one damaged structure shows is what the kernel shows of
+// it when it mounts it read-only.
+
+func (p *patient) reopen() *fstree.FS {
+	p.t.Helper()
+	vol, err := Open(bytes.NewReader(p.image), int64(len(p.image)))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return vol
+}
+
+func TestAGroupDescriptorWithAWrongChecksumIsUsedAndNoted(t *testing.T) {
+	for _, name := range []string{"ext4-1k", "ext4-gdt-csum-64bit"} { // by metadata_csum and by uninit_bg
+		p := newPatient(t, name)
+		if notes := p.reopen().Info().Notes; len(notes) > 0 {
+			t.Fatalf("%s: notes before: %q", name, notes)
+		}
+		block := p.e.groups.descriptorBlock(0)
+		p.image[block<<p.e.sb.blockBits+0x1E]++
+		vol := p.reopen()
+		if err := readFully(vol, "sizes/4096.bin"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if notes := vol.Info().Notes; len(notes) != 1 || !strings.Contains(notes[0], "1 group descriptors have a wrong checksum, the first that of group 0") {
+			t.Errorf("%s: notes %q", name, notes)
+		}
+	}
+}
+
+func TestAHoleInADirectoryIsDamageAndTheRestIsListed(t *testing.T) {
+	p := newPatient(t, "ext2-1k")
+	many := p.find("many")
+	sound := entries(t, p.e, many.num, 0)
+	clear(p.inode(many.num)[0x28+4:][:4]) // the second block
+	vol := p.reopen()
+	list, err := vol.ReadDir("many")
+	if !errors.Is(err, fstree.ErrDamaged) || !strings.Contains(err.Error(), "a hole of 1 blocks at block 1") {
+		t.Error(err)
+	}
+	if len(list) == 0 || len(list) >= sound {
+		t.Errorf("%d entries of %d", len(list), sound)
+	}
+	if _, err := vol.Stat("many/not there"); !errors.Is(err, fstree.ErrDamaged) {
+		t.Errorf("a name that may have been in the hole: %v", err)
+	}
+}
+
+// Nothing in the kernel's readdir asks whether an extent was written.
+func TestADirectoryInAnUnwrittenExtentIsRead(t *testing.T) {
+	p := newPatient(t, "ext4-no-csum")
+	names := p.find("names")
+	sound := entries(t, p.e, names.num, 0)
+	extents := p.inode(names.num)[0x28+extentHeaderSize:]
+	le.PutUint16(extents[4:], le.Uint16(extents[4:])+maxWritten)
+	list, err := p.reopen().ReadDir("names")
+	if err != nil || len(list) != sound {
+		t.Errorf("%d entries of %d, %v", len(list), sound, err)
+	}
+}
+
+func TestADamagedHashTreeIsNotAbsence(t *testing.T) {
+	for _, image := range []string{"ext4-no-csum", "ext4-1k"} {
+		p := newPatient(t, image)
+		many := p.find("many")
+		if !many.has(flagIndex) {
+			t.Fatal("no index")
+		}
+		root := p.block(many, 0)
+		entries := indexRootInfo + 8
+		count := int(le.Uint16(root[entries+2:]))
+		if count < 2 {
+			t.Fatalf("%s: an index of %d entries", image, count)
+		}
+		// Every hash leads to the first leaf.
+		for i := 1; i < count; i++ {
+			le.PutUint32(root[entries+i*indexEntrySize:], 0xFFFFFFF0+uint32(2*i)&0xF)
+		}
+		vol := p.reopen()
+		for e, err := range p.e.ReadDir(fstree.ID{Ino: uint64(many.num)}) {
+			if err != nil {
+				break // of the damaged tree, which shares the image
+			}
+			if _, err := vol.Lstat("many/" + fstree.EscapeName(e.Name)); err != nil {
+				t.Fatalf("%s: %v", image, err)
+			}
+		}
+		_, err := vol.Stat("many/not there")
+		if checked := image == "ext4-1k"; checked && !errors.Is(err, fstree.ErrDamaged) || !checked && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: a name that is not there: %v", image, err)
+		}
+		list, err := vol.ReadDir("many")
+		if checked := image == "ext4-1k"; len(list) == 0 || checked != errors.Is(err, fstree.ErrDamaged) {
+			t.Errorf("%s: %d entries, %v", image, len(list), err)
+		}
+	}
+}
+
+func TestATargetInABlockEndsAtItsFirstZero(t *testing.T) {
+	p := newPatient(t, "ext4-no-csum")
+	p.block(p.find("links/of 60 bytes"), 0)[10] = 0
+	target, err := p.reopen().ReadLink("links/of 60 bytes")
+	if err != nil || len(target) != 10 {
+		t.Errorf("%q, %v", target, err)
+	}
+}
+
+func TestAVolumeThatIsCutOffSaysSo(t *testing.T) {
+	p := newPatient(t, "ext4-1k")
+	whole := p.reopen().Info()
+	p.image = p.image[:len(p.image)/2]
+	info := p.reopen().Info()
+	if len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "cut off") {
+		t.Errorf("notes %q", info.Notes)
+	}
+	if half := int64(len(p.image)); info.Size > half || info.Free > half || info.Free >= whole.Free {
+		t.Errorf("%d bytes, %d free of %d; it had %d free", info.Size, info.Free, half, whole.Free)
+	}
+}
+
+func TestARootThatIsNoDirectoryIsAnError(t *testing.T) {
+	p := newPatient(t, "ext4-no-csum")
+	le.PutUint16(p.inode(rootIno), 0o100644)
+	_, err := Open(bytes.NewReader(p.image), int64(len(p.image)))
+	if !errors.Is(err, fstree.ErrDamaged) || !strings.Contains(err.Error(), "root directory") {
+		t.Error(err)
+	}
+}
