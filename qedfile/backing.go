@@ -224,5 +224,5 @@ func (c *Files) openDisk(r backend.Reader, next *Files, ref BackingRef) (Disk, e
 	case c.formats != nil:
 		return c.formats(format, r, next, ref)
 	}
-	return nil, fmt.Errorf("%w: the file is %s, which is not read here", ErrUnsupported, format)
+	return nil, fmt.Errorf("%w: the file is %s, which is not read here", ErrUnsupported, FormatTitle(format))
 }

@@ -172,7 +172,7 @@ func TestForeignFormatsBeneathAreRefusedByName(t *testing.T) {
 		l := overlay("base")
 		top := writeFile(t, filepath.Join(dir, "top.qed"), l.bytes())
 		_, err := firstSector(top, qedfile.SiblingBacking)
-		if !errors.Is(err, qedfile.ErrUnsupported) || !strings.Contains(err.Error(), format) {
+		if !errors.Is(err, qedfile.ErrUnsupported) || !strings.Contains(err.Error(), qedfile.FormatTitle(format)) {
 			t.Errorf("%s: %v, want ErrUnsupported and the format's name", format, err)
 		}
 		l.features |= qedfile.FeatureNoProbe

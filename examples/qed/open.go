@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -160,18 +159,19 @@ func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
 	return &disk{Disk: image, image: image, name: name, format: format}, nil
 }
 
-// requireQED refuses a file that is not a QED image: to take whatever it is
-// for a raw disk would be a guess, and its contents could make it.
-func requireQED(r io.ReaderAt) error {
-	var magic [4]byte
-	n, err := r.ReadAt(magic[:], 0)
-	if err != nil && err != io.EOF {
+// requireQED refuses a file that is not a QED image, and names what it is: to
+// take it for a raw disk would be a guess, and its contents could make it.
+func requireQED(r backend.Reader) error {
+	format, err := qedfile.Probe(r)
+	switch {
+	case err != nil:
 		return err
-	}
-	if n > 0 && string(magic[:]) == "QED\x00" {
+	case format == formatQED:
 		return nil
+	case format == formatRaw:
+		return errors.New("not a QED image; if it is a raw disk, say -f raw")
 	}
-	return errors.New("not a QED image; if it is a raw disk, say -f raw")
+	return fmt.Errorf("not a QED image: it is %s", qedfile.FormatTitle(format))
 }
 
 // explainBacking tells what could be done about a refused backing file.

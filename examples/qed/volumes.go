@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -76,6 +77,9 @@ func (f *files) noteVolumes() error {
 	if m, ok := f.disk.(*qedfile.Image); ok && m.Header().NeedCheck() {
 		f.note(errors.New("the image was not closed properly; 'qed check' looks whether it is sound"))
 	}
+	if err := f.noteForeign(); err != nil {
+		return err
+	}
 	notes, err := f.Notes()
 	if err != nil {
 		return err
@@ -96,4 +100,22 @@ func (f *files) noteVolumes() error {
 		}
 	}
 	return f.failed()
+}
+
+// noteForeign says so where what is read as a raw disk looks like an image or
+// an archive: its bytes are not those of a disk.
+func (f *files) noteForeign() error {
+	if _, ok := f.disk.(*qedfile.Raw); !ok {
+		return nil
+	}
+	section, err := backend.NewSection(f.disk, 0, f.disk.Size())
+	if err != nil {
+		return err
+	}
+	format, err := qedfile.Probe(section)
+	if err != nil || format == formatRaw {
+		return err
+	}
+	f.note(fmt.Errorf("read as a raw disk, but it looks like %s", qedfile.FormatTitle(format)))
+	return nil
 }
