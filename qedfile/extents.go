@@ -80,6 +80,9 @@ type extentMerger struct {
 
 // hole emits what the chain has in place of an unallocated run.
 func (o *extentMerger) hole(hole Extent) bool {
+	if o.backing == nil {
+		return o.add(hole)
+	}
 	end := hole.Start + hole.Length
 	below := min(end, max(hole.Start, o.backingSize))
 	if below > hole.Start && !o.below(hole.Start, below) {

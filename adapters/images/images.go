@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
+	"github.com/qedfs/qedfs/adapters/images/qcow2"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -26,6 +27,10 @@ type Options struct {
 
 	// ForceShare reads files that another process has open for writing.
 	ForceShare bool
+
+	// Snapshot is the name or the ID of the internal snapshot to read
+	// instead of the current state. Only qcow2 images have them.
+	Snapshot string
 }
 
 // Files opens the files that an image names. A [qedfile.Files] is one, for
@@ -43,7 +48,7 @@ type Info = layer.Info
 // Describer is implemented by the disks of this package's formats. QED and raw
 // disks are not among them.
 type Describer interface {
-	Info() *Info
+	Info() (*Info, error)
 }
 
 // Siblings is [qedfile.Siblings] with the formats of this package.
@@ -99,6 +104,9 @@ func NewReader(r backend.Reader, opts *Options) (qedfile.Disk, error) {
 
 // open opens an image of a format.
 func open(format string, r backend.Reader, o *Options) (qedfile.Disk, error) {
+	if o.Snapshot != "" && format != "qcow2" {
+		return nil, fmt.Errorf("images: %w: snapshots inside %s images", qedfile.ErrUnsupported, format)
+	}
 	var backing qedfile.BackingFunc
 	if o.Files != nil {
 		backing = o.Files.Backing
@@ -108,6 +116,18 @@ func open(format string, r backend.Reader, o *Options) (qedfile.Disk, error) {
 		return qedfile.NewRaw(r)
 	case "qed":
 		return qedfile.New(r, &qedfile.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+	case "qcow2":
+		return qcow2.Open(r, &qcow2.Options{
+			Backing: backing, DataFile: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Snapshot: o.Snapshot,
+		})
 	}
 	return nil, fmt.Errorf("images: %w: images of the format %q", qedfile.ErrUnsupported, format)
+}
+
+// opener opens the files that hold parts of an image, or is nil.
+func (o *Options) opener() func(name string) (backend.Reader, error) {
+	if o.Files == nil {
+		return nil
+	}
+	return func(name string) (backend.Reader, error) { return o.Files.Open(name, o.ForceShare) }
 }

@@ -138,7 +138,7 @@ func (d *Disk) run(pos, limit int64) (Run, error) {
 	}
 	for r.Length < limit {
 		next, err := d.format.Run(pos+r.Length, limit-r.Length)
-		if err != nil || !r.precedes(&next) {
+		if err != nil || !r.Precedes(&next) {
 			break // what is wrong there is found when it is asked for
 		}
 		r.Length += next.Length
@@ -146,9 +146,9 @@ func (d *Disk) run(pos, limit int64) (Run, error) {
 	return r, nil
 }
 
-// precedes reports whether next, which follows r on the disk, goes on where it
+// Precedes reports whether next, which follows r on the disk, goes on where it
 // ends in the file.
-func (r *Run) precedes(next *Run) bool {
+func (r *Run) Precedes(next *Run) bool {
 	if r.Kind != next.Kind {
 		return false
 	}

@@ -14,7 +14,8 @@ type Info struct {
 }
 
 // A Detail is one line of the information that only one format has. The Value
-// is a string, a bool, an integer, or a []Detail or [][]Detail of further ones.
+// is a string, a bool, an int64 or uint64, a []string, or a [][]Detail: a list of
+// groups of further ones.
 type Detail struct {
 	Key   string // as in JSON: words with hyphens between them
 	Value any
