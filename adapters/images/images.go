@@ -102,6 +102,32 @@ func NewReader(r backend.Reader, opts *Options) (qedfile.Disk, error) {
 	return open(format, r, &o)
 }
 
+// A reader opens an image of one format.
+type reader struct {
+	format string
+	open   func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error)
+}
+
+// readers are the formats besides raw and QED.
+func readers() []reader {
+	return []reader{
+		{"qcow2", func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
+			return qcow2.Open(r, &qcow2.Options{
+				Backing: backing, DataFile: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Snapshot: o.Snapshot,
+			})
+		}},
+	}
+}
+
+// Formats returns the names of the formats that are read, raw and QED first.
+func Formats() []string {
+	names := []string{"raw", "qed"}
+	for _, r := range readers() {
+		names = append(names, r.format)
+	}
+	return names
+}
+
 // open opens an image of a format.
 func open(format string, r backend.Reader, o *Options) (qedfile.Disk, error) {
 	if o.Snapshot != "" && format != "qcow2" {
@@ -116,10 +142,11 @@ func open(format string, r backend.Reader, o *Options) (qedfile.Disk, error) {
 		return qedfile.NewRaw(r)
 	case "qed":
 		return qedfile.New(r, &qedfile.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
-	case "qcow2":
-		return qcow2.Open(r, &qcow2.Options{
-			Backing: backing, DataFile: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Snapshot: o.Snapshot,
-		})
+	}
+	for _, f := range readers() {
+		if f.format == format {
+			return f.open(r, backing, o)
+		}
 	}
 	return nil, fmt.Errorf("images: %w: images of the format %q", qedfile.ErrUnsupported, format)
 }

@@ -90,6 +90,9 @@ func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qe
 		return nil, err
 	}
 	defer d.Close()
+	if d.image == nil && d.raw == nil {
+		return nil, &exitError{exitNoCheck, fileError(name, fmt.Errorf("%s is read here, but not checked", qedfile.FormatTitle(d.format)))}
+	}
 	if d.image == nil {
 		return nil, &exitError{exitNoCheck, fileError(name, errors.New("a raw disk has nothing to check"))}
 	}

@@ -95,10 +95,7 @@ func (a *app) openWritableBacking(image string, ref qedfile.BackingRef) (*disk, 
 	if err != nil {
 		return nil, err
 	}
-	format := formatRaw
-	if _, ok := d.(*qedfile.Image); ok {
-		format = formatQED
-	}
+	format := formatOf(d)
 	if err := d.Close(); err != nil {
 		return nil, err
 	}

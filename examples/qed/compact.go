@@ -33,6 +33,9 @@ DST gets its name when it is complete.`,
 			return err
 		}
 		defer src.Close()
+		if src.image == nil {
+			return fileError(args[0], errNotQED(src.format))
+		}
 		if err := sameBacking(src, args[1]); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
@@ -64,6 +65,9 @@ type imageInfo struct {
 	FullBackingFilename string `json:"full-backing-filename,omitempty"`
 	BackingFormat       string `json:"backing-filename-format,omitempty"`
 	Dirty               bool   `json:"dirty-flag"`
+
+	Snapshots []snapshotInfo  `json:"snapshots,omitempty"`
+	Specific  *formatSpecific `json:"format-specific,omitempty"`
 }
 
 // print writes the lines of qemu-img info.
@@ -77,17 +81,18 @@ func (i *imageInfo) print(w io.Writer) {
 	if i.Dirty {
 		fmt.Fprintln(w, "cleanly shut down: no")
 	}
-	if i.BackingFilename == "" {
-		return
+	if i.BackingFilename != "" {
+		fmt.Fprintf(w, "backing file: %s", printable(i.BackingFilename))
+		if i.FullBackingFilename != i.BackingFilename {
+			fmt.Fprintf(w, " (actual path: %s)", printable(i.FullBackingFilename))
+		}
+		fmt.Fprintln(w)
+		if i.BackingFormat != "" {
+			fmt.Fprintf(w, "backing file format: %s\n", i.BackingFormat)
+		}
 	}
-	fmt.Fprintf(w, "backing file: %s", printable(i.BackingFilename))
-	if i.FullBackingFilename != i.BackingFilename {
-		fmt.Fprintf(w, " (actual path: %s)", printable(i.FullBackingFilename))
-	}
-	fmt.Fprintln(w)
-	if i.BackingFormat != "" {
-		fmt.Fprintf(w, "backing file format: %s\n", i.BackingFormat)
-	}
+	printSnapshots(w, i.Snapshots)
+	i.Specific.print(w)
 }
 
 // imageInfos describes an image and, if wanted, the files beneath it.
@@ -106,6 +111,10 @@ func (a *app) imageInfos(name string, chain bool) ([]imageInfo, error) {
 		info := imageInfo{Filename: layer.name, Format: formatRaw, VirtualSize: layer.Size()}
 		if layer.image != nil {
 			info = headerInfo(layer.name, layer.image.Header())
+		} else if d, ok := layer.Disk.(images.Describer); ok {
+			if info, err = describeForeign(layer.name, d); err != nil {
+				return nil, fileError(layer.name, err)
+			}
 		}
 		if info.ActualSize, err = allocatedBytes(layer.name); err != nil {
 			return nil, err
@@ -122,30 +131,32 @@ func (a *app) topInfo(name string) (info imageInfo, err error) {
 		return info, fileError(name, err)
 	}
 	defer f.Close()
-	if a.open.format == formatRaw {
+	format := a.open.format
+	if format == "" {
+		if format, err = probeFormat(f); err != nil {
+			return info, fileError(name, err)
+		}
+	}
+	switch format {
+	case formatRaw:
 		raw, err := qedfile.NewRaw(f)
 		if err != nil {
 			return info, fileError(name, err)
 		}
 		info = imageInfo{Filename: name, Format: formatRaw, VirtualSize: raw.Size()}
-	} else {
-		h, err := readHeader(f, a.open.format == "")
+	case formatQED:
+		h, err := qedfile.ReadHeader(f)
 		if err != nil {
 			return info, fileError(name, err)
 		}
 		info = headerInfo(name, h)
+	default:
+		if info, err = a.foreignInfo(f, name, format); err != nil {
+			return info, fileError(name, err)
+		}
 	}
 	info.ActualSize, err = allocatedBytes(name)
 	return info, err
-}
-
-func readHeader(f *backend.File, probe bool) (*qedfile.Header, error) {
-	if probe {
-		if err := requireQED(f); err != nil {
-			return nil, err
-		}
-	}
-	return qedfile.ReadHeader(f)
 }
 
 func headerInfo(name string, h *qedfile.Header) imageInfo {
@@ -185,16 +196,16 @@ func backingFile(image, backing string) string {
 // layers is the disk and what lies beneath it, with the paths of the files.
 func (d *disk) layers() []*disk {
 	layers := []*disk{d}
-	for top := d; top.image != nil && top.image.Backing() != nil; top = layers[len(layers)-1] {
-		next := &disk{
-			Disk: top.image.Backing(),
-			name: backingFile(top.name, top.image.Header().BackingFile),
+	for top := d; ; top = layers[len(layers)-1] {
+		layer, ok := top.Disk.(qedfile.Layer)
+		if !ok || layer.Backing() == nil {
+			return layers
 		}
+		next := &disk{Disk: layer.Backing(), name: backingFile(top.name, backingName(layer))}
 		next.image, _ = next.Disk.(*qedfile.Image)
 		next.raw, _ = next.Disk.(*qedfile.Raw)
 		layers = append(layers, next)
 	}
-	return layers
 }
 
 // allocatedBytes is how much of the host's disk a file takes.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -113,6 +114,9 @@ func printRuns(w io.Writer, runs iter.Seq2[mapRun, error], layers []*disk) error
 		}
 		if !r.data {
 			continue
+		}
+		if r.offset < 0 {
+			return errors.New("some data is compressed and has no place in the file; --output json shows it")
 		}
 		if _, err := fmt.Fprintf(w, "%-16s%-16s%-16s%s\n", cHex(r.start), cHex(r.length), cHex(r.offset), layers[r.depth].name); err != nil {
 			return err

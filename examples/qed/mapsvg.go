@@ -74,6 +74,8 @@ func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil: // an invalid part: it is in the count of corruptions
+		case r.data && r.depth == 0 && r.offset < 0:
+			m.AddDisk(diskmap.Backing, r.start, r.length, -1, "compressed")
 		case r.data && r.depth == 0:
 			m.AddDisk(diskmap.Data, r.start, r.length, r.offset, "")
 		case r.data:

@@ -23,6 +23,7 @@ type openFlags struct {
 	format     string
 	forceShare bool
 	backing    string
+	snapshot   string
 	sectorSize int // bytes; 0 finds it out
 }
 
@@ -41,7 +42,8 @@ func addImageFormatFlag(cmd *cobra.Command) {
 // addOpenFlags gives a subcommand the flags that say how its images are
 // opened. Those that look at volumes add addSectorFlag.
 func (a *app) addOpenFlags(cmd *cobra.Command) {
-	addFormatFlag(cmd, &a.open.format, "format", "f", "format of the image (default: QED by its first bytes)")
+	addReadFormatFlag(cmd, &a.open.format, "format", "f", "format of the image (default: by its first bytes, never raw)")
+	cmd.Flags().StringVar(&a.open.snapshot, "snapshot", "", "read this internal snapshot of a qcow2 image, by its `name` or ID")
 	a.addShareFlags(cmd)
 }
 
@@ -73,13 +75,10 @@ func (a *app) addSectorFlag(cmd *cobra.Command) {
 
 // backingFunc is what --backing allows for the image of this name.
 func (a *app) backingFunc(name string) qedfile.BackingFunc {
-	switch a.open.backing {
-	case "none":
-		return nil
-	case "any":
-		return qedfile.AnyBacking(name)
+	if files := a.imageFiles(name); files != nil {
+		return files.Backing
 	}
-	return qedfile.SiblingBacking(name)
+	return nil
 }
 
 // disk is an open image or raw disk, and what the command line said of it.
@@ -139,10 +138,13 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
 	format := acc.format
 	if format == "" {
-		if err := requireQED(f); err != nil {
+		var err error
+		if format, err = probeFormat(f); err != nil {
 			return nil, err
 		}
-		format = formatQED
+	}
+	if format != formatQED && format != formatRaw {
+		return a.newForeignDisk(f, name, format, acc)
 	}
 	if format == formatRaw {
 		raw, err := qedfile.NewRaw(f)
@@ -157,21 +159,6 @@ func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
 		return nil, a.explainBacking(err)
 	}
 	return &disk{Disk: image, image: image, name: name, format: format}, nil
-}
-
-// requireQED refuses a file that is not a QED image, and names what it is: to
-// take it for a raw disk would be a guess, and its contents could make it.
-func requireQED(r backend.Reader) error {
-	format, err := qedfile.Probe(r)
-	switch {
-	case err != nil:
-		return err
-	case format == formatQED:
-		return nil
-	case format == formatRaw:
-		return errors.New("not a QED image; if it is a raw disk, say -f raw")
-	}
-	return fmt.Errorf("not a QED image: it is %s", qedfile.FormatTitle(format))
 }
 
 // explainBacking tells what could be done about a refused backing file.

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// addReadFormatFlag gives a subcommand a flag that takes the format of an
+// image that is only read; "" is not told.
+func addReadFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
+	addChoice(cmd, format, name, short, "", usage, images.Formats()...)
+}
+
+// probeFormat recognises an image by its first bytes. What is none that is read
+// here is refused, and named: to take it for a raw disk would be a guess, and
+// its contents could make it.
+func probeFormat(r backend.Reader) (string, error) {
+	format, err := qedfile.Probe(r)
+	switch {
+	case err != nil:
+		return "", err
+	case format == formatRaw:
+		return "", errors.New("not a QED image; if it is a raw disk, say -f raw")
+	case slices.Contains(images.Formats(), format):
+		return format, nil
+	}
+	return "", errNotQED(format)
+}
+
+// requireQED refuses what is no QED image, and names what it is.
+func requireQED(r backend.Reader) error {
+	format, err := probeFormat(r)
+	if err == nil && format != formatQED {
+		err = errNotQED(format)
+	}
+	return err
+}
+
+func errNotQED(format string) error {
+	return fmt.Errorf("not a QED image: it is %s", qedfile.FormatTitle(format))
+}
+
+// errForeign refuses to change an image of another format.
+func errForeign(format string) error {
+	return fmt.Errorf("%s is only read here, not changed", qedfile.FormatTitle(format))
+}
+
+// imageFiles is what --backing allows of the files that an image names, or nil.
+func (a *app) imageFiles(name string) images.Files {
+	switch a.open.backing {
+	case "none":
+		return nil
+	case "any":
+		return images.Anywhere(name)
+	}
+	return images.Siblings(name)
+}
+
+// newForeignDisk opens an image that is neither QED nor raw.
+func (a *app) newForeignDisk(f *backend.File, name, format string, acc access) (*disk, error) {
+	if acc.write {
+		return nil, errForeign(format)
+	}
+	opts := &images.Options{Format: format, Files: a.imageFiles(name), ForceShare: acc.share, Snapshot: a.open.snapshot}
+	if acc.topOnly {
+		opts.Files = noFiles{}
+	}
+	d, err := images.NewReader(f, opts)
+	if err != nil {
+		return nil, a.explainBacking(err)
+	}
+	return &disk{Disk: d, name: name, format: format}, nil
+}
+
+// noFiles stands for every file that an image names where what lies in it does
+// not matter.
+type noFiles struct{}
+
+func (noFiles) Backing(ref qedfile.BackingRef) (qedfile.Disk, error) { return noBacking(ref) }
+func (noFiles) Open(string, bool) (backend.Reader, error)            { return backend.NewMemory(nil), nil }
+
+// foreignInfo describes an image by itself.
+func (a *app) foreignInfo(f *backend.File, name, format string) (imageInfo, error) {
+	d, err := a.newForeignDisk(f, name, format, access{topOnly: true})
+	if err != nil {
+		return imageInfo{}, err
+	}
+	return describeForeign(name, d.Disk.(images.Describer))
+}
+
+// describeForeign is what an image of another format says of itself.
+func describeForeign(name string, d images.Describer) (imageInfo, error) {
+	about, err := d.Info()
+	if about == nil {
+		return imageInfo{}, err
+	}
+	info := imageInfo{
+		Filename: name, Format: about.Format, VirtualSize: about.VirtualSize,
+		ClusterSize: about.ClusterSize, Dirty: about.Dirty,
+		Specific: newFormatSpecific(about),
+	}
+	for _, s := range about.Snapshots {
+		info.Snapshots = append(info.Snapshots, newSnapshotInfo(&s))
+	}
+	if about.BackingFile != "" {
+		info.BackingFilename = about.BackingFile
+		info.FullBackingFilename = backingPath(name, about.BackingFile)
+		info.BackingFormat = about.BackingFormat
+	}
+	return info, err
+}
+
+// formatOf is the name of the format of an open disk.
+func formatOf(d qedfile.Disk) string {
+	switch d := d.(type) {
+	case *qedfile.Image:
+		return formatQED
+	case images.Describer:
+		if about, _ := d.Info(); about != nil {
+			return about.Format
+		}
+	}
+	return formatRaw
+}
+
+// backingName is the name of the backing file as a layer stores it.
+func backingName(layer qedfile.Layer) string {
+	switch d := layer.(type) {
+	case *qedfile.Image:
+		return d.Header().BackingFile
+	case images.Describer:
+		if about, err := d.Info(); about != nil && err == nil {
+			return about.BackingFile
+		}
+	}
+	return ""
+}
