@@ -34,16 +34,16 @@ func CopyRange(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOf
 // copyByKernel returns errors.ErrUnsupported, and how far it came, where the
 // rest must be copied otherwise.
 func copyByKernel(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOff, n int64) (int64, error) {
-	to, ok := dst.(*File)
-	from, base, ok2 := fileOf(src, srcOff, n)
-	if !ok || !ok2 || !to.writable {
+	to, toOff, ok := locate(dst, dstOff, n)
+	from, fromOff, ok2 := locate(src, srcOff, n)
+	if !ok || !ok2 {
 		return 0, errors.ErrUnsupported
 	}
 	for done := int64(0); done < n; {
 		if err := ctx.Err(); err != nil {
 			return done, err
 		}
-		k, err := copyFileRange(to.f, dstOff+done, from, base+srcOff+done, int(min(n-done, copyKernelPiece)))
+		k, err := copyFileRange(to, toOff+done, from, fromOff+done, int(min(n-done, copyKernelPiece)))
 		if err != nil {
 			return done, err
 		}
@@ -52,22 +52,39 @@ func copyByKernel(ctx context.Context, dst Storage, dstOff int64, src Reader, sr
 	return n, nil
 }
 
-// fileOf finds the file beneath a reader, and where in it the reader begins.
-func fileOf(r Reader, off, n int64) (f *os.File, base int64, ok bool) {
-	switch r := r.(type) {
-	case *File:
-		return r.f, 0, true
-	case *Mapped:
-		return r.file.f, 0, true
-	case *Section:
-		inner, isReader := r.r.(Reader)
-		if !isReader || r.closed.Load() || off > r.size-n {
-			return nil, 0, false // reading it gives the right error
-		}
-		f, base, ok = fileOf(inner, r.base+off, n)
-		return f, base + r.base, ok
+// A locator shows bytes of a host file, unchanged.
+type locator interface {
+	// locate returns the file that holds the n bytes at off, and where in it
+	// they begin.
+	locate(off, n int64) (f *os.File, at int64, ok bool)
+}
+
+// locate finds the file beneath a reader. Where there is none, or it cannot be
+// told, reading and writing give the right error.
+func locate(r io.ReaderAt, off, n int64) (f *os.File, at int64, ok bool) {
+	if l, isLocator := r.(locator); isLocator {
+		return l.locate(off, n)
 	}
 	return nil, 0, false
+}
+
+func (f *File) locate(off, _ int64) (*os.File, int64, bool)   { return f.f, off, true }
+func (m *Mapped) locate(off, _ int64) (*os.File, int64, bool) { return m.file.f, off, true }
+
+func (s *Section) locate(off, n int64) (*os.File, int64, bool) {
+	if s.closed.Load() || off > s.size-n {
+		return nil, 0, false
+	}
+	return locate(s.r, s.base+off, n)
+}
+
+func (u unsynced) locate(off, n int64) (*os.File, int64, bool) { return locate(u.Storage, off, n) }
+
+func (b *borrowed) locate(off, n int64) (*os.File, int64, bool) {
+	if b.closed.Load() {
+		return nil, 0, false
+	}
+	return locate(b.s, off, n)
 }
 
 func copyByBuffer(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOff, n int64) error {

@@ -51,6 +51,7 @@
 // where the operating system has them, and are left out elsewhere. HTTP is for
 // resources that stay as they are while they are read.
 //
-// A kind of one's own passes the suite in package backendtest, which also has
+// Package newfile makes files that appear whole or not at all. A kind of one's
+// own passes the suite in package backendtest, which also has
 // storages that fail, crash and count for tests.
 package backend

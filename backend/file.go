@@ -24,6 +24,7 @@ type FileOptions struct {
 type File struct {
 	f        *os.File
 	writable bool
+	locked   bool
 }
 
 var (
@@ -91,12 +92,13 @@ func NewFile(f *os.File, flag int, opts *FileOptions) (*File, error) {
 	if err := checkKind(f.Name(), fi); err != nil {
 		return nil, err
 	}
+	file := &File{f: f, writable: writable}
 	if !opts.ForceShare {
-		if err := lockFile(f, writable); err != nil {
+		if file.locked, err = lockFile(f, writable); err != nil {
 			return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: explainLock(err, writable)}
 		}
 	}
-	return &File{f: f, writable: writable}, nil
+	return file, nil
 }
 
 func checkKind(name string, fi fs.FileInfo) error {
@@ -125,6 +127,10 @@ func (f *File) OSFile() *os.File { return f.f }
 
 // Writable reports whether the file was opened for writing.
 func (f *File) Writable() bool { return f.writable }
+
+// Locked reports whether the file is locked: not with ForceShare, nor where the
+// system or the filesystem has no locks.
+func (f *File) Locked() bool { return f.locked }
 
 // Name returns the name that the file was opened by.
 func (f *File) Name() string { return f.f.Name() }

@@ -26,30 +26,30 @@ const (
 // lockFile announces what we do by shared locks, and only then looks for
 // others whose locks speak against it. Two processes that come at the same
 // time may so refuse each other, but never both go on (qemu,
-// raw_handle_perm_lock).
-func lockFile(f *os.File, writable bool) error {
+// raw_handle_perm_lock). It reports false where there are no locks.
+func lockFile(f *os.File, writable bool) (locked bool, err error) {
 	uses := []int64{permRead}
 	if writable {
 		uses = append(uses, permWrite, permResize)
 	}
 	unshared := []int64{permWrite, permResize}
 
-	err := control(f, func(fd uintptr) error {
+	err = control(f, func(fd uintptr) error {
 		if err := announce(fd, uses, unshared); err != nil {
 			return err
 		}
 		return lookForOthers(fd, uses, unshared)
 	})
 	if err == nil {
-		return nil
+		return true, nil
 	}
 	unlockErr := control(f, func(fd uintptr) error {
 		return setLock(fd, unix.F_UNLCK, lockUsed, 2*(lockUnshared-lockUsed))
 	})
 	if lacksLocks(err) {
-		return nil
+		return false, nil
 	}
-	return errors.Join(err, unlockErr)
+	return false, errors.Join(err, unlockErr)
 }
 
 func announce(fd uintptr, uses, unshared []int64) error {

@@ -6,4 +6,4 @@ import "os"
 
 // lockFile does nothing: this system has no lock that other programs heed
 // and that leaves them free to read.
-func lockFile(*os.File, bool) error { return nil }
+func lockFile(*os.File, bool) (locked bool, err error) { return false, nil }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/newfile"
 )
 
 // Geometry of a new image, as qemu-img chooses it.
@@ -45,19 +46,30 @@ type CreateOptions struct {
 }
 
 // Create makes a new image of size bytes, rounded up to 512, and opens it. It
-// never replaces a file. If it fails no file is left.
+// never replaces a file. The file has its name once it is whole and on the
+// disk.
 //
 // A size of [SizeOfBacking] is that of the backing file.
 func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
-	f, err := backend.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, nil)
+	if opts == nil {
+		opts = &CreateOptions{}
+	}
+	f, err := newfile.Create(name, &newfile.Options{Exclusive: true})
 	if err != nil {
 		return nil, err
 	}
-	img, err := CreateIn(f, size, opts)
+	defer f.Close()
+	img, err := CreateIn(f.Storage(), size, opts)
 	if err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(name))
+		return nil, err
 	}
-	return img, nil
+	if err := img.Close(); err != nil {
+		return nil, err
+	}
+	if err := f.Commit(); err != nil {
+		return nil, err
+	}
+	return OpenFile(name, os.O_RDWR, &opts.Open)
 }
 
 // CreateIn is Create in an empty storage. The image owns it from then on; if

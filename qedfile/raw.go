@@ -1,6 +1,7 @@
 package qedfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -19,6 +20,8 @@ type Raw struct {
 	r    backend.Reader
 	s    backend.Storage // nil when the disk cannot be written
 	size atomic.Int64    // bytes, a multiple of 512
+
+	changed atomic.Bool // since the last Sync
 }
 
 var (
@@ -53,8 +56,15 @@ func roundToSector(size int64) (int64, error) {
 // Size returns the size of the disk in bytes.
 func (d *Raw) Size() int64 { return d.size.Load() }
 
-// Close closes the storage.
-func (d *Raw) Close() error { return d.r.Close() }
+// Close closes the storage. Where the disk was changed it first does what Sync
+// does.
+func (d *Raw) Close() error {
+	var err error
+	if d.changed.Load() {
+		err = d.Sync()
+	}
+	return errors.Join(err, d.r.Close())
+}
 
 // ReadAt implements [io.ReaderAt].
 func (d *Raw) ReadAt(p []byte, off int64) (int, error) {
@@ -98,6 +108,7 @@ func (d *Raw) WriteAt(p []byte, off int64) (int, error) {
 	if err := d.checkWrite(off, int64(len(p))); err != nil {
 		return 0, err
 	}
+	d.changed.Store(true)
 	return d.s.WriteAt(p, off)
 }
 
@@ -107,6 +118,7 @@ func (d *Raw) WriteZeroes(off, n int64) error {
 	if err := d.checkWrite(off, n); err != nil {
 		return err
 	}
+	d.changed.Store(true)
 	var zeroes []byte
 	for e, err := range d.Extents(off, n) {
 		if err != nil {
@@ -138,6 +150,7 @@ func (d *Raw) Resize(size int64) error {
 	if d.s == nil {
 		return ErrReadOnly
 	}
+	d.changed.Store(true)
 	if err := d.s.Truncate(size); err != nil {
 		return err
 	}
@@ -150,7 +163,12 @@ func (d *Raw) Sync() error {
 	if d.s == nil {
 		return ErrReadOnly
 	}
-	return d.s.Sync()
+	d.changed.Store(false)
+	if err := d.s.Sync(); err != nil {
+		d.changed.Store(true)
+		return err
+	}
+	return nil
 }
 
 func (d *Raw) checkWrite(off, n int64) error {

@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/newfile"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -61,21 +60,20 @@ DST gets its name when it is complete.`,
 
 // compact writes the copy and returns the length of its file.
 func compact(ctx context.Context, name string, src *qedfile.Image, opts *qedfile.CompactOptions) (int64, error) {
-	p, err := newPending(name)
+	f, err := newfile.Create(name, nil)
 	if err != nil {
 		return 0, err
 	}
-	defer p.discard()
-	f, err := backend.OpenFile(p.temp, os.O_RDWR, nil)
+	defer f.Close()
+	s := f.Storage()
+	if err := qedfile.Compact(ctx, s, src, opts); err != nil {
+		return 0, err
+	}
+	size, err := s.Size()
 	if err != nil {
 		return 0, err
 	}
-	err = qedfile.Compact(ctx, f, src, opts)
-	size, sizeErr := f.Size()
-	if err := errors.Join(err, sizeErr, f.Close()); err != nil {
-		return 0, err
-	}
-	return size, p.commit()
+	return size, f.Commit()
 }
 
 // sameBacking refuses a place for the copy where its backing file's name

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/diskmap"
+	"github.com/qedfs/qedfs/backend/newfile"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -20,23 +21,15 @@ func (a *app) drawMap(ctx context.Context, d *disk, to string) error {
 	if to == "-" {
 		return picture.WriteSVG(a.stdout)
 	}
-	p, err := newPending(to)
-	if err != nil {
-		return err
-	}
-	defer p.discard()
-	f, err := os.Create(p.temp)
+	f, err := newfile.Create(to, nil)
 	if err != nil {
 		return fileError(to, err)
 	}
-	if err := picture.WriteSVG(f); err != nil {
-		f.Close()
+	defer f.Close()
+	if err := picture.WriteSVG(f.OSFile()); err != nil {
 		return fileError(to, err)
 	}
-	if err := f.Close(); err != nil {
-		return fileError(to, err)
-	}
-	return p.commit()
+	return fileError(to, f.Commit())
 }
 
 func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {

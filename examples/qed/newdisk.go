@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/newfile"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -22,6 +23,7 @@ type diskOptions struct {
 	size        int64 // bytes, -1 when not told
 	backing     string
 	backingFmt  string
+	unsynced    bool                // do not wait until the new file is on the host's disk
 	chain       qedfile.BackingFunc // opens the backing file while the disk is filled; nil where it does not matter
 }
 
@@ -120,36 +122,31 @@ func (o *diskOptions) checkBacking() error {
 }
 
 // makeDisk makes a disk file and has fill write to it. Only when all of it
-// has succeeded the file gets its name. Like qemu-img it does not wait for the
-// host's disk.
+// has succeeded, and is on the host's disk, the file gets its name.
 func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile.WritableDisk) error) error {
 	if format == formatRaw && isDevice(name) {
 		return fillDevice(name, size, fill)
 	}
-	p, err := newPending(name)
-	if err != nil {
-		return err
-	}
-	defer p.discard()
-	f, err := backend.OpenFile(p.temp, os.O_RDWR, nil)
+	f, err := newfile.Create(name, &newfile.Options{Unsynced: o.unsynced})
 	if err != nil {
 		return fileError(name, err)
 	}
-	dst, err := newDiskIn(f, format, size, o)
+	defer f.Close()
+	dst, err := newDiskIn(f.Storage(), format, size, o)
 	if err != nil {
-		return errors.Join(fileError(name, err), f.Close())
+		return fileError(name, err)
 	}
 	if err := errors.Join(fill(dst), dst.Close()); err != nil {
 		return err
 	}
-	return fileError(name, p.commit())
+	return fileError(name, f.Commit())
 }
 
-func newDiskIn(f *backend.File, format string, size int64, o *diskOptions) (qedfile.WritableDisk, error) {
+func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qedfile.WritableDisk, error) {
 	if format == formatQED {
-		return qedfile.CreateIn(backend.Unsynced(f), size, o.create())
+		return qedfile.CreateIn(s, size, o.create())
 	}
-	raw, err := qedfile.NewRaw(f)
+	raw, err := qedfile.NewRaw(s)
 	if err != nil {
 		return nil, err
 	}
