@@ -177,13 +177,13 @@ my-group {
 			t.Fatal(err)
 		}
 		loop := strings.TrimSpace(oracle.Run(t, "losetup", "-f", "--show", name))
-		t.Cleanup(func() { _ = exec.Command("losetup", "-d", loop).Run() })
+		t.Cleanup(func() { oracle.Run(t, "losetup", "-d", loop) })
 		oracle.Run(t, "pvcreate", "-qq", "--uuid", id, "--norestorefile", "--dataalignment", "1m", loop)
 		files, loops = append(files, name), append(loops, loop)
 	}
 	filter := fmt.Sprintf("devices{filter=[%q,%q,\"r|.*|\"]} global{activation=0}", "a|"+loops[0]+"$|", "a|"+loops[1]+"$|")
 	oracle.Run(t, "vgcfgrestore", "-q", "--force", "--yes", "--config", filter, "-f", text, "my-group")
-	lvs := exec.Command("lvs", "--config", filter, "--noheadings", "-o", "lv_name", "my-group")
+	lvs := exec.Command(oracle.Tool(t, "lvs"), "--config", filter, "--noheadings", "-o", "lv_name", "my-group")
 	listed, err := lvs.Output()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@
 package oracle
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -62,9 +63,21 @@ func Root(tb testing.TB) {
 // the tool fails the test.
 func Run(tb testing.TB, name string, args ...string) string {
 	tb.Helper()
-	out, err := exec.Command(Tool(tb, name), args...).CombinedOutput()
+	return Output(tb, exec.Command(Tool(tb, name), args...))
+}
+
+// Output is [Run] for a command whose path comes from [Tool] and which has an
+// environment or an input of its own. A tool that a shell does not find is
+// missing as one that Tool does not.
+func Output(tb testing.TB, cmd *exec.Cmd) string {
+	tb.Helper()
+	const notFound = 127 // of a shell
+	out, err := cmd.CombinedOutput()
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == notFound && filepath.Base(cmd.Path) == "sh" {
+		missing(tb, string(out))
+	}
 	if err != nil {
-		tb.Fatalf("%s %q: %v\n%s", name, args, err, out)
+		tb.Fatalf("%q: %v\n%s", cmd.Args, err, out)
 	}
 	return string(out)
 }

@@ -114,10 +114,7 @@ func mkfs(tb testing.TB, c Config, image, source string) {
 	}
 	cmd := exec.Command(oracle.Tool(tb, c.Mkfs[0]), append(args, image)...)
 	cmd.Env = append(os.Environ(), c.Env...)
-	cmd.Stdin = nil
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("%q: %v\n%s", cmd.Args, err, out)
-	}
+	oracle.Output(tb, cmd)
 }
 
 // mount mounts an image and has the test unmount it in the end, however it
