@@ -165,7 +165,7 @@ func TestForeignFormatsBeneathAreRefusedByName(t *testing.T) {
 	for format, content := range map[string][]byte{
 		"qcow2": head("QFI\xfb\x00\x00\x00\x03"), "qcow": head("QFI\xfb\x00\x00\x00\x01"),
 		"vmdk": head("KDMV"), "vdi": head(strings.Repeat("\x00", 64) + "\x7f\x10\xda\xbe"),
-		"vhdx": head("vhdxfile"), "vhd": tail("conectix"), "luks": head("LUKS\xba\xbe"), "dmg": tail("koly"),
+		"vhdx": head("vhdxfile"), "vpc": tail("conectix"), "luks": head("LUKS\xba\xbe"), "dmg": tail("koly"),
 		"parallels": head("WithoutFreeSpace"), "bochs": head("Bochs Virtual HD Image"),
 	} {
 		writeFile(t, filepath.Join(dir, "base"), content)

@@ -1,10 +1,13 @@
 package qedfile
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/qedfs/qedfs/backend"
 )
@@ -74,6 +77,45 @@ func (c *Files) Open(name string, share bool) (backend.Reader, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return r, nil
+}
+
+// maxNames bounds how many names of a directory are looked at.
+const maxNames = 10000
+
+// Names returns the names of the regular files in the directory of the image,
+// for formats that tell of a file only what is in it. They are sorted, and may
+// be given to Open and Backing. Of a directory with more than 10,000 entries
+// some are left out.
+func (c *Files) Names() ([]string, error) {
+	dir, err := c.openDir()
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(maxNames)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (c *Files) openDir() (*os.File, error) {
+	if !c.confined {
+		return os.Open(cmp.Or(c.dir, "."))
+	}
+	root, err := os.OpenRoot(c.root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Open(cmp.Or(c.dir, "."))
 }
 
 // below is the policy for what a file of the chain names.

@@ -32,7 +32,7 @@ var foreignFormats = []format{
 	{"vmdk", "a VMDK image", []signature{{0, "KDMV"}, {0, "COWD"}, {0, "# Disk DescriptorFile"}}},
 	{"vdi", "a VDI image", []signature{{64, "\x7f\x10\xda\xbe"}}},
 	{"vhdx", "a VHDX image", []signature{{0, "vhdxfile"}}},
-	{"vhd", "a VHD (vpc) image", []signature{{0, "conectix"}, {-512, "conectix"}}},
+	{"vpc", "a VHD image", []signature{{0, "conectix"}, {-512, "conectix"}, {-511, "conectix"}}}, // at -511 before 2004
 	{"luks", "a volume encrypted with LUKS", []signature{{0, "LUKS\xba\xbe"}}},
 	{"parallels", "a Parallels image", []signature{{0, "WithoutFreeSpace"}, {0, "WithouFreSpacExt"}}},
 	{"bochs", "a Bochs image", []signature{{0, "Bochs Virtual HD Image"}}},
@@ -84,9 +84,9 @@ func Probe(r backend.Reader) (string, error) {
 	}
 	for _, f := range foreignFormats {
 		for _, m := range f.signs {
-			b := tail[:]
-			if m.at >= 0 {
-				b = head[m.at:]
+			b := head[max(m.at, 0):]
+			if m.at < 0 {
+				b = tail[sectorSize+m.at:]
 			}
 			if bytes.HasPrefix(b, []byte(m.magic)) {
 				return f.name, nil

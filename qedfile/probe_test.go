@@ -34,7 +34,7 @@ func TestProbeNamesFormatsByTheirMagic(t *testing.T) {
 		"QED\x00": "qed", "QED": "qed", "QE": "raw", "QEDx": "raw", "": "raw", at(1024, ""): "raw",
 		"QFI\xfb\x00\x00\x00\x02": "qcow2", "QFI\xfb\x00\x00\x00\x03": "qcow2", "QFI\xfb\x00\x00\x00\x01": "qcow",
 		"KDMV": "vmdk", "COWD": "vmdk", "# Disk DescriptorFile\n": "vmdk", at(64, "\x7f\x10\xda\xbe"): "vdi",
-		"vhdxfile": "vhdx", "conectix": "vhd", at(1024, "conectix"+at(504, "")): "vhd", at(1025, "conectix"+at(504, "")): "vhd",
+		"vhdxfile": "vhdx", "conectix": "vpc", at(1024, "conectix"+at(504, "")): "vpc", at(1025, "conectix"+at(504, "")): "vpc",
 		at(1024, "conectix"+at(505, "")): "raw", "LUKS\xba\xbe": "luks",
 		"WithoutFreeSpace": "parallels", "WithouFreSpacExt": "parallels", "Bochs Virtual HD Image": "bochs",
 		"#!/bin/sh\n#V2.0 Format\nmodprobe cloop": "cloop", at(1024, "koly"+at(508, "")): "dmg", "sprs": "sparseimage",
@@ -79,14 +79,14 @@ func TestProbeNamesWhatTheRealToolsMake(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	for format, qemu := range map[string]string{
-		"qcow2": "qcow2", "qcow": "qcow", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx", "parallels": "parallels", "qed": "qed", "raw": "raw",
+		"qcow2": "qcow2", "qcow": "qcow", "vmdk": "vmdk", "vdi": "vdi", "vpc": "vpc", "vhdx": "vhdx", "parallels": "parallels", "qed": "qed", "raw": "raw",
 	} {
 		oracle.Run(t, "qemu-img", "create", "-q", "-f", qemu, in(format), "10M")
 	}
 	if err := os.WriteFile(in("data"), []byte(strings.Repeat("some data that is packed, ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	oracle.Run(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=fixed", in("vhd-fixed"), "10M")
+	oracle.Run(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=fixed", in("vpc-fixed"), "10M")
 	oracle.Run(t, "tar", "-C", dir, "-cf", in("tar"), "data")
 	oracle.Run(t, "tar", "-C", dir, "--format=posix", "-cf", in("tar-posix"), "data")
 	for format, tool := range map[string]string{"gz": "gzip", "xz": "xz", "zst": "zstd", "bz2": "bzip2", "lz4": "lz4"} {
@@ -98,7 +98,7 @@ func TestProbeNamesWhatTheRealToolsMake(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"qcow2", "qcow", "vmdk", "vdi", "vhd", "vhdx", "parallels", "qed", "raw", "vhd-fixed", "tar", "tar-posix", "gz", "xz", "zst", "bz2", "lz4"} {
+	for _, name := range []string{"qcow2", "qcow", "vmdk", "vdi", "vpc", "vhdx", "parallels", "qed", "raw", "vpc-fixed", "tar", "tar-posix", "gz", "xz", "zst", "bz2", "lz4"} {
 		want, _, _ := strings.Cut(name, "-")
 		if got := probe(t, in(name)); got != want {
 			t.Errorf("%s: %q", name, got)

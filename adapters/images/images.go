@@ -7,6 +7,10 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/adapters/images/qcow2"
+	"github.com/qedfs/qedfs/adapters/images/vdi"
+	"github.com/qedfs/qedfs/adapters/images/vhd"
+	"github.com/qedfs/qedfs/adapters/images/vhdx"
+	"github.com/qedfs/qedfs/adapters/images/vmdk"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -115,6 +119,18 @@ func readers() []reader {
 			return qcow2.Open(r, &qcow2.Options{
 				Backing: backing, DataFile: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Snapshot: o.Snapshot,
 			})
+		}},
+		{vmdk.Format, func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
+			return vmdk.Open(r, &vmdk.Options{Backing: backing, Extent: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+		}},
+		{vdi.Format, func(r backend.Reader, _ qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
+			return vdi.Open(r, &vdi.Options{Parent: o.vdiParent(), CacheBytes: o.CacheBytes})
+		}},
+		{vhd.Format, func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
+			return vhd.Open(r, &vhd.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+		}},
+		{vhdx.Format, func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
+			return vhdx.Open(r, &vhdx.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
 		}},
 	}
 }

@@ -20,6 +20,9 @@ type Run struct {
 	File   io.ReaderAt  // what holds a Data run; its type must be comparable
 	At     int64        // where a Data run begins in File
 	Offset int64        // what the map shows as the place in the image's file; -1 for none
+
+	// Sparse says that the map shows holes of File, a [File], as zeroes.
+	Sparse bool
 }
 
 // Format says where an image stores its disk.
@@ -127,6 +130,10 @@ func (d *Disk) readRun(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// maxJoined is how many runs become one at most, so that whoever asks for the
+// map of a disk with thousands of millions of parts gets to stop.
+const maxJoined = 1 << 20
+
 // run joins runs that follow each other in the file, too.
 func (d *Disk) run(pos, limit int64) (Run, error) {
 	r, err := d.format.Run(pos, limit)
@@ -136,7 +143,7 @@ func (d *Disk) run(pos, limit int64) (Run, error) {
 		}
 		return r, err
 	}
-	for r.Length < limit {
+	for joined := 0; r.Length < limit && joined < maxJoined; joined++ {
 		next, err := d.format.Run(pos+r.Length, limit-r.Length)
 		if err != nil || !r.Precedes(&next) {
 			break // what is wrong there is found when it is asked for
@@ -209,10 +216,15 @@ func (d *Disk) OwnExtents(off, n int64) iter.Seq2[qedfile.Extent, error] {
 		}
 		for pos, end := off, off+min(n, max(0, d.size-off)); pos < end; {
 			r, err := d.run(pos, end-pos)
-			if !yield(qedfile.Extent{Start: pos, Length: r.Length, Kind: r.Kind, Offset: r.Offset}, err) {
+			length := r.Length
+			if f, ok := r.File.(*File); ok && r.Sparse && err == nil {
+				if !f.parts(pos, r, yield) {
+					return
+				}
+			} else if !yield(qedfile.Extent{Start: pos, Length: length, Kind: r.Kind, Offset: r.Offset}, err) {
 				return
 			}
-			pos += r.Length
+			pos += length
 		}
 	}
 }

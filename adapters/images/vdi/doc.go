@@ -1,0 +1,2 @@
+// Package vdi reads vdi disk images.
+package vdi

@@ -1,0 +1,2 @@
+// Package vhd reads vhd disk images.
+package vhd

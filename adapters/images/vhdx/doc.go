@@ -1,0 +1,2 @@
+// Package vhdx reads vhdx disk images.
+package vhdx

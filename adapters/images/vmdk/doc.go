@@ -1,0 +1,2 @@
+// Package vmdk reads vmdk disk images.
+package vmdk
