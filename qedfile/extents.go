@@ -69,10 +69,16 @@ func ChainExtents(own iter.Seq2[Extent, error], backing Disk) iter.Seq2[Extent, 
 	}
 }
 
+// maxJoined is how many runs become one at most. A small image can be made to
+// have thousands of millions that are alike; whoever walks them is to be asked
+// now and then whether to go on.
+const maxJoined = 1 << 20
+
 // An extentMerger hands runs on, joined where they belong together.
 type extentMerger struct {
-	yield func(Extent, error) bool
-	last  Extent // not yet handed on, if its Length is not 0
+	yield  func(Extent, error) bool
+	last   Extent // not yet handed on, if its Length is not 0
+	joined int    // how many runs last has taken in
 
 	backing     Disk  // nil when there is none
 	backingSize int64 // bytes, rounded up to a sector
@@ -120,8 +126,9 @@ func (o *extentMerger) below(start, end int64) bool {
 }
 
 func (o *extentMerger) add(e Extent) bool {
-	if o.last.Length > 0 && o.last.precedes(&e) {
+	if o.last.Length > 0 && o.joined < maxJoined && o.last.precedes(&e) {
 		o.last.Length += e.Length
+		o.joined++
 		return true
 	}
 	if !o.flush() {
@@ -146,7 +153,7 @@ func (o *extentMerger) fail(e Extent, err error) bool {
 
 func (o *extentMerger) flush() bool {
 	e := o.last
-	o.last = Extent{}
+	o.last, o.joined = Extent{}, 0
 	return e.Length == 0 || o.yield(e, nil)
 }
 

@@ -130,9 +130,9 @@ func (d *Disk) readRun(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// maxJoined is how many runs become one at most, so that whoever asks for the
-// map of a disk with thousands of millions of parts gets to stop.
-const maxJoined = 1 << 20
+// maxJoined is how many runs of a Format one of the map is made of at most; see
+// [qedfile.ChainExtents] for the rest.
+const maxJoined = 1024
 
 // run joins runs that follow each other in the file, too.
 func (d *Disk) run(pos, limit int64) (Run, error) {
@@ -143,7 +143,7 @@ func (d *Disk) run(pos, limit int64) (Run, error) {
 		}
 		return r, err
 	}
-	for joined := 0; r.Length < limit && joined < maxJoined; joined++ {
+	for i := 0; i < maxJoined && r.Length < limit; i++ {
 		next, err := d.format.Run(pos+r.Length, limit-r.Length)
 		if err != nil || !r.Precedes(&next) {
 			break // what is wrong there is found when it is asked for

@@ -34,7 +34,7 @@ type Options struct {
 	ForceShare bool
 
 	// Snapshot is the ID or the name of the internal snapshot to read
-	// instead of the current state.
+	// instead of the current state, as large as the disk was then.
 	Snapshot string
 }
 

@@ -68,7 +68,12 @@ func SameAsQemu(tb testing.TB, rnd *rand.Rand, format, name string) {
 // SameMap fails unless an image's map is that of qemu-img.
 func SameMap(tb testing.TB, d qedfile.Disk, format, name string) {
 	tb.Helper()
-	got, want := Map(tb, d), QemuMap(tb, format, name)
+	CompareMaps(tb, Map(tb, d), QemuMap(tb, format, name))
+}
+
+// CompareMaps fails where two maps differ.
+func CompareMaps(tb testing.TB, got, want []MapEntry) {
+	tb.Helper()
 	for i := range max(len(got), len(want)) {
 		g, w := "nothing", "nothing"
 		if i < len(got) {
