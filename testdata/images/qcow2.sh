@@ -15,6 +15,8 @@ seq 1 20000 | head -c 100000 | dd of=$disk conv=notrunc status=none
 seq -f 'line %g of the log' 1 3000 | dd of=$disk bs=1K seek=200 conv=notrunc status=none
 head -c 20000 /dev/zero | openssl enc -aes-128-ctr -K 0123456789abcdef0123456789abcdef -iv 00000000000000000000000000000000 -nosalt |
 	dd of=$disk bs=1K seek=400 conv=notrunc status=none
+# A checkout has no holes, so the map is not to know of any.
+cp --sparse=never $disk tmp.raw && mv tmp.raw $disk
 
 create() { # name, options
 	qemu-img create -q -f qcow2 -o "$2" "qcow2-$1" 500K
