@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,10 +27,13 @@ var (
 // HTTPOptions change how a resource is read. The zero value, and nil, are the
 // defaults.
 type HTTPOptions struct {
-	// Client makes the requests; nil means [http.DefaultClient].
+	// Client makes the requests; nil means one of its own, as
+	// [NewHTTPClient] returns it. Another client's transport decides to which
+	// addresses a redirect may lead.
 	Client *http.Client
 
-	// Header is sent with every request, for authorisation for example.
+	// Header is sent with every request, for authorisation for example, but
+	// never to another host that the server redirects to.
 	Header http.Header
 
 	// Timeout bounds one request, its body included. What has come by then
@@ -48,7 +52,13 @@ type HTTPOptions struct {
 	RetryWait time.Duration
 }
 
-const maxRetryWait = 10 * time.Second
+const (
+	maxRetryWait = 10 * time.Second
+
+	// headBytes is what the first request asks for and what stays in memory:
+	// the header of an image costs no request of its own.
+	headBytes = 64 << 10
+)
 
 // HTTP is a resource on a web server, read in parts by range requests (RFC
 // 9110, section 14). Each ReadAt is one request: put a [Cached] above it.
@@ -61,8 +71,15 @@ type HTTP struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	url    *url.URL
+	origin *origin
+	client *http.Client
 	opts   HTTPOptions
 
+	// Where the URL redirects to, which later requests ask first; nil where
+	// it does not.
+	location atomic.Pointer[url.URL]
+
+	head         []byte // the first bytes
 	size         int64
 	etag         string
 	lastModified string
@@ -70,10 +87,11 @@ type HTTP struct {
 
 var _ Reader = (*HTTP)(nil)
 
-// OpenHTTP asks for the first byte of a resource and so learns its size, its
+// OpenHTTP asks for the first 64 KiB of a resource and so learns its size, its
 // version and whether the server serves ranges; if not the error matches
 // [ErrNoRanges]. A resource that is not there gives [fs.ErrNotExist], one that
-// is not allowed [fs.ErrPermission].
+// is not allowed [fs.ErrPermission]. A user name and password in the URL are
+// sent as basic authentication, unless the options have another.
 //
 // The context holds for every later read too: when it ends, they fail.
 func OpenHTTP(ctx context.Context, rawURL string, opts *HTTPOptions) (*HTTP, error) {
@@ -88,17 +106,26 @@ func OpenHTTP(ctx context.Context, rawURL string, opts *HTTPOptions) (*HTTP, err
 	if opts != nil {
 		h.opts = *opts
 	}
-	h.opts.Client = cmp.Or(h.opts.Client, http.DefaultClient)
+	h.origin = newOrigin(u, h.opts.Header)
+	h.client = guarded(h.opts.Client)
 	h.opts.Timeout = cmp.Or(h.opts.Timeout, time.Minute)
 	h.opts.Retries = cmp.Or(h.opts.Retries, 3)
 	h.opts.RetryWait = cmp.Or(h.opts.RetryWait, 200*time.Millisecond)
-	h.ctx, h.cancel = context.WithCancel(ctx)
-	if _, err := h.fetch(make([]byte, 1), 0); err != nil {
-		h.cancel()
+	h.ctx, h.cancel = context.WithCancel(withOrigin(ctx, h.origin))
+	head := make([]byte, headBytes)
+	n, err := h.fetch(head, 0)
+	if err != nil {
+		h.release()
 		return nil, fmt.Errorf("backend: open %s: %w", u.Redacted(), err)
 	}
+	h.head = head[:n]
 	return h, nil
 }
+
+// Version is the entity tag or, where the server sends none, the date that the
+// resource had when it was opened; empty where the server sends neither. Two
+// resources with one URL, size and version are the same.
+func (h *HTTP) Version() string { return cmp.Or(h.etag, h.lastModified) }
 
 // Size returns the length in bytes that the resource had when it was opened.
 func (h *HTTP) Size() (int64, error) {
@@ -123,7 +150,12 @@ func (h *HTTP) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := p[:min(int64(len(p)), h.size-off)]
-	n, err := h.fetch(want, off)
+	n := 0
+	if off < int64(len(h.head)) {
+		n = copy(want, h.head[off:])
+	}
+	more, err := h.fetch(want[n:], off+int64(n))
+	n += more
 	if err != nil {
 		return n, fmt.Errorf("backend: read %d bytes at %d of %s: %w", len(want), off, h.url.Redacted(), err)
 	}
@@ -138,8 +170,17 @@ func (h *HTTP) Close() error {
 	if err := h.alive(); err != nil {
 		return err
 	}
-	h.cancel()
+	h.release()
 	return nil
+}
+
+// release ends what is under way, and the connections of a client that nobody
+// else has.
+func (h *HTTP) release() {
+	h.cancel()
+	if h.opts.Client == nil {
+		h.client.CloseIdleConnections()
+	}
 }
 
 func (h *HTTP) alive() error {
@@ -149,14 +190,15 @@ func (h *HTTP) alive() error {
 	return fmt.Errorf("backend: %s: %w (%w)", h.url.Redacted(), fs.ErrClosed, context.Cause(h.ctx))
 }
 
-// fetch fills p, going on after a failure that may pass from where it came.
+// fetch fills p, as far as the resource goes, going on after a failure that
+// may pass from where it came.
 func (h *HTTP) fetch(p []byte, off int64) (int, error) {
 	done, failures := 0, 0
-	for {
+	for done < len(p) {
 		n, err := h.request(p[done:], off+int64(done))
 		done += n
-		if err == nil && (done == len(p) || h.size == 0) {
-			return done, nil
+		if err == nil {
+			p = p[:min(int64(len(p)), h.size-off)]
 		}
 		if n > 0 {
 			failures = 0
@@ -173,6 +215,7 @@ func (h *HTTP) fetch(p []byte, off int64) (int, error) {
 		}
 		failures++
 	}
+	return done, nil
 }
 
 // passingError marks a failure that a repetition may not meet again.
@@ -202,21 +245,39 @@ func (h *HTTP) pause(failures int, after time.Duration) error {
 // request makes one request for len(p) bytes and returns how many came, at
 // least one unless there is an error or the resource is empty.
 func (h *HTTP) request(p []byte, off int64) (int, error) {
+	to := h.location.Load()
+	if to == nil {
+		return h.requestFrom(h.origin.url, p, off)
+	}
+	n, err := h.requestFrom(to, p, off)
+	var status *statusError
+	if n == 0 && errors.As(err, &status) && status.code/100 == 4 && h.location.CompareAndSwap(to, nil) {
+		// Where a redirect led to may hold for a while only.
+		return h.requestFrom(h.origin.url, p, off)
+	}
+	return n, err
+}
+
+func (h *HTTP) requestFrom(u *url.URL, p []byte, off int64) (int, error) {
 	ctx, cancel := context.WithTimeout(h.ctx, h.opts.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return 0, err
 	}
 	h.setHeader(req.Header, off, int64(len(p)))
-	resp, err := h.opts.Client.Do(req)
+	resp, err := h.client.Do(req)
 	if err != nil {
-		return 0, h.passing(err)
+		return 0, h.passing(withoutURL(err))
 	}
 	defer resp.Body.Close()
+	first := h.size < 0
 	rng, err := h.checkAnswer(resp, off, int64(len(p)))
 	if err != nil || rng.size == 0 {
 		return 0, err
+	}
+	if first && resp.Request.URL.String() != u.String() && (!h.origin.is(resp.Request.URL) || h.origin.unbroken(resp.Request)) {
+		h.location.Store(resp.Request.URL)
 	}
 	n, err := io.ReadFull(resp.Body, p[:rng.length()])
 	if err != nil {
@@ -225,17 +286,27 @@ func (h *HTTP) request(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// withoutURL takes the URL out of a client's error: the caller names it, and
+// where a redirect leads may be secret.
+func withoutURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}
+
 func (h *HTTP) passing(err error) error {
 	if ended := h.alive(); ended != nil {
 		return ended
+	}
+	if errors.Is(err, ErrRedirect) {
+		return err
 	}
 	return &passingError{err: err}
 }
 
 func (h *HTTP) setHeader(header http.Header, off, n int64) {
-	for key, values := range h.opts.Header {
-		header[http.CanonicalHeaderKey(key)] = values
-	}
 	header.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+n-1))
 	header.Set("Accept-Encoding", "identity") // ranges of a compressed body are no use
 	switch {
@@ -272,7 +343,7 @@ func (h *HTTP) checkAnswer(resp *http.Response, off, n int64) (contentRange, err
 	case http.StatusPreconditionFailed:
 		return none, ErrChanged
 	default:
-		return none, statusError(resp)
+		return none, h.statusError(resp)
 	}
 	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return none, fmt.Errorf("%w (they come encoded as %.40q)", ErrNoRanges, enc)
@@ -305,18 +376,45 @@ func (h *HTTP) checkVersion(header http.Header, size int64) error {
 	return nil
 }
 
+// A statusError is an answer that brings nothing.
+type statusError struct {
+	code   int
+	status string
+	is     error // nil where no sentinel says it
+}
+
+func (e *statusError) Error() string {
+	if e.is != nil {
+		return fmt.Sprintf("%v (%s)", e.is, e.status)
+	}
+	return "status " + e.status
+}
+
+func (e *statusError) Unwrap() error { return e.is }
+
 // statusError says what a status means to a caller.
-func statusError(resp *http.Response) error {
+func (h *HTTP) statusError(resp *http.Response) error {
+	err := &statusError{code: resp.StatusCode, status: resp.Status}
 	switch resp.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
-		return fmt.Errorf("%w (%s)", fs.ErrNotExist, resp.Status)
+		err.is = fs.ErrNotExist
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return fmt.Errorf("%w (%s)", fs.ErrPermission, resp.Status)
+		err.is = fs.ErrPermission
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		seconds, _ := parseDigits(resp.Header.Get("Retry-After"))
-		after := time.Duration(min(seconds, int64(maxRetryWait/time.Second))) * time.Second
-		return &passingError{err: errors.New(resp.Status), after: after}
+		return &passingError{err: err, after: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	}
-	return fmt.Errorf("unexpected status %s", resp.Status)
+	return err
+}
+
+// retryAfter reads a Retry-After header, which is a number of seconds or a
+// date (RFC 9110, section 10.2.3); 0 where it says nothing.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, ok := parseDigits(value); ok {
+		return time.Duration(min(seconds, int64(maxRetryWait/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
 }
