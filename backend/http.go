@@ -90,17 +90,17 @@ var _ Reader = (*HTTP)(nil)
 // OpenHTTP asks for the first 64 KiB of a resource and so learns its size, its
 // version and whether the server serves ranges; if not the error matches
 // [ErrNoRanges]. A resource that is not there gives [fs.ErrNotExist], one that
-// is not allowed [fs.ErrPermission]. A user name and password in the URL are
+// is not allowed [fs.ErrPermission]; every error is an [fs.PathError]. A user name and password in the URL are
 // sent as basic authentication, unless the options have another.
 //
 // The context holds for every later read too: when it ends, they fail.
 func OpenHTTP(ctx context.Context, rawURL string, opts *HTTPOptions) (*HTTP, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("backend: %w", err)
+		return nil, &fs.PathError{Op: "open", Path: "URL", Err: withoutURL(err)}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("backend: open %s: not an http or https URL", u.Redacted())
+		return nil, &fs.PathError{Op: "open", Path: u.Redacted(), Err: errors.New("not an http or https URL")}
 	}
 	h := &HTTP{url: u, size: -1}
 	if opts != nil {
@@ -116,7 +116,7 @@ func OpenHTTP(ctx context.Context, rawURL string, opts *HTTPOptions) (*HTTP, err
 	n, err := h.fetch(head, 0)
 	if err != nil {
 		h.release()
-		return nil, fmt.Errorf("backend: open %s: %w", u.Redacted(), err)
+		return nil, &fs.PathError{Op: "open", Path: u.Redacted(), Err: err}
 	}
 	h.head = head[:n]
 	return h, nil

@@ -99,15 +99,11 @@ func (c *Files) Backing(ref BackingRef) (Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, fi, err := c.openFile(name)
+	r, next, err := c.openReader(name, ref.ForceShare)
 	if err != nil {
 		return nil, err
 	}
-	r, err := backend.NewFile(f, os.O_RDONLY, &backend.FileOptions{ForceShare: ref.ForceShare})
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	disk, err := c.openDisk(r, c.below(fi, name), ref)
+	disk, err := c.openDisk(r, next, ref)
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

@@ -3,6 +3,7 @@ package qedfile
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -25,6 +26,9 @@ type Files struct {
 	seen     []fs.FileInfo
 	depth    int
 	formats  FormatFunc
+
+	beside func(name string) (backend.Reader, error) // opens instead of the host's directory, if not nil
+	names  []string                                  // what it opened for the layers above
 }
 
 // Siblings allows the files inside the directory of the image that is named:
@@ -45,6 +49,14 @@ func Siblings(imagePath string) *Files {
 // the directory of the image that holds it.
 func Anywhere(imagePath string) *Files {
 	return &Files{image: imagePath, dir: filepath.Dir(imagePath)}
+}
+
+// Beside is [Siblings] for an image that lies in no directory of the host: on a
+// web server, in an archive. The function open opens what lies beside it, by a
+// path that begins where the image lies, has slashes and does not lead out;
+// image is the image's own name there.
+func Beside(image string, open func(name string) (backend.Reader, error)) *Files {
+	return &Files{root: ".", confined: true, beside: open, names: []string{image}}
 }
 
 // A FormatFunc opens an image of a format that this package does not read, by
@@ -68,15 +80,42 @@ func (c *Files) Open(name string, share bool) (backend.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, _, err := c.openFile(path)
+	r, _, err := c.openReader(path, share)
+	return r, err
+}
+
+// openReader opens a file by its path, and says what is allowed to it in turn.
+func (c *Files) openReader(path string, share bool) (backend.Reader, *Files, error) {
+	if c.beside != nil {
+		return c.openBeside(path)
+	}
+	f, fi, err := c.openFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	r, err := backend.NewFile(f, os.O_RDONLY, &backend.FileOptions{ForceShare: share})
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, nil, errors.Join(err, f.Close())
 	}
-	return r, nil
+	return r, c.below(fi, path), nil
+}
+
+// openBeside is openReader for what lies in no directory of the host. The same
+// name is the same file there.
+func (c *Files) openBeside(path string) (backend.Reader, *Files, error) {
+	name := filepath.ToSlash(path)
+	if slices.Contains(c.names, name) {
+		return nil, nil, fmt.Errorf("%w: the file is above itself in the chain", ErrBackingLoop)
+	}
+	r, err := c.beside(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	next := *c
+	next.dir = filepath.Dir(path)
+	next.names = append(slices.Clone(c.names), name)
+	next.depth++
+	return r, &next, nil
 }
 
 // maxNames bounds how many names of a directory are looked at.
@@ -85,8 +124,12 @@ const maxNames = 10000
 // Names returns the names of the regular files in the directory of the image,
 // for formats that tell of a file only what is in it. They are sorted, and may
 // be given to Open and Backing. Of a directory with more than 10,000 entries
-// some are left out.
+// some are left out. Where images lie [Beside] each other the error matches
+// [errors.ErrUnsupported].
 func (c *Files) Names() ([]string, error) {
+	if c.beside != nil {
+		return nil, fmt.Errorf("qedfile: names beside an image that is no file: %w", errors.ErrUnsupported)
+	}
 	dir, err := c.openDir()
 	if err != nil {
 		return nil, err

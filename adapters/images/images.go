@@ -61,6 +61,11 @@ func Siblings(image string) *qedfile.Files { return qedfile.Siblings(image).With
 // Anywhere is [qedfile.Anywhere] with the formats of this package.
 func Anywhere(image string) *qedfile.Files { return qedfile.Anywhere(image).With(openBacking) }
 
+// Beside is [qedfile.Beside] with the formats of this package.
+func Beside(image string, open func(name string) (backend.Reader, error)) *qedfile.Files {
+	return qedfile.Beside(image, open).With(openBacking)
+}
+
 // openBacking is a [qedfile.FormatFunc].
 func openBacking(format string, r backend.Reader, files *qedfile.Files, ref qedfile.BackingRef) (qedfile.Disk, error) {
 	return open(format, r, &Options{Files: files, CacheBytes: ref.CacheBytes, ForceShare: ref.ForceShare})

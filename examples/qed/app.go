@@ -12,6 +12,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	open           openFlags
+	sources        sources
 	progress       *progress // nil before there is one
 }
 

@@ -87,7 +87,7 @@ func openTop(f *backend.File, opts *qedfile.Options) (*qedfile.Image, error) {
 // --backing allows to open it at all: what that opens is closed again, and
 // tells the format.
 func (a *app) openWritableBacking(image string, ref qedfile.BackingRef) (*disk, error) {
-	allowed := a.backingFunc(image)
+	allowed := a.backingFunc(nil, image)
 	if allowed == nil {
 		return nil, qedfile.ErrBackingDenied
 	}

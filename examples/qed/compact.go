@@ -48,11 +48,7 @@ DST gets its name when it is complete.`,
 		if *quiet {
 			return nil
 		}
-		old, err := os.Stat(args[0])
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(a.stdout, "%s: %d bytes, %s: %d bytes\n", args[0], old.Size(), args[1], size)
+		_, err = fmt.Fprintf(a.stdout, "%s: %d bytes, %s: %d bytes\n", src.name, src.fileSize, args[1], size)
 		return err
 	}
 	return cmd

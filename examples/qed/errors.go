@@ -74,7 +74,7 @@ func fileError(name string, err error) error {
 // libraryPrefix matches what the packages of this module put before their
 // errors: the package, and the operation that the user has just named. They
 // tell a programmer where to look, and a user nothing.
-var libraryPrefix = regexp.MustCompile(`\b(?:(?:qedfile|backend|qeddiskfs|fstree): )+(?:(?:create|check|repair|convert|compare|measure|commit|rebase|compact): )?`)
+var libraryPrefix = regexp.MustCompile(`\b(?:(?:qedfile|backend|qeddiskfs|fstree|source): )+(?:(?:create|check|repair|convert|compare|measure|commit|rebase|compact): )?`)
 
 // message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -52,23 +53,28 @@ func errForeign(format string) error {
 	return fmt.Errorf("%s is only read here, not changed", qedfile.FormatTitle(format))
 }
 
-// imageFiles is what --backing allows of the files that an image names, or nil.
-func (a *app) imageFiles(name string) images.Files {
-	switch a.open.backing {
-	case "none":
+// imageFiles is what --backing allows of the files that the image in r, of this
+// name, may use, or nil. What comes from elsewhere never reaches a file of this
+// machine.
+func (a *app) imageFiles(r backend.Reader, name string) images.Files {
+	s, ok := r.(*source.Source)
+	switch {
+	case a.open.backing == "none":
 		return nil
-	case "any":
+	case ok:
+		return s.Files()
+	case a.open.backing == "any":
 		return images.Anywhere(name)
 	}
 	return images.Siblings(name)
 }
 
 // newForeignDisk opens an image that is neither QED nor raw.
-func (a *app) newForeignDisk(f *backend.File, name, format string, acc access) (*disk, error) {
+func (a *app) newForeignDisk(f backend.Reader, name, format string, acc access) (*disk, error) {
 	if acc.write {
 		return nil, errForeign(format)
 	}
-	opts := &images.Options{Format: format, Files: a.imageFiles(name), ForceShare: acc.share, Snapshot: a.open.snapshot}
+	opts := &images.Options{Format: format, Files: a.imageFiles(f, name), ForceShare: acc.share, Snapshot: a.open.snapshot}
 	if acc.topOnly {
 		opts.Files = noFiles{}
 	}
@@ -87,7 +93,7 @@ func (noFiles) Backing(ref qedfile.BackingRef) (qedfile.Disk, error) { return no
 func (noFiles) Open(string, bool) (backend.Reader, error)            { return backend.NewMemory(nil), nil }
 
 // foreignInfo describes an image by itself.
-func (a *app) foreignInfo(f *backend.File, name, format string) (imageInfo, error) {
+func (a *app) foreignInfo(f backend.Reader, name, format string) (imageInfo, error) {
 	d, err := a.newForeignDisk(f, name, format, access{topOnly: true})
 	if err != nil {
 		return imageInfo{}, err

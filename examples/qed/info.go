@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/images"
-	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -59,7 +59,7 @@ type imageInfo struct {
 	Filename            string `json:"filename"`
 	Format              string `json:"format"`
 	VirtualSize         int64  `json:"virtual-size"`
-	ActualSize          int64  `json:"actual-size"`
+	ActualSize          *int64 `json:"actual-size,omitempty"` // nil where it cannot be told
 	ClusterSize         int64  `json:"cluster-size,omitempty"`
 	BackingFilename     string `json:"backing-filename,omitempty"`
 	FullBackingFilename string `json:"full-backing-filename,omitempty"`
@@ -74,7 +74,11 @@ type imageInfo struct {
 func (i *imageInfo) print(w io.Writer) {
 	fmt.Fprintf(w, "image: %s\nfile format: %s\n", i.Filename, i.Format)
 	fmt.Fprintf(w, "virtual size: %s (%d bytes)\n", bytesize.Format(i.VirtualSize), i.VirtualSize)
-	fmt.Fprintf(w, "disk size: %s\n", bytesize.Format(i.ActualSize))
+	actual := "unavailable"
+	if i.ActualSize != nil {
+		actual = bytesize.Format(*i.ActualSize)
+	}
+	fmt.Fprintf(w, "disk size: %s\n", actual)
 	if i.ClusterSize != 0 {
 		fmt.Fprintf(w, "cluster_size: %d\n", i.ClusterSize)
 	}
@@ -126,7 +130,8 @@ func (a *app) imageInfos(name string, chain bool) ([]imageInfo, error) {
 
 // topInfo describes one file by itself.
 func (a *app) topInfo(name string) (info imageInfo, err error) {
-	f, err := backend.OpenFile(name, os.O_RDONLY, &backend.FileOptions{ForceShare: a.open.forceShare})
+	f, err := a.openSource(name, os.O_RDONLY, a.open.forceShare)
+	name = source.Redacted(name)
 	if err != nil {
 		return info, fileError(name, err)
 	}
@@ -208,14 +213,19 @@ func (d *disk) layers() []*disk {
 	}
 }
 
-// allocatedBytes is how much of the host's disk a file takes.
-func allocatedBytes(name string) (int64, error) {
+// allocatedBytes is how much of the host's disk a file takes, or nil for an
+// image that is no file.
+func allocatedBytes(name string) (*int64, error) {
+	if !source.Local(name) {
+		return nil, nil
+	}
 	fi, err := os.Stat(name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	if n, ok := blocksOf(fi); ok {
-		return n, nil
+	n, ok := blocksOf(fi)
+	if !ok {
+		n = fi.Size()
 	}
-	return fi.Size(), nil
+	return &n, nil
 }

@@ -20,7 +20,7 @@ func main() {
 // run is the whole command but for the process around it. It returns the exit
 // code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, sources: sources{ctx: ctx}}
 	root := newRoot(a)
 	root.SetArgs(protectNegativeSize(args))
 	root.SetIn(stdin)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -56,6 +57,7 @@ func (a *app) addShareFlags(cmd *cobra.Command) {
 // addBackingFlag gives a subcommand the --backing flag.
 func (a *app) addBackingFlag(cmd *cobra.Command) {
 	addChoice(cmd, &a.open.backing, "backing", "", "sibling", "backing files that may be opened: none, those beside the image, or any", "none", "sibling", "any")
+	a.addSourceFlags(cmd)
 }
 
 // addSectorFlag gives a subcommand the --sector-size flag.
@@ -73,9 +75,9 @@ func (a *app) addSectorFlag(cmd *cobra.Command) {
 	}
 }
 
-// backingFunc is what --backing allows for the image of this name.
-func (a *app) backingFunc(name string) qedfile.BackingFunc {
-	if files := a.imageFiles(name); files != nil {
+// backingFunc is what --backing allows for the image in r, of this name.
+func (a *app) backingFunc(r backend.Reader, name string) qedfile.BackingFunc {
+	if files := a.imageFiles(r, name); files != nil {
 		return files.Backing
 	}
 	return nil
@@ -90,6 +92,8 @@ type disk struct {
 	format string
 	image  *qedfile.Image // nil for a raw disk
 	raw    *qedfile.Raw   // nil for an image
+
+	fileSize int64 // bytes of the file when it was opened
 }
 
 func (d *disk) Size() int64  { return d.Disk.Size() }
@@ -124,18 +128,22 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 		flag = os.O_RDWR
 	}
 	acc.share = (acc.share || a.open.forceShare) && !acc.write
-	f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: acc.share})
+	f, err := a.openSource(name, flag, acc.share)
+	name = source.Redacted(name)
 	if err != nil {
 		return nil, fileError(name, err)
 	}
 	d, err := a.newDisk(f, name, acc)
+	if err == nil {
+		d.fileSize, err = f.Size()
+	}
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), f.Close())
 	}
 	return d, nil
 }
 
-func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
+func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) {
 	format := acc.format
 	if format == "" {
 		var err error
@@ -150,7 +158,7 @@ func (a *app) newDisk(f *backend.File, name string, acc access) (*disk, error) {
 		raw, err := qedfile.NewRaw(f)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}
-	opts := &qedfile.Options{Backing: a.backingFunc(name), Writable: acc.write, Dirty: acc.dirty, ForceShare: acc.share}
+	opts := &qedfile.Options{Backing: a.backingFunc(f, name), Writable: acc.write, Dirty: acc.dirty, ForceShare: acc.share}
 	if acc.topOnly {
 		opts.Backing = noBacking
 	}
