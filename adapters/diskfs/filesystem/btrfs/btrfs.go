@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -19,7 +20,6 @@ const (
 	fsTree       = 5
 	logTree      = ^uint64(5) // -6
 	firstFree    = 256        // the first of files and subvolumes, and the first file of each subvolume
-	emptySubvol  = 2          // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID
 	chunkObjects = 256        // BTRFS_FIRST_CHUNK_TREE_OBJECTID
 
 	rootItemSize = 239 // bytes of a root item up to its level
@@ -169,6 +169,7 @@ func (v *volume) Info() fstree.Info {
 	if v.logNote != "" {
 		info.Dirty, info.Notes = true, []string{v.logNote}
 	}
+	info.CutOff(int64(min(v.sb.totalBytes, math.MaxInt64)), v.size)
 	return info
 }
 

@@ -65,7 +65,7 @@ func parseDirEntry(b []byte) (dirEntry, int, error) {
 // ReadDir yields the entries in the order in which they were made.
 func (v *volume) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 	return func(yield func(fstree.Entry, error) bool) {
-		if dir.Ino == emptySubvol {
+		if isStub(dir) {
 			return
 		}
 		t, err := v.subvolume(dir.Tree)
@@ -95,7 +95,7 @@ func (v *volume) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 
 // Lookup finds an entry by the hash of its name.
 func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
-	if dir.Ino == emptySubvol {
+	if isStub(dir) {
 		return fstree.Entry{}, fs.ErrNotExist
 	}
 	t, err := v.subvolume(dir.Tree)
@@ -151,13 +151,17 @@ func (v *volume) entry(dir fstree.ID, e dirEntry) (fstree.Entry, error) {
 // is not, and the kernel shows an empty directory
 // (fixup_tree_root_location in fs/btrfs/inode.c).
 func (v *volume) enter(dir fstree.ID, e dirEntry) (fstree.ID, error) {
-	ref, ok, err := v.get(v.roots, key{dir.Tree, rootRef, e.location.object})
+	subvolume := e.location.object
+	ref, ok, err := v.get(v.roots, key{dir.Tree, rootRef, subvolume})
 	if err != nil {
 		return fstree.ID{}, err
 	}
 	const header = 18 // directory, sequence, length of the name
 	if !ok || len(ref.data) < header || le.Uint64(ref.data) != dir.Ino || string(ref.data[header:]) != e.name {
-		return fstree.ID{Tree: dir.Tree, Ino: emptySubvol}, nil
+		return newStub(dir, subvolume)
 	}
-	return fstree.ID{Tree: e.location.object, Ino: firstFree}, nil
+	if subvolume >= stubs {
+		return fstree.ID{}, damaged("directory", -1, "entry %q leads to %s", e.name, e.location)
+	}
+	return fstree.ID{Tree: subvolume, Ino: firstFree}, nil
 }

@@ -2,7 +2,6 @@ package btrfs
 
 import (
 	"fmt"
-	"io/fs"
 	"math"
 	"time"
 
@@ -13,8 +12,8 @@ const inodeSize = 160
 
 // Stat returns what the inode item says.
 func (v *volume) Stat(id fstree.ID) (fstree.Stat, error) {
-	if id.Ino == emptySubvol {
-		return fstree.Stat{Ino: emptySubvol, Mode: fs.ModeDir | 0o755, Nlink: 1}, nil
+	if isStub(id) {
+		return v.statStub(id)
 	}
 	b, err := v.inode(id)
 	if err != nil {
@@ -60,7 +59,7 @@ func (v *volume) inode(id fstree.ID) ([]byte, error) {
 // Xattrs returns the attributes, whose names are stored whole.
 func (v *volume) Xattrs(id fstree.ID) (map[string][]byte, error) {
 	all := map[string][]byte{}
-	if id.Ino == emptySubvol {
+	if isStub(id) {
 		return all, nil
 	}
 	t, err := v.subvolume(id.Tree)

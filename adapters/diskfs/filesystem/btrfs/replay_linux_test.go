@@ -114,7 +114,7 @@ func random(seed uint64, options ...string) fstreetest.Config {
 		}
 	})
 	c.Large, c.Mkfs = true, append(c.Mkfs, options...)
-	c.Skip = fstreetest.SkipTimes | fstreetest.SkipMtime
+	c.Skip = fstreetest.SkipMtime | fstreetest.SkipCtime
 	return c
 }
 

@@ -1,6 +1,7 @@
 package erofs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,11 +15,12 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 )
 
-// Where the superblock lies, and in it the logarithm of the block size (struct
-// erofs_super_block in the kernel's erofs_fs.h).
+// Where the superblock lies, and in it the logarithm of the block size and the
+// number of blocks (struct erofs_super_block in the kernel's erofs_fs.h).
 const (
 	superblock = 1024
 	blockShift = 12
+	blockCount = 36
 )
 
 // Open reads the filesystem that fills the size bytes of r. The error wraps
@@ -34,7 +36,7 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	}
 	e := &engine{
 		meter: &meter{r: r, size: size},
-		info:  fstree.Info{Type: sig.Type, Label: sig.Label, UUID: sig.UUID, Size: size},
+		info:  fstree.Info{Type: sig.Type, Label: sig.Label, UUID: sig.UUID},
 	}
 	if err := e.call("superblock", e.open); err != nil {
 		return nil, fmt.Errorf("erofs: %w", err)
@@ -52,11 +54,14 @@ func (e *engine) open() (err error) {
 		return err
 	}
 	// go-erofs keeps the size of a block to itself, and has checked it.
-	var shift [1]byte
-	if _, err := e.meter.ReadAt(shift[:], superblock+blockShift); err != nil {
+	var b [blockCount + 4]byte
+	if _, err := e.meter.ReadAt(b[:], superblock); err != nil {
 		return err
 	}
-	e.info.BlockSize = 1 << (shift[0] & 31)
+	e.info.BlockSize = 1 << (b[blockShift] & 31)
+	claimed := int64(binary.LittleEndian.Uint32(b[blockCount:])) * e.info.BlockSize
+	e.info.Size, e.end = claimed, max(claimed, e.meter.size)
+	e.info.CutOff(claimed, e.meter.size)
 	info, err := fs.Stat(e.fsys, ".")
 	if err != nil {
 		return err
@@ -110,7 +115,14 @@ type ranged interface{ DataRange() []erofs.DataRange }
 // lies.
 func (e *engine) content(path string, info fs.FileInfo) (fstree.Content, error) {
 	if r, ok := info.(ranged); ok {
-		if c, ok := newRuns(e.meter.r, info.Size(), r.DataRange()); ok {
+		list := r.DataRange()
+		for _, x := range list {
+			if x.Offset >= 0 && (x.Size > e.end || x.Offset > e.end-x.Size) {
+				return nil, &fstree.DamageError{FS: "erofs", Structure: "file " + path, Block: x.Offset / e.info.BlockSize,
+					Why: fmt.Sprintf("%d bytes at byte %d of %d", x.Size, x.Offset, e.end)}
+			}
+		}
+		if c, ok := newRuns(e.meter.r, info.Size(), list); ok {
 			return c, nil
 		}
 	}

@@ -29,6 +29,7 @@ type engine struct {
 	fsys  fs.FS
 	meter *meter
 	info  fstree.Info
+	end   int64 // of the volume, as it says or as it is: the greater
 
 	mu    sync.Mutex
 	nodes []node

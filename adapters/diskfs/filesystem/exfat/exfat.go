@@ -91,6 +91,7 @@ func (e *engine) info() fstree.Info {
 	if err != nil {
 		i.Notes = append(i.Notes, "free space unknown: "+err.Error())
 	}
+	i.CutOff(e.vol.End(), e.vol.Cache.Size())
 	return i
 }
 
@@ -244,6 +245,9 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 		return nil, fmt.Errorf("exfat: %w", fs.ErrInvalid)
 	}
 	name := structure("file", id)
+	if err := e.vol.Fits(name, s.size); err != nil {
+		return nil, err
+	}
 	return clusters.NewContent(name, e.chain(name, s, math.MaxInt64), s.size, s.valid), nil
 }
 

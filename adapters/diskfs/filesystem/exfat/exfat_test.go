@@ -157,7 +157,7 @@ func TestDamagedChainsAreReadAsFarAsTheyGo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := newVolume()
-			v.list(file("broken", 0x20, c.flags, 10, 1<<30, 1<<29))
+			v.list(file("broken", 0x20, c.flags, 10, count*512, count*512))
 			v.b = append(v.b, make([]byte, 1<<20)...)
 			c.build(v)
 			f, err := v.open(t).Open("broken")
@@ -173,6 +173,17 @@ func TestDamagedChainsAreReadAsFarAsTheyGo(t *testing.T) {
 				t.Errorf("read %d bytes, want %d clusters", n, c.good)
 			}
 		})
+	}
+}
+
+func TestAFileThatNeedsMoreThanTheVolumeIsNotOpened(t *testing.T) {
+	for size, sound := range map[int]bool{count * 512: true, count*512 + 1: false, 1 << 62: false} {
+		v := newVolume()
+		v.list(file("file", 0x20, 0, 10, size, size))
+		v.chain(10)
+		if _, err := v.open(t).Open("file"); sound != (err == nil) || !sound && !errors.Is(err, fstree.ErrDamaged) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func (e *engine) directory(id fstree.ID) (*inode, error) {
 		return nil, err
 	}
 	if !in.isType(modeDir) {
-		return nil, fmt.Errorf("ext4: inode %d: %w", id.Ino, fstree.ErrNotDir)
+		return nil, fstree.ErrNotDir
 	}
 	return in, nil
 }

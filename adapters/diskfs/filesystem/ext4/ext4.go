@@ -66,9 +66,6 @@ func openVolume(r io.ReaderAt, size int64) (*engine, error) {
 	e := &engine{sb: sb, cache: cache}
 	e.groups = newGroupTable(sb, e.cache)
 	e.info = sync.OnceValue(e.makeInfo)
-	if e.present() < sb.blocks {
-		e.notes = append(e.notes, fmt.Sprintf("the volume is cut off: %d of %d blocks are there", e.present(), sb.blocks))
-	}
 	return e, nil
 }
 

@@ -58,7 +58,7 @@ func TestAVolumeThatIsCutOffIsReadAsFarAsItGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info := vol.Info(); len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "2048 of 4096 blocks") {
+	if info := vol.Info(); len(info.Notes) != 1 || !strings.Contains(info.Notes[0], "cut off: 8388608 of 16777216 bytes") {
 		t.Errorf("notes %q", info.Notes)
 	}
 	complete, cut := 0, 0

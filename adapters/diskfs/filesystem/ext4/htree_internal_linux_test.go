@@ -10,6 +10,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 // Lookup falls back on a search without the index, which would hide any
@@ -22,8 +23,11 @@ func TestNamesAreFoundByTheKernelsIndex(t *testing.T) {
 				flag := map[string]string{"signed": "1", "unsigned": "2"}[chars]
 				r, _ := fstreetest.Build(t, fstreetest.Config{
 					Size: size,
-					Mkfs: []string{"sh", "-c", `mke2fs -q -F -t ext4 -O large_dir -N 20000 -b 1024 "$0" && tune2fs -E hash_alg=` +
-						algorithm + ` "$0" && debugfs -w -R "ssv flags ` + flag + `" "$0"`},
+					Mkfs: []string{"mke2fs", "-q", "-F", "-t", "ext4", "-O", "large_dir", "-N", "20000", "-b", "1024"},
+					Make: func(tb testing.TB, image, _ string) {
+						oracle.Run(tb, "tune2fs", "-E", "hash_alg="+algorithm, image)
+						oracle.Run(tb, "debugfs", "-w", "-R", "ssv flags "+flag, image)
+					},
 					Mount: "ext4",
 					Fill:  fillIndexed,
 				})

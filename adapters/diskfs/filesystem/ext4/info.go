@@ -17,7 +17,7 @@ func (e *engine) makeInfo() fstree.Info {
 		Type:      s.kind(),
 		Label:     s.label,
 		BlockSize: s.blockSize,
-		Size:      int64(min(s.blocks-min(s.blocks, e.overhead()), e.present())) << s.blockBits,
+		Size:      int64(s.blocks-min(s.blocks, e.overhead())) << s.blockBits,
 		Files:     s.inodes,
 		Dirty:     s.state&stateValid == 0 || s.incompat.has(incompatNeedsRecover),
 		Notes:     append([]string{}, e.notes...),
@@ -37,8 +37,9 @@ func (e *engine) makeInfo() fstree.Info {
 		info.Notes = append(info.Notes, free.err.Error())
 		free.blocks, free.inodes = s.freeBlocks, s.freeInodes
 	}
-	info.Free = min(int64(min(free.blocks, e.present()))<<s.blockBits, info.Size)
+	info.Free = int64(min(free.blocks, s.blocks)) << s.blockBits
 	info.FreeFiles = min(free.inodes, s.inodes)
+	info.CutOff(int64(s.blocks)<<s.blockBits, e.cache.Size())
 	return info
 }
 
@@ -54,8 +55,7 @@ type freeCount struct {
 	err            error  // nothing is known
 }
 
-// free adds up what is free in the groups. What is free past the end of a
-// volume that is cut off does not count.
+// free adds up what is free in the groups.
 func (e *engine) free() freeCount {
 	s := e.sb
 	if s.groups > maxCounted {
@@ -67,8 +67,7 @@ func (e *engine) free() freeCount {
 		if err != nil {
 			return freeCount{err: err}
 		}
-		start := s.firstDataBlock + n*s.blocksPerGroup
-		c.blocks += min(g.freeClusters*s.clusterBlocks, e.present()-min(start, e.present()))
+		c.blocks += g.freeClusters * s.clusterBlocks
 		c.inodes += g.freeInodes
 		if g.suspect {
 			if c.suspect == 0 {

@@ -32,7 +32,7 @@ func with(c fstreetest.Config, fill func(testing.TB, string)) fstreetest.Config 
 // enlarged makes a configuration whose inodes tune2fs enlarged, as for an ext3
 // of old that becomes an ext4: they state no extra fields, and have them.
 func enlarged(c fstreetest.Config) fstreetest.Config {
-	c.Mkfs = append([]string{"sh", "-c", `"$@" && for image; do :; done && tune2fs -f -I 256 "$image"`, "sh"}, c.Mkfs...)
+	c.Make = func(tb testing.TB, image, _ string) { oracle.Run(tb, "tune2fs", "-f", "-I", "256", image) }
 	c.Populated, c.Mounted = true, true
 	c.Tree = fstreetest.Tree{Entries: 20, Plain: true}
 	return c

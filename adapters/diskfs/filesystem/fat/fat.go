@@ -74,6 +74,7 @@ func (e *engine) info() fstree.Info {
 		i.Notes = append(i.Notes, "free space unknown: "+err.Error())
 	}
 	i.Free = int64(free) << e.vol.Bits
+	i.CutOff(e.vol.End(), e.vol.Cache.Size())
 	return i
 }
 
@@ -215,6 +216,9 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 	}
 	size := s.size()
 	name := structure("file", id)
+	if err := e.vol.Fits(name, size); err != nil {
+		return nil, err
+	}
 	need := (size + e.vol.ClusterSize() - 1) >> e.vol.Bits
 	chain := e.vol.Chain(name, e.start(s), need)
 	return clusters.NewContent(name, chain, size, size), nil

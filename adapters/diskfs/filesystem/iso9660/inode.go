@@ -160,6 +160,9 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 		if r.size == 0 {
 			continue
 		}
+		if end := r.extent*e.block + r.size; end > e.end {
+			return nil, e.damage("file", r.off, fmt.Sprintf("it ends at byte %d of %d", end, e.end))
+		}
 		c.extents = append(c.extents, fstree.Extent{Start: c.size, Length: r.size, Offset: r.extent * e.block})
 		c.size += r.size
 	}

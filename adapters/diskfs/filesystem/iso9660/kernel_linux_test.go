@@ -1,9 +1,11 @@
 package iso9660_test
 
 import (
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,25 +18,45 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(fstreetest.Main(m)) }
 
-// mkisofs makes an image, whose name comes last, of the files in DIR.
-func mkisofs(args string) []string {
-	return []string{"sh", "-c", `xorriso -as mkisofs -quiet -V TEST ` + args + ` DIR -o "$0" >&2 && truncate -s 4M "$0"`}
+// mkisofs makes an image of the files in a directory.
+func mkisofs(args ...string) func(tb testing.TB, image, source string) {
+	return func(tb testing.TB, image, source string) {
+		tb.Helper()
+		oracle.Run(tb, "xorriso", slices.Concat([]string{"-as", "mkisofs", "-quiet", "-V", "TEST"}, args, []string{source, "-o", image})...)
+		if err := os.Truncate(image, 4<<20); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 // xorriso does the same in xorriso's own language, which writes to empty media
 // alone.
-func xorriso(commands string) []string {
-	return []string{"sh", "-c", `xorriso -report_about WARNING -outdev "stdio:$0.new" -map DIR / ` + commands +
-		` >&2 && dd if="$0.new" of="$0" conv=notrunc status=none`}
+func xorriso(commands ...string) func(tb testing.TB, image, source string) {
+	return func(tb testing.TB, image, source string) {
+		tb.Helper()
+		oracle.Run(tb, "xorriso", append([]string{"-report_about", "WARNING", "-outdev", "stdio:" + image + ".new", "-map", source, "/"}, commands...)...)
+		disc, err := os.ReadFile(image + ".new")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		f, err := os.OpenFile(image, os.O_WRONLY, 0)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt(disc, 0); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
 var configs = []fstreetest.Config{
-	{Name: "iso9660-rock-ridge", Size: 4 << 20, Mount: "iso9660", Mkfs: mkisofs("-R"), Populated: true, Fill: everything},
-	{Name: "iso9660-rock-ridge-and-joliet", Size: 4 << 20, Mount: "iso9660", Mkfs: mkisofs("-R -J"), Populated: true, Fill: fewNames},
-	{Name: "iso9660-joliet", Size: 4 << 20, Mount: "iso9660", ReadOpts: "iocharset=utf8", Mkfs: mkisofs("--norock -J"), Populated: true, Fill: fewNames},
-	{Name: "iso9660-plain", Size: 4 << 20, Mount: "iso9660", Mkfs: mkisofs("--norock"), Populated: true, Fill: fewNames},
-	{Name: "iso9660-relocated", Size: 4 << 20, Mount: "iso9660", Mkfs: xorriso("-compliance deep_paths_off -rr_reloc_dir rr_moved"), Populated: true, Fill: deep},
-	{Name: "iso9660-zisofs", Size: 4 << 20, Mount: "iso9660", Mkfs: xorriso("-set_filter_r --zisofs / --"), Populated: true, Fill: compressible},
+	{Name: "iso9660-rock-ridge", Size: 4 << 20, Mount: "iso9660", Make: mkisofs("-R"), Populated: true, Fill: everything},
+	{Name: "iso9660-rock-ridge-and-joliet", Size: 4 << 20, Mount: "iso9660", Make: mkisofs("-R", "-J"), Populated: true, Fill: fewNames},
+	{Name: "iso9660-joliet", Size: 4 << 20, Mount: "iso9660", ReadOpts: "iocharset=utf8", Make: mkisofs("--norock", "-J"), Populated: true, Fill: fewNames},
+	{Name: "iso9660-plain", Size: 4 << 20, Mount: "iso9660", Make: mkisofs("--norock"), Populated: true, Fill: fewNames},
+	{Name: "iso9660-relocated", Size: 4 << 20, Mount: "iso9660", Make: xorriso("-compliance", "deep_paths_off", "-rr_reloc_dir", "rr_moved"), Populated: true, Fill: deep},
+	{Name: "iso9660-zisofs", Size: 4 << 20, Mount: "iso9660", Make: xorriso("-set_filter_r", "--zisofs", "/", "--"), Populated: true, Fill: compressible},
 }
 
 // everything is what xorriso stores, and Linux 6.1 shows (no times after 2038); it fails on parts of the tree that the

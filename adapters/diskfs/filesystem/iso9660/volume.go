@@ -36,6 +36,7 @@ type engine struct {
 	cache  *fstree.Cache
 	r      io.ReaderAt
 	size   int64
+	end    int64 // of the volume, as it says or as it is: the greater
 	block  int64
 	root   fstree.ID
 	flavor flavor
@@ -86,6 +87,11 @@ func (e *engine) open() error {
 		Type: "iso9660", Label: sig.Label, UUID: sig.UUID, BlockSize: e.block,
 		Size: int64(binary.LittleEndian.Uint32(primary[80:])) * e.block,
 	}
+	e.end = max(e.info.Size, e.size)
+	e.info.CutOff(e.info.Size, e.size)
+	if e.isBridge() {
+		e.info.Notes = append(e.info.Notes, "there is a UDF filesystem of the same files, which is not read")
+	}
 	return nil
 }
 
@@ -112,6 +118,25 @@ func (e *engine) descriptors() (primary, supplementary []byte, err error) {
 		}
 	}
 	return primary, supplementary, nil
+}
+
+// isBridge looks for the descriptors of UDF, which follow those of ISO 9660
+// (ECMA-167, 2/9).
+func (e *engine) isBridge() bool {
+	for i := range int64(maxDescriptors) {
+		d, err := e.descriptor(i)
+		if err != nil {
+			return false
+		}
+		switch string(d[1:6]) {
+		case "NSR02", "NSR03":
+			return true
+		case "CD001", "BEA01", "BOOT2":
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // isJoliet looks for the escape sequences of UCS-2 level 1 to 3.

@@ -150,6 +150,7 @@ func (v *volume) Info() fstree.Info {
 	if v.dirty {
 		info.Notes = append(info.Notes, "not unmounted cleanly: the journal is not replayed")
 	}
+	info.CutOff(v.boot.size, v.cache.Size())
 	return info
 }
 

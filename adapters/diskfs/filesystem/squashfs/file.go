@@ -48,6 +48,9 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 		c.lengths = append(c.lengths, length)
 		at += int64(length &^ dataStored)
 	}
+	if at > e.used {
+		return nil, damage("file", int64(n.data), fmt.Sprintf("its blocks end at byte %d of %d", at, e.used))
+	}
 	return c, nil
 }
 

@@ -35,6 +35,6 @@ func TestManyLargeAttributesAreRead(t *testing.T) {
 	}
 	c := config("many-attributes", "")
 	c.Fill, c.Large = func(testing.TB, string) {}, true
-	c.Mkfs[2] = `rm "$0" && mksquashfs ` + mnt + ` "$0" -quiet -no-progress >&2 && truncate -s 4M "$0"`
+	c.Make = func(tb testing.TB, image, _ string) { mksquashfs()(tb, image, mnt) }
 	fstreetest.Run(t, []fstreetest.Config{c}, open)
 }

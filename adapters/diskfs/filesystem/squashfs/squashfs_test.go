@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"os"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -17,13 +19,24 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-// mksquashfs makes an image, whose name comes last, of the files in DIR.
-func mksquashfs(args string) []string {
-	return []string{"sh", "-c", `rm "$0" && mksquashfs DIR "$0" -quiet -no-progress ` + args + ` >&2 && truncate -s 4M "$0"`}
+// mksquashfs makes an image of the files in a directory.
+func mksquashfs(args ...string) func(tb testing.TB, image, source string) {
+	return func(tb testing.TB, image, source string) {
+		tb.Helper()
+		if err := os.Remove(image); err != nil {
+			tb.Fatal(err)
+		}
+		oracle.Run(tb, "mksquashfs", append([]string{source, image, "-quiet", "-no-progress"}, args...)...)
+		if err := os.Truncate(image, size); err != nil {
+			tb.Fatal(err)
+		}
+	}
 }
 
+const size = 4 << 20
+
 func config(name, args string) fstreetest.Config {
-	return fstreetest.Config{Name: "squashfs-" + name, Size: 4 << 20, Mount: "squashfs", Mkfs: mksquashfs(args), Populated: true, Mounted: true}
+	return fstreetest.Config{Name: "squashfs-" + name, Size: size, Mount: "squashfs", Make: mksquashfs(strings.Fields(args)...), Populated: true, Mounted: true}
 }
 
 var configs = []fstreetest.Config{

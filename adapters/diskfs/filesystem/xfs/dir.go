@@ -3,7 +3,6 @@ package xfs
 import (
 	"encoding/binary"
 	"fmt"
-	"io/fs"
 	"iter"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -49,7 +48,7 @@ func (v *volume) directory(num uint64) (inode, error) {
 		return inode{}, err
 	}
 	if !ino.is(modeDir) {
-		return inode{}, fmt.Errorf("xfs: inode %d is not a directory: %w", num, fs.ErrInvalid)
+		return inode{}, fstree.ErrNotDir
 	}
 	return ino, nil
 }

@@ -46,6 +46,7 @@ func (v *volume) describe(log replayed) fstree.Info {
 		info.Notes = append(info.Notes, "files on the realtime device cannot be read")
 	}
 	info.Notes = append(info.Notes, log.notes...)
+	info.CutOff(int64(sb.blocks)<<sb.blockLog, v.cache.Size())
 	return info
 }
 

@@ -3,7 +3,6 @@ package xfs
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/bits"
 	"sort"
@@ -42,7 +41,8 @@ func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 		lookup = v.lookupBlock
 	}
 	e, err := lookup(&f, name)
-	if errors.Is(err, fstree.ErrDamaged) {
+	// Without checksums an index may lead elsewhere and look sound.
+	if errors.Is(err, fstree.ErrDamaged) || err == fs.ErrNotExist && !v.sb.v5 {
 		return v.scan(dir, name)
 	}
 	return e, err
@@ -68,11 +68,7 @@ func (v *volume) scan(dir fstree.ID, name string) (fstree.Entry, error) {
 	case damage != nil:
 		return fstree.Entry{}, damage
 	}
-	return fstree.Entry{}, notFound(name)
-}
-
-func notFound(name string) error {
-	return fmt.Errorf("xfs: no entry %q: %w", name, fs.ErrNotExist)
+	return fstree.Entry{}, fs.ErrNotExist
 }
 
 func equalASCII(a, b string) bool {
@@ -110,7 +106,7 @@ func (v *volume) lookupBlock(f *fork, name string) (fstree.Entry, error) {
 	}
 	e, _, err := v.match(f, b[end:len(b)-8], name)
 	if err == nil && e.Name == "" {
-		err = notFound(name)
+		err = fs.ErrNotExist
 	}
 	return e, err
 }
@@ -129,7 +125,7 @@ func (v *volume) lookupIndex(f *fork, name string) (fstree.Entry, error) {
 		}
 		next := uint64(binary.BigEndian.Uint32(leaf))
 		if !more || next == 0 {
-			return fstree.Entry{}, notFound(name)
+			return fstree.Entry{}, fs.ErrNotExist
 		}
 		leaf, block, err = v.indexBlock(f, next)
 		if err != nil {
@@ -157,7 +153,7 @@ func (v *volume) descend(f *fork, name string) (leaf []byte, block int64, err er
 		n := len(entries) / 8
 		i := sort.Search(n, func(i int) bool { return binary.BigEndian.Uint32(entries[8*i:]) >= hash })
 		if i == n {
-			return nil, 0, notFound(name)
+			return nil, 0, fs.ErrNotExist
 		}
 		at = uint64(binary.BigEndian.Uint32(entries[8*i+4:]))
 	}

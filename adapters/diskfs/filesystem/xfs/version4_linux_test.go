@@ -23,7 +23,7 @@ import (
 func version4(name string, mib int64, entries int, options ...string) fstreetest.Config {
 	c := config(name, mib, fstreetest.Tree{}, append([]string{"-m", "crc=0", "-p", "DIR.proto"}, options...)...)
 	c.Populated = true
-	c.Skip = fstreetest.SkipIno | fstreetest.SkipDirSize | fstreetest.SkipBlocks | fstreetest.SkipTimes | fstreetest.SkipMtime
+	c.Skip = fstreetest.SkipIno | fstreetest.SkipDirSize | fstreetest.SkipBlocks | fstreetest.SkipTimes
 	c.Fill = func(tb testing.TB, dir string) {
 		plainNames(tb, dir, entries)
 		writeProto(tb, dir)

@@ -39,7 +39,7 @@ func RunInGuest(t *testing.T, modules []string, configs []Config, open Opener) {
 		if !c.Large {
 			t.Run(c.Name+"/committed", func(t *testing.T) {
 				image, records := Committed(t, c.Name)
-				compareOn(t, bytes.NewReader(image), int64(len(image)), records, c.Skip, open)
+				compareOn(t, bytes.NewReader(image), int64(len(image)), records, c, open)
 			})
 		}
 	}
@@ -55,7 +55,7 @@ func RunInGuest(t *testing.T, modules []string, configs []Config, open Opener) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				compareOn(t, f, c.Size, manifests[i], c.Skip, open)
+				compareOn(t, f, c.Size, manifests[i], c, open)
 				if os.Getenv("QEDFS_UPDATE_TESTDATA") == "1" && !c.Large && !t.Failed() {
 					commit(t, c.Name, f, manifests[i])
 				}

@@ -108,6 +108,16 @@ func makeDevice(name string, size int64) error {
 
 func mkfs(tb testing.TB, c Config, image, source string) {
 	tb.Helper()
+	if len(c.Mkfs) > 0 {
+		c.runMkfs(tb, image, source)
+	}
+	if c.Make != nil {
+		c.Make(tb, image, source)
+	}
+}
+
+func (c Config) runMkfs(tb testing.TB, image, source string) {
+	tb.Helper()
 	args := append([]string{}, c.Mkfs[1:]...)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "DIR", source)

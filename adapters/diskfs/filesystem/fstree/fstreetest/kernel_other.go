@@ -31,7 +31,7 @@ func RunInGuest(t *testing.T, _ []string, configs []Config, open Opener) {
 		if !c.Large {
 			t.Run(c.Name+"/committed", func(t *testing.T) {
 				image, records := Committed(t, c.Name)
-				compareOn(t, bytes.NewReader(image), int64(len(image)), records, c.Skip, open)
+				compareOn(t, bytes.NewReader(image), int64(len(image)), records, c, open)
 			})
 		}
 	}

@@ -48,10 +48,14 @@ const (
 	SkipMode // the permission bits, never the type
 	SkipDirSize
 	SkipBlocks
-	SkipTimes // all but mtime
 	SkipMtime
+	SkipAtime
+	SkipCtime
+	SkipBtime
 	SkipXattrs
 	SkipHoles
+
+	SkipTimes = SkipMtime | SkipAtime | SkipCtime | SkipBtime
 )
 
 // wholeHash is the largest file whose every byte is hashed; of a larger one

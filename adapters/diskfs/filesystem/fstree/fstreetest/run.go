@@ -16,9 +16,12 @@ type Opener func(r io.ReaderAt, size int64) (fs.FS, error)
 
 // Config is one way to make a filesystem.
 type Config struct {
-	Name  string   // of the image, and of the subtest
-	Size  int64    // bytes of the device
-	Mkfs  []string // command; the image's path is added at the end
+	Name string   // of the image, and of the subtest
+	Size int64    // bytes of the device
+	Mkfs []string // command; the image's path is added at the end
+	// Make, if set, is called after Mkfs, or instead of it where there is
+	// none: for what takes more than one command. Its source is DIR.
+	Make  func(tb testing.TB, image, source string)
 	Env   []string // environment that the command needs besides the usual
 	Mount string   // type to mount with
 	Opts  string   // mount options for filling; reading is always "ro" besides
@@ -49,10 +52,13 @@ type Config struct {
 	ReadOpts string
 
 	// Adjust, if set, changes what the oracle says of a file where that is
-	// not what the image holds. Only [RunInGuest] knows it.
+	// not what the image holds.
 	Adjust func(r *Record)
 
-	Skip  Skip
+	Skip Skip
+	// SkipAt, if set, adds what is left out of single files.
+	SkipAt func(r *Record) Skip
+
 	Large bool // too large to commit: made and compared only with the oracle
 }
 
@@ -65,7 +71,7 @@ func Run(t *testing.T, configs []Config, open Opener) {
 			if !c.Large {
 				t.Run("committed", func(t *testing.T) {
 					image, records := Committed(t, c.Name)
-					compareOn(t, bytes.NewReader(image), int64(len(image)), records, c.Skip, open)
+					compareOn(t, bytes.NewReader(image), int64(len(image)), records, c, open)
 				})
 			}
 			t.Run("kernel", func(t *testing.T) {
@@ -78,7 +84,7 @@ func Run(t *testing.T, configs []Config, open Opener) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				compareOn(t, f, c.Size, records, c.Skip, open)
+				compareOn(t, f, c.Size, records, c, open)
 				if os.Getenv("QEDFS_UPDATE_TESTDATA") == "1" && !c.Large && !t.Failed() {
 					commit(t, c.Name, f, records)
 				}
@@ -87,13 +93,27 @@ func Run(t *testing.T, configs []Config, open Opener) {
 	}
 }
 
-func compareOn(t *testing.T, r io.ReaderAt, size int64, records []Record, skip Skip, open Opener) {
+// skip is what is left out of a file.
+func (c Config) skip(r *Record) Skip {
+	if c.SkipAt == nil {
+		return c.Skip
+	}
+	return c.Skip | c.SkipAt(r)
+}
+
+func compareOn(t *testing.T, r io.ReaderAt, size int64, records []Record, c Config, open Opener) {
 	fsys, err := open(r, size)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
-	Compare(t, fsys, records, skip)
-	CompareConcurrently(t, fsys, records, skip, 8)
+	if c.Adjust != nil {
+		for i := range records {
+			c.Adjust(&records[i])
+		}
+	}
+	checkErrors(t, fsys, records)
+	report(t, compare(fsys, records, c.skip))
+	compareConcurrently(t, fsys, records, c.skip, 8)
 }
 
 // Committed returns a committed image and its manifest.

@@ -160,6 +160,19 @@ func (v *Volume) Entry(cluster uint32) (uint32, error) {
 	return c.raw(cluster)
 }
 
+// Fits returns an error for a file that needs more clusters than there are:
+// each of its bytes has a place in one.
+func (v *Volume) Fits(structure string, size int64) error {
+	if clusters := (size-1)>>v.Bits + 1; clusters > int64(v.Count) {
+		return &fstree.DamageError{FS: v.Type, Structure: structure, Block: -1,
+			Why: fmt.Sprintf("%d bytes, which take %d clusters of %d", size, clusters, v.Count)}
+	}
+	return nil
+}
+
+// End is the byte where the last cluster ends.
+func (v *Volume) End() int64 { return v.Heap + int64(v.Count)<<v.Bits }
+
 // Free counts the clusters that the table says are free.
 func (v *Volume) Free() (uint32, error) {
 	c := v.cursor()
