@@ -35,4 +35,4 @@ func (m *Mapped) disarm() error {
 	return nil
 }
 
-func unmap(data []byte) { unix.Munmap(data) }
+func unmap(data []byte) { _ = unix.Munmap(data) }

@@ -138,9 +138,6 @@ func New(r backend.Reader, opts *Options) (*Image, error) {
 		}
 	}
 	h, err := ReadHeader(r)
-	if err == nil && w != nil {
-		err = h.checkChangeable()
-	}
 	if err != nil {
 		return nil, err
 	}

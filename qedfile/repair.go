@@ -33,7 +33,7 @@ func (m *Image) repair(ctx context.Context, opts *CheckOptions) (*CheckReport, e
 	}
 	if err != nil {
 		if ctx.Err() == nil && !errors.Is(err, ErrNeedsRepair) {
-			m.fail("repair", err)
+			_ = m.fail("repair", err)
 		}
 		return nil, err
 	}
@@ -106,9 +106,6 @@ func repairTables(ctx context.Context, s backend.Storage, h *Header, opts *Check
 // dryRun checks the image with header h in s and counts what repairTables
 // would fix.
 func dryRun(ctx context.Context, s backend.Reader, h *Header, opts *CheckOptions) (*CheckReport, error) {
-	if err := h.checkChangeable(); err != nil {
-		return nil, err
-	}
 	report, err := checkTables(ctx, s, h, opts)
 	if err != nil {
 		return nil, err

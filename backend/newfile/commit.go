@@ -31,7 +31,7 @@ func CommitAll(files ...*File) error {
 			return nil
 		})
 	}
-	g.Wait()
+	_ = g.Wait() // each has its error
 
 	synced := make(map[directoryKey]error)
 	for i, f := range files {

@@ -20,6 +20,6 @@ func keepOwner(f *os.File, old fs.FileInfo) {
 		return
 	}
 	if f.Chown(int(st.Uid), int(st.Gid)) != nil {
-		f.Chown(-1, int(st.Gid))
+		_ = f.Chown(-1, int(st.Gid))
 	}
 }

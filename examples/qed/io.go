@@ -101,7 +101,7 @@ func prompted(in io.Reader, out *bufio.Writer) func() (string, bool) {
 	scanner := bufio.NewScanner(in)
 	return func() (string, bool) {
 		fmt.Fprint(out, "qemu-io> ")
-		out.Flush()
+		_ = out.Flush() // a failure comes back from the next
 		more := scanner.Scan()
 		return scanner.Text(), more
 	}
@@ -130,6 +130,6 @@ type flushFirst struct {
 }
 
 func (f flushFirst) Write(b []byte) (int, error) {
-	f.out.Flush()
+	_ = f.out.Flush() // a failure comes back from the next
 	return f.err.Write(b)
 }

@@ -134,8 +134,8 @@ func hidden(name string) bool { return name != "" && name[0] == '.' }
 // print prints one file.
 func (l *lister) print(name, shown string, d fs.DirEntry) error {
 	if l.json == nil && !l.long {
-		l.w.WriteString(showName(shown))
-		return l.w.WriteByte('\n')
+		_, err := l.w.WriteString(showName(shown) + "\n")
+		return err
 	}
 	info, err := d.Info()
 	if err != nil {

@@ -196,7 +196,7 @@ func TestDamageIsAnErrorForItsOwnRange(t *testing.T) {
 		"past the end":                  1 << 40,
 		"zeroes in version 2":           1,
 		"packed and past the end":       1<<62 | 1<<40,
-		"packed, but no deflate stream": 1<<62 | 0,
+		"packed, but no deflate stream": 1 << 62,
 	} {
 		image := patch(t, "qcow2-v2", 0, 'Q')
 		binary.BigEndian.PutUint64(image[l2Entry(image, 9):], entry)

@@ -94,7 +94,7 @@ func (m *Image) readBitmaps() ([][]layer.Detail, error) {
 			return list, layer.Corrupt(format, "entry %d of the directory of bitmaps is damaged", i)
 		}
 		if pad := -(24 + extraLen + int64(nameLen)) & 7; pad > 0 {
-			directory.Discard(int(pad)) // the next entry finds it missing
+			_, _ = directory.Discard(int(pad)) // the next entry finds it missing
 		}
 		set := []string{}
 		if flags&bitmapInUse != 0 {

@@ -182,7 +182,10 @@ type content struct {
 func (c *content) Size() int64 { return c.size }
 
 func (c *content) ReadAt(p []byte, off int64) (n int, err error) {
-	for x := range c.Extents(off, int64(len(p))) {
+	for x, err := range c.Extents(off, int64(len(p))) {
+		if err != nil {
+			return n, err
+		}
 		part := p[n : n+int(x.Length)]
 		m, err := c.engine.cache.ReadAt(part, x.Offset)
 		n += m
