@@ -25,7 +25,9 @@ const (
 	atBlocks     = 0x180
 	atAllocated  = 0x184
 	atID         = 0x188
+	atModified   = 0x198
 	atParentID   = 0x1a8
+	atParentMod  = 0x1b8
 	headerBytes  = 512
 )
 
@@ -88,8 +90,11 @@ type Header struct {
 	Allocated  int64 // blocks in the file, as the header has it
 	MapOffset  int64 // where the map of blocks begins in the file, in bytes
 	DataOffset int64 // where the blocks begin
-	ID         ID
-	ParentID   ID // zero where there is no parent
+	ID         ID    // of the image
+	Modified   ID    // changes when the image is changed
+
+	// Of the parent; zero where there is none.
+	ParentID, ParentModified ID
 }
 
 // ReadHeader reads and checks the header of an image.
@@ -112,7 +117,7 @@ func ReadHeader(r io.ReaderAt) (*Header, error) {
 	h := &Header{
 		Type: Type(u32(atType)), BlockSize: u32(atBlockSize), BlockExtra: u32(atBlockExtra),
 		Blocks: u32(atBlocks), Allocated: u32(atAllocated), MapOffset: u32(atMap), DataOffset: u32(atData),
-		ID: ID(b[atID:]), ParentID: ID(b[atParentID:]),
+		ID: ID(b[atID:]), Modified: ID(b[atModified:]), ParentID: ID(b[atParentID:]), ParentModified: ID(b[atParentMod:]),
 	}
 	if err := h.check(size, u32(atSectorSize)); err != nil {
 		return nil, err

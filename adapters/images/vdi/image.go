@@ -17,7 +17,7 @@ const Format = "vdi"
 type Options struct {
 	// Parent opens the image that a differencing one lies over. The format
 	// has no file names, only the parent's identity. The Disk that it returns
-	// must be an [Image], or have an ID method like it. Nil refuses images
+	// must be an [Image], or have a Header method like it. Nil refuses images
 	// that have a parent with [qedfile.ErrBackingDenied].
 	Parent func(ParentRef) (qedfile.Disk, error)
 
@@ -71,7 +71,7 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	var parent qedfile.Disk
 	if h.Type.hasParent() {
 		budget /= 2
-		if parent, err = openParent(opts, ParentRef{h.ParentID, budget}); err != nil {
+		if parent, err = openParent(opts, h, budget); err != nil {
 			return nil, err
 		}
 		m.free = qedfile.Unallocated
@@ -80,25 +80,28 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	return &Image{Disk: layer.New(m, h.Size, parent, f), header: *h}, nil
 }
 
-func openParent(opts *Options, ref ParentRef) (qedfile.Disk, error) {
+func openParent(opts *Options, h *Header, budget int64) (qedfile.Disk, error) {
 	if opts.Parent == nil {
-		return nil, fmt.Errorf("vdi: %w: the image %v", qedfile.ErrBackingDenied, ref.ID)
+		return nil, fmt.Errorf("vdi: %w: the image %v", qedfile.ErrBackingDenied, h.ParentID)
 	}
-	d, err := opts.Parent(ref)
+	d, err := opts.Parent(ParentRef{h.ParentID, budget})
 	if err != nil {
-		return nil, fmt.Errorf("vdi: parent %v: %w", ref.ID, err)
+		return nil, fmt.Errorf("vdi: parent %v: %w", h.ParentID, err)
 	}
-	if p, ok := d.(interface{ ID() ID }); !ok || p.ID() != ref.ID {
-		return nil, errors.Join(invalid("the parent that was opened is not %v", ref.ID), d.Close())
+	p, ok := d.(interface{ Header() Header })
+	switch {
+	case !ok || p.Header().ID != h.ParentID:
+		err = invalid("the parent that was opened is not %v", h.ParentID)
+	case h.ParentModified != ID{} && p.Header().Modified != h.ParentModified:
+		err = invalid("the parent %v was changed since the image was laid over it", h.ParentID)
+	default:
+		return d, nil
 	}
-	return d, nil
+	return nil, errors.Join(err, d.Close())
 }
 
 // Header returns what the header says.
 func (m *Image) Header() Header { return m.header }
-
-// ID returns the identity of the image.
-func (m *Image) ID() ID { return m.header.ID }
 
 // Info returns what "qemu-img info" shows.
 func (m *Image) Info() (*layer.Info, error) {
