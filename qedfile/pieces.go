@@ -19,6 +19,10 @@ type PieceOptions struct {
 	// Progress is called with the bytes of the disk that are done, and their
 	// number.
 	Progress func(done, total int64)
+	// Own hands out the pieces in which the source, which must be a [Layer],
+	// stores anything itself, if only zeroes: for an image over the same
+	// backing file.
+	Own bool
 }
 
 // A Piece is a part of a disk that holds something, at a multiple of the size
@@ -28,6 +32,7 @@ type Piece struct {
 	Bytes  []byte // valid until the last stage returns
 	Packed []byte // for what a stage makes of the bytes; recycled with the piece
 	At     int64  // for the place that a stage finds
+	Work   any    // for whatever else the stages keep; recycled with the piece
 	zero   bool
 }
 
@@ -53,6 +58,21 @@ func Pieces(ctx context.Context, src Disk, s PieceStages, opts *PieceOptions) er
 	}
 	var pool sync.Pool
 	total := src.Size()
+	parts := spans(ctx, src, 0, total)
+	if o.Own {
+		own, ok := src.(Layer)
+		if !ok {
+			return fmt.Errorf("qedfile: %w: the source has no layers", ErrUnsupported)
+		}
+		parts = func(yield func(span, error) bool) {
+			for s, err := range ownSpans(ctx, own) {
+				s.data = true
+				if !yield(s, err) {
+					return
+				}
+			}
+		}
+	}
 	unlessZero := func(stage func(*Piece) error) func(*Piece) error {
 		return func(p *Piece) error {
 			if p.zero || stage == nil {
@@ -62,7 +82,7 @@ func Pieces(ctx context.Context, src Disk, s PieceStages, opts *PieceOptions) er
 		}
 	}
 	offsets := func(yield func(*Piece, error) bool) {
-		for off, err := range pieceOffsets(spans(ctx, src, 0, total), size) {
+		for off, err := range pieceOffsets(parts, size) {
 			p, _ := pool.Get().(*Piece)
 			if p == nil {
 				p = &Piece{Bytes: make([]byte, size)}
@@ -78,7 +98,7 @@ func Pieces(ctx context.Context, src Disk, s PieceStages, opts *PieceOptions) er
 			if _, err := readDisk(src, p.Bytes, p.Offset); err != nil {
 				return fmt.Errorf("read %d bytes at %d: %w", len(p.Bytes), p.Offset, err)
 			}
-			p.zero = isZero(p.Bytes)
+			p.zero = !o.Own && isZero(p.Bytes)
 			return unlessZero(s.Prepare)(p)
 		},
 		inTurn: func(p *Piece) error {
