@@ -9,14 +9,12 @@ cd "$(dirname "$0")"
 rm -f qcow2-*
 
 # The disk: 500 KiB of text, numbers and holes.
-disk=qcow2-base.raw
+disk=qcow2-disk.raw
 truncate -s 500K $disk
-seq 1 20000 | head -c 100000 | dd of=$disk conv=notrunc status=none
+seq -w 1 16666 | dd of=$disk conv=notrunc status=none
 seq -f 'line %g of the log' 1 3000 | dd of=$disk bs=1K seek=200 conv=notrunc status=none
 head -c 20000 /dev/zero | openssl enc -aes-128-ctr -K 0123456789abcdef0123456789abcdef -iv 00000000000000000000000000000000 -nosalt |
 	dd of=$disk bs=1K seek=400 conv=notrunc status=none
-# A checkout has no holes, so the map is not to know of any.
-cp --sparse=never $disk tmp.raw && mv tmp.raw $disk
 
 create() { # name, options
 	qemu-img create -q -f qcow2 -o "$2" "qcow2-$1" 500K
@@ -48,8 +46,10 @@ io data-file "${history[@]}"
 create prealloc cluster_size=4k,preallocation=metadata
 io prealloc "${history[@]}"
 
-# A chain of three formats.
-qemu-img create -q -f qed -o cluster_size=4k,table_size=2 -b $disk -F raw qcow2-middle.qed 450K
+# A chain of three formats. In a raw file at its end there are no zeroes: git
+# makes holes of them or not, and the map would show them.
+seq -w 1 51200 | head -c 300K >qcow2-bottom.raw
+qemu-img create -q -f qed -o cluster_size=4k,table_size=2 -b qcow2-bottom.raw -F raw qcow2-middle.qed 450K
 qemu-io -f qed -c 'write -P 20 5k 10k' -c 'write -P 21 430k 20k' qcow2-middle.qed >/dev/null
 qemu-img create -q -f qcow2 -o cluster_size=4k -b qcow2-middle.qed -F qed qcow2-chain 500K
 io chain "${history[@]}"
@@ -79,5 +79,5 @@ for s in first 'the second'; do
 	# qemu-img shows a snapshot in the size that the disk has now.
 	head -c 500K tmp.raw | sha256sum | cut -d' ' -f1 >"qcow2-snapshots.${s##* }.sha256"
 done
-rm -f tmp.raw
+rm -f tmp.raw $disk
 ls -l qcow2-*
