@@ -62,6 +62,7 @@ func newRoot(a *app) *cobra.Command {
 		newCompare(a),
 		newMeasure(a),
 		newIO(a),
+		newNBD(a),
 	)
 	add(groupFiles,
 		newVolumes(a),

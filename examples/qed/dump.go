@@ -31,13 +31,9 @@ complete. With - for DEST all bytes go to standard output.`,
 			return err
 		}
 		defer f.Close()
-		name := f.path(args[1])
-		v, err := f.Volume(name)
-		switch {
-		case err != nil && strings.Contains(name, "/"):
-			return fmt.Errorf("%s: not a volume", showName(name))
-		case err != nil:
-			return f.explain(name, err)
+		v, err := f.volume(args[1])
+		if err != nil {
+			return err
 		}
 		progress := a.newProgress("dump", *asked)
 		defer progress.finish()
@@ -50,6 +46,19 @@ complete. With - for DEST all bytes go to standard output.`,
 		})
 	}
 	return cmd
+}
+
+// volume finds a volume by an argument of the command line.
+func (f *files) volume(arg string) (*qeddiskfs.Volume, error) {
+	name := f.path(arg)
+	v, err := f.Volume(name)
+	switch {
+	case err != nil && strings.Contains(name, "/"):
+		return nil, fmt.Errorf("%s: not a volume", showName(name))
+	case err != nil:
+		return nil, f.explain(name, err)
+	}
+	return v, nil
 }
 
 // stream writes a volume to standard output.

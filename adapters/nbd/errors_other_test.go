@@ -1,0 +1,5 @@
+//go:build !unix
+
+package nbd_test
+
+const noSpaceIsKnown = false
