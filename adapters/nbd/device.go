@@ -81,9 +81,17 @@ func layers(d qedfile.Disk) int {
 	return n
 }
 
-// flags are the transmission flags.
-func (d *device) flags(structured bool) uint16 {
-	f := transHasFlags | transSendFlush | transSendFUA | transCanMultiConn | transSendCache
+// multiConn is how many connections a server must have room for to tell
+// clients that they may make several: one that makes more than are accepted
+// waits for ever. nbdcopy makes four.
+const multiConn = 4
+
+// flags are the transmission flags of an export.
+func (s *server) flags(d *device, structured bool) uint16 {
+	f := transHasFlags | transSendFlush | transSendFUA | transSendCache
+	if s.opts.MaxClients >= multiConn {
+		f |= transCanMultiConn
+	}
 	if structured {
 		f |= transSendDF
 	}

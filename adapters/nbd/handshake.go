@@ -145,7 +145,7 @@ func (c *connection) chooseByName(name string) error {
 		return fmt.Errorf("no export %q", name)
 	}
 	b := binary.BigEndian.AppendUint64(nil, uint64(d.size))
-	b = binary.BigEndian.AppendUint16(b, d.flags(c.structured))
+	b = binary.BigEndian.AppendUint16(b, c.server.flags(d, c.structured))
 	if !c.noZeroes {
 		b = append(b, make([]byte, 124)...)
 	}
@@ -174,7 +174,7 @@ func (c *connection) answerInfo(opt option, data []byte) error {
 	if d == nil {
 		return c.reply(opt, repErrUnknown, []byte("no such export"))
 	}
-	for _, info := range d.infos(req.want, c.structured) {
+	for _, info := range d.infos(req.want, c.server.flags(d, c.structured)) {
 		if err := c.reply(opt, repInfo, info); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (c *connection) answerInfo(opt option, data []byte) error {
 
 // infos is what a client is told of an export: the name only if it wants it,
 // as in qemu.
-func (d *device) infos(want []uint16, structured bool) [][]byte {
+func (d *device) infos(want []uint16, flags uint16) [][]byte {
 	kind := func(k uint16) []byte { return binary.BigEndian.AppendUint16(nil, k) }
 	var list [][]byte
 	for _, k := range want {
@@ -206,7 +206,7 @@ func (d *device) infos(want []uint16, structured bool) [][]byte {
 	sizes = binary.BigEndian.AppendUint32(sizes, preferredBlock)
 	sizes = binary.BigEndian.AppendUint32(sizes, maxPayload)
 	export := binary.BigEndian.AppendUint64(kind(infoExport), uint64(d.size))
-	export = binary.BigEndian.AppendUint16(export, d.flags(structured))
+	export = binary.BigEndian.AppendUint16(export, flags)
 	return append(list, sizes, export)
 }
 

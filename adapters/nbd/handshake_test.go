@@ -139,6 +139,13 @@ func TestAnExportIsDescribed(t *testing.T) {
 	}
 }
 
+func TestAServerOfFewClientsAsksForNoFurtherConnections(t *testing.T) {
+	s := serve(t, []nbd.Export{{Disk: newRaw(t, make([]byte, 4096))}}, &nbd.Options{MaxClients: 3})
+	if c := s.open("", false); c.flags&flagMultiConn != 0 {
+		t.Error("a client is told to make connections that are not accepted")
+	}
+}
+
 func TestOldClientsChooseByName(t *testing.T) {
 	s := serve(t, []nbd.Export{{Name: "x", Disk: newRaw(t, make([]byte, 4096))}}, nil)
 	for flags, zeroes := range map[uint32]int{0: 124, 1: 124, 2: 0, 3: 0} {

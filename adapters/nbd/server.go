@@ -53,7 +53,8 @@ type Options struct {
 	TLS *tls.Config
 
 	// MaxClients is how many clients are served at the same time; further
-	// ones wait until they are accepted. 0 means 64.
+	// ones wait until they are accepted. 0 means 64. With fewer than 4 clients
+	// are not told that they may make several connections.
 	MaxClients int
 
 	// Memory is the budget, in bytes, for the data of requests longer than

@@ -49,7 +49,7 @@ complete. With - for DEST all bytes go to standard output.`,
 }
 
 // volume finds a volume by an argument of the command line.
-func (f *files) volume(arg string) (*qeddiskfs.Volume, error) {
+func (f *files) volume(arg string) (*imagefs.Volume, error) {
 	name := f.path(arg)
 	v, err := f.Volume(name)
 	switch {

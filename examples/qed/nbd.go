@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	qeddiskfs "github.com/qedfs/qedfs/adapters/diskfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/adapters/nbd"
 )
 
@@ -116,8 +116,7 @@ var refusedNBDFlags = []struct {
 	{"disconnect", "d", false, "'nbd-client -d DEVICE' does that"},
 	{"list", "L", false, "'nbdinfo --list' shows the exports of a server"},
 	{"bitmap", "B", true, "QED images have no bitmaps"},
-	{"load-snapshot", "l", true, "QED images have no internal snapshots"},
-	{"snapshot", "s", false, "make an image over this one with 'qed create -b', and serve that"},
+	{"load-snapshot", "l", true, "--snapshot serves an internal snapshot of a qcow2 image"},
 	{"nocache", "n", false, "the host's cache is always used; clients flush"},
 	{"cache", "", true, "the host's cache is always used, as with qemu-nbd's writeback; clients flush"},
 	{"aio", "", true, "there is one way to read and write"},
@@ -197,7 +196,7 @@ func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 	if len(n.volumes) == 0 {
 		return []nbd.Export{e}, nil
 	}
-	disk, err := qeddiskfs.OpenDisk(d.Disk, &qeddiskfs.Options{SectorSize: int64(n.app.open.sectorSize)})
+	disk, err := imagefs.OpenDisk(d.Disk, &imagefs.Options{SectorSize: int64(n.app.open.sectorSize)})
 	if err != nil {
 		return nil, err
 	}
