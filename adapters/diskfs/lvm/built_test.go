@@ -210,6 +210,7 @@ func TestDamageOfAGroupIsSaid(t *testing.T) {
 		"a text longer than the area":           {built{id: pad(id1), areas: []string{good}, change: func(d []byte) { le.PutUint64(area(d)[48:], areaSize-511) }}, "outside its area"},
 		"a text that is none":                   {device(pad(id1), "vg {"), "unexpected end"},
 		"no group in the text":                  {device(pad(id1), "contents = 1 vg { id = \"x\" }"), "describes no volume group"},
+		"a group without an identifier":         {device(pad(id1), "vg { physical_volumes { } }"), "describes no volume group"},
 		"an extent size of nothing":             {device(pad(id1), strings.Replace(good, "extent_size = 2048", "extent_size = 0", 1)), "extent size"},
 		"a physical volume that begins nowhere": {device(pad(id1), strings.Replace(good, "pe_start = 2048", "pe_start = -1", 1)), "pe_start"},
 		"a physical volume of no size":          {device(pad(id1), strings.Replace(good, "pe_count = 3", "", 1)), "pe_count"},
@@ -265,6 +266,10 @@ func TestAVolumeThatCannotBeLaidOutSaysWhy(t *testing.T) {
 		"extents past the end":         {lv("v", linear(0, 1, "one", 3)), "past the end of physical volume one", nil},
 		"more extents than there are":  {lv("v", linear(0, 4, "one", 0)), "past the end of physical volume one", nil},
 		"an extent before the first":   {lv("v", linear(0, 1, "one", -1)), "begins at extent", nil},
+		"an extent far away":           {lv("v", linear(0, 1, "one", 1<<50)), "begins at extent", nil},
+		"a device cut before its data": {lv("v", linear(0, 1, "gone", 0)), "past the end of physical volume gone", nil},
+		"an extent past the end of w":  {lv("v", linear(0, 1, "w", 1)) + lv("w", linear(0, 1, "one", 0)), "past the end of volume w", nil},
+		"volumes on volumes":           {lv("v", linear(0, 1, "v1", 0)) + stack(12), "too deeply", nil},
 		"a physical volume of no name": {lv("v", linear(0, 1, "none", 0)), "nothing named none", nil},
 		"itself":                       {lv("v", linear(0, 1, "v", 0)), "too deeply", nil},
 		"an area without an extent":    {lv("v", `start_extent = 0 extent_count = 1 type = "striped" stripes = ["one"]`), "has no first extent", nil},
@@ -275,7 +280,7 @@ func TestAVolumeThatCannotBeLaidOutSaysWhy(t *testing.T) {
 		"a device that is not there":   {lv("v", linear(0, 1, "two", 0)), "two", lvm.ErrMissing},
 		"a volume that is too short":   {lv("v", linear(0, 2, "w", 0)) + lv("w", linear(0, 1, "one", 0)), "past the end of volume w", nil},
 	} {
-		groups, err := scanBuilt(device(pad(id1), text(1, twoPVs, c.lv)))
+		groups, err := scanBuilt(device(pad(id1), text(1, twoPVs+` gone { id = "`+pad(id1)+`" pe_start = 9000 pe_count = 3 }`, c.lv)))
 		if err != nil || len(groups) != 1 || len(groups[0].Volumes) == 0 {
 			t.Errorf("%s: %v, %v", name, groups, err)
 			continue
@@ -284,6 +289,23 @@ func TestAVolumeThatCannotBeLaidOutSaysWhy(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "v") || c.is != nil && !errors.Is(err, c.is) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// stack is volumes v1, v2, ... that each stand on the next.
+func stack(n int) string {
+	s := lv(fmt.Sprint("v", n), linear(0, 1, "one", 0))
+	for i := 1; i < n; i++ {
+		s += lv(fmt.Sprint("v", i), linear(0, 1, fmt.Sprint("v", i+1), 0))
+	}
+	return s
+}
+
+func TestASectionThatComesTwiceCountsOnce(t *testing.T) {
+	v := lv("v", linear(0, 1, "one", 0))
+	groups, err := scanBuilt(device(pad(id1), text(1, onePV, v, v)))
+	if err != nil || len(groups) != 1 || len(groups[0].Volumes) != 1 {
+		t.Errorf("%v, %v", groups, err)
 	}
 }
 

@@ -34,7 +34,7 @@ func TestTextIsParsed(t *testing.T) {
 }
 
 func TestMalformedTextIsAnError(t *testing.T) {
-	for _, text := range []string{"a {", "a", "a = ", `a = "x`, "a = [1", "}", "a = {}", "= 1", strings.Repeat("a {", 100), `a = "\`} {
+	for _, text := range []string{"a {", "a", "a = ", `a = "x`, "a = [1", "}", "a = {}", "= 1", strings.Repeat("a {", 100), strings.Repeat("a {", 18) + strings.Repeat("}", 18), `a = "\`} {
 		if _, err := parseText([]byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}

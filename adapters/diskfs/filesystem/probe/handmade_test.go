@@ -76,6 +76,20 @@ var handMade = []struct {
 	{"ddf before what a controller keeps at the end", 4 << 20, []put{{4<<20 - 257*512, "\xde\x11\xde\x11\x00\x00\x00\x00Linux-MD of 24 letters.."}}, probe.Signature{Type: "ddf_raid_member", UUID: "Linux-MD of 24 letters.."}},
 	{"ddf whose primary header is gone is none", 4 << 20, ddf(be32(0xde11de11), be64(100))[:3], probe.Signature{}},
 	{"isw", 4 << 20, []put{{4<<20 - 1024, "Intel Raid ISM Cfg Sig. 1.0.00"}}, probe.Signature{Type: "isw_raid_member"}},
+	{"isw on what does not end with a sector", 4<<20 + 100, []put{{4<<20 - 1024, "Intel Raid ISM Cfg Sig. 1.0.00"}}, probe.Signature{Type: "isw_raid_member"}},
+	{"isw on a floppy is none", 1440 << 10, []put{{1440<<10 - 1024, "Intel Raid ISM Cfg Sig. 1.0.00"}}, probe.Signature{}},
+	{"drbd on what is too small for it is none", 32 << 10, []put{{32<<10 - 4096 + 40, be64(0x123456789abc)}, {32<<10 - 4096 + 60, be32(0x83740267 + 4)}}, probe.Signature{}},
+	{"drbdmanage whose line does not end is none", 4 << 20, []put{{0, "$DRBDmgr=q\x008765f402dcb246529acee269b0ba8f2e."}}, probe.Signature{}},
+	{"log behind what is left of a filesystem is none", 16 << 20, []put{{4 << 10, "XFSB"}, {8 << 10, be32(0xfeedbabe)}, {8<<10 + 8, be32(2) + be32(512)}, {8<<10 + 300, be32(1)}}, probe.Signature{}},
+	{"befs whose attribute goes on past its inode", 4 << 20, append(befs(0, binary.LittleEndian), put{(1<<8+3)<<11 + 232 + 4, le16(60000)}), probe.Signature{Type: "befs", Label: "haiku"}},
+	{"md 1.2 that says to lie elsewhere is none", 8 << 20, append(mdV1(4096), put{4096 + 144, le64(9)}), probe.Signature{}},
+	{"minix of a state that is none", 1 << 20, []put{{1024, le16(100) + le16(200) + le16(1) + le16(1) + le16(2) + le16(0)}, {1024 + 16, le16(0x138f) + le16(4)}}, probe.Signature{}},
+	{"minix", 1 << 20, []put{{1024, le16(100) + le16(200) + le16(1) + le16(1) + le16(2) + le16(0)}, {1024 + 16, le16(0x138f) + le16(3)}}, probe.Signature{Type: "minix"}},
+	{"fat32 whose second signature is something else is none", 40 << 20, append(fat32("LABEL      "), put{512 + 484, "rrAb"}), probe.Signature{}},
+	{"fat32 with other entries before its label", 40 << 20, append(fat32("FILE    TXT"), put{(32+2*800)*512 + 11, " "},
+		put{(32+2*800)*512 + 32, "Bl.o.n.g.  \x0f"}, put{(32+2*800)*512 + 64, "LABEL      \x08"}), probe.Signature{Type: "vfat", Label: "LABEL", UUID: "0403-0201"}},
+	{"udf with its anchor in the other place alone", 4 << 20, append(udf(2048, "0123456789abcdef"), put{256 * 2048, "\x00\x00"}, put{512 * 2048, udfAnchor(2048, 512)}),
+		probe.Signature{Type: "udf", Label: "Video DVD", UUID: "0123456789abcdef"}},
 	{"lsi", 4 << 20, []put{{4<<20 - 512, "$XIDE$"}}, probe.Signature{Type: "lsi_mega_raid_member"}},
 	{"via", 4 << 20, []put{{4<<20 - 512, "\x55\xaa\x02"}, {4<<20 - 512 + 50, "\x01"}}, probe.Signature{Type: "via_raid_member"}},
 	{"via of another version is none", 4 << 20, []put{{4<<20 - 512, "\x55\xaa\x03"}, {4<<20 - 512 + 50, "\x02"}}, probe.Signature{}},
@@ -301,4 +315,13 @@ func lvm2(sector uint64, id string) string {
 	copy(label[20:], le32(32)+"LVM2 001"+id)
 	copy(label[16:], le32(^crc32.Update(^uint32(0xf597a6cf), crc32.IEEETable, label[20:])))
 	return string(label)
+}
+
+// udfAnchor is an anchor for the descriptors of [udf].
+func udfAnchor(block int64, at uint32) string {
+	b := []byte(le16(2) + le16(2) + "\x00\x00" + le16(1) + le16(0) + le16(496) + le32(at) + le32(uint32(16*block)) + le32(300))
+	for _, c := range b[:16] {
+		b[4] += c
+	}
+	return string(b)
 }

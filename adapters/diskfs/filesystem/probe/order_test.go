@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,10 @@ func TestIdentifyTakesTheStrongerOfTwoMagics(t *testing.T) {
 			probe.Signature{Type: "erofs", UUID: "f00dfeed-0123-4567-53ef-000000000000"}},
 		{"squashfs with the magic of minix 3 in its data", append(squashfs, put{1024, le32(99) + le16(0) + le16(9) + le16(9)}, put{1024 + 20, le32(99) + le16(0x4d5a)}), probe.Signature{Type: "squashfs"}},
 		{"squashfs with the magic of ext in its data", append(squashfs, ext, put{1024 + 24, le32(77)}), probe.Signature{Type: "squashfs"}},
+		{"squashfs with the magic of ext and its first block", append(squashfs, ext, put{1024 + 20, le32(77)}), probe.Signature{Type: "squashfs"}},
+		{"squashfs with the magic of ext and its revision", append(squashfs, ext, put{1024 + 76, le32(77)}), probe.Signature{Type: "squashfs"}},
+		{"a befs whose root is outside of it", append(befs(0, binary.LittleEndian), put{116, le32(1 << 20)}), probe.Signature{Type: "befs", Label: "haiku"}},
+		{"udf whose blocks are larger than its descriptors", append(udf(2048, "0123456789abcdef"), put{256 * 2048, "\x00\x00"}, put{256 * 4096, udfAnchor(4096, 256)}), probe.Signature{Type: "udf"}},
 		{"squashfs with the magic of hfs in its data", append(squashfs, put{1024, "H+"}), probe.Signature{Type: "squashfs"}},
 		{"a damaged ext4 that is nothing else", []put{ext, {1024 + 24, le32(77)}, {1024 + 96, le32(0x40)}}, probe.Signature{Type: "ext4"}},
 		{"an ext4 over what was a minix filesystem", append(minix, put{1024, le32(100)}, ext), probe.Signature{Type: "ext2"}},
