@@ -3,7 +3,6 @@ package backend
 import (
 	"cmp"
 	"container/list"
-	"fmt"
 	"io"
 	"io/fs"
 	"sync"
@@ -62,7 +61,7 @@ func NewCached(r Reader, opts *CacheOptions) (*Cached, error) {
 	budget := cmp.Or(opts.Budget, 32<<20)
 	ahead := int64(cmp.Or(opts.ReadAhead, 4<<20))
 	if blockSize < 0 || budget < 0 || ahead < 0 {
-		return nil, fmt.Errorf("backend: negative cache options %+v", *opts)
+		return nil, invalid("negative cache options %+v", *opts)
 	}
 	size, err := r.Size()
 	if err != nil {

@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 )
@@ -22,7 +21,7 @@ const (
 // part may have been copied. Two ranges of one storage must not overlap.
 func CopyRange(ctx context.Context, dst Storage, dstOff int64, src Reader, srcOff, n int64) error {
 	if dstOff < 0 || srcOff < 0 || n < 0 || dstOff > maxOffset-n || srcOff > maxOffset-n {
-		return fmt.Errorf("backend: no copy of %d bytes from %d to %d", n, srcOff, dstOff)
+		return invalid("no copy of %d bytes from %d to %d", n, srcOff, dstOff)
 	}
 	done, err := copyByKernel(ctx, dst, dstOff, src, srcOff, n)
 	if !errors.Is(err, errors.ErrUnsupported) {
@@ -99,10 +98,10 @@ func copyByBuffer(ctx context.Context, dst Storage, dstOff int64, src Reader, sr
 			if err == nil || err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return fmt.Errorf("backend: copy: read at %d: %w", srcOff+int64(k), err)
+			return errorf("copy: read at %d: %w", srcOff+int64(k), err)
 		}
 		if _, err := dst.WriteAt(p, dstOff); err != nil {
-			return fmt.Errorf("backend: copy: write at %d: %w", dstOff, err)
+			return errorf("copy: write at %d: %w", dstOff, err)
 		}
 		srcOff, dstOff, n = srcOff+int64(k), dstOff+int64(k), n-int64(k)
 	}

@@ -76,14 +76,14 @@ func NewFile(f *os.File, flag int, opts *FileOptions) (*File, error) {
 	}
 	const access = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 	if flag&access == os.O_WRONLY || flag&os.O_APPEND != 0 {
-		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("backend: a storage must be readable, and not only appended to")}
+		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: invalid("a storage must be readable, and not only appended to")}
 	}
 	writable := flag&access == os.O_RDWR
 	if flag&os.O_TRUNC != 0 && !writable {
-		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("backend: only a file opened for writing can be truncated")}
+		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: invalid("only a file opened for writing can be truncated")}
 	}
 	if opts.ForceShare && writable {
-		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: errors.New("backend: ForceShare is for reading only")}
+		return nil, &fs.PathError{Op: "open", Path: f.Name(), Err: invalid("ForceShare is for reading only")}
 	}
 	fi, err := f.Stat()
 	if err != nil {
@@ -106,7 +106,7 @@ func checkKind(name string, fi fs.FileInfo) error {
 	if mode.IsRegular() || isBlockDevice(mode) {
 		return nil
 	}
-	return &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("backend: not a regular file or block device (%v)", mode.Type())}
+	return &fs.PathError{Op: "open", Path: name, Err: invalid("not a regular file or block device (%v)", mode.Type())}
 }
 
 func isBlockDevice(mode fs.FileMode) bool {
@@ -117,7 +117,7 @@ func explainLock(err error, writable bool) error {
 	if !errors.Is(err, ErrLocked) || writable {
 		return err
 	}
-	return fmt.Errorf("%w that writes it (-U or ForceShare reads it anyway)", err)
+	return fmt.Errorf("%w that writes it", err)
 }
 
 // OSFile returns the open file, for what only the operating system can do

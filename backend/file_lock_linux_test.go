@@ -77,7 +77,7 @@ func TestImageThatQemuWritesIsRefused(t *testing.T) {
 		t.Errorf("the refused O_TRUNC left %d bytes of %d, %v", fi.Size(), len(before), err)
 	}
 	_, err = open(t, name, os.O_RDONLY, nil)
-	if err == nil || !strings.Contains(err.Error(), "writes it (-U or ForceShare") || !strings.Contains(err.Error(), name) {
+	if err == nil || !strings.Contains(err.Error(), "another process that writes it") || !strings.Contains(err.Error(), name) {
 		t.Errorf("the message does not say what to do: %v", err)
 	}
 	if _, err := open(t, name, os.O_RDONLY, &backend.FileOptions{ForceShare: true}); err != nil {

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 )
 
@@ -30,7 +29,7 @@ func PunchHole(s Storage, off, n int64) error {
 	if err := checkHole(off, n); err != nil {
 		return err
 	}
-	return fmt.Errorf("backend: this storage frees no space: %w", errors.ErrUnsupported)
+	return errorf("this storage frees no space: %w", errors.ErrUnsupported)
 }
 
 var (
@@ -76,7 +75,7 @@ func (m *Memory) PunchHole(off, n int64) error {
 
 func checkHole(off, n int64) error {
 	if off < 0 || n < 0 || off > maxOffset-n {
-		return fmt.Errorf("backend: no hole of %d bytes at %d", n, off)
+		return invalid("no hole of %d bytes at %d", n, off)
 	}
 	return nil
 }

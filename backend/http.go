@@ -12,16 +12,18 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 var (
 	// ErrNoRanges is returned when a server does not send parts of a
 	// resource: it can only be downloaded whole.
-	ErrNoRanges = errors.New("backend: the server does not serve byte ranges")
+	ErrNoRanges = errs.New("backend", "the server does not serve byte ranges", errors.ErrUnsupported)
 
 	// ErrChanged is returned when a resource on a server is not the one any
 	// more that was opened.
-	ErrChanged = errors.New("backend: the resource has changed on the server since it was opened")
+	ErrChanged = errs.New("backend", "the resource has changed on the server since it was opened", nil)
 )
 
 // HTTPOptions change how a resource is read. The zero value, and nil, are the
@@ -157,7 +159,7 @@ func (h *HTTP) ReadAt(p []byte, off int64) (int, error) {
 	more, err := h.fetch(want[n:], off+int64(n))
 	n += more
 	if err != nil {
-		return n, fmt.Errorf("backend: read %d bytes at %d of %s: %w", len(want), off, h.url.Redacted(), err)
+		return n, errorf("read %d bytes at %d of %s: %w", len(want), off, h.url.Redacted(), err)
 	}
 	if n < len(p) {
 		return n, io.EOF
@@ -187,7 +189,7 @@ func (h *HTTP) alive() error {
 	if h.ctx.Err() == nil {
 		return nil
 	}
-	return fmt.Errorf("backend: %s: %w (%w)", h.url.Redacted(), fs.ErrClosed, context.Cause(h.ctx))
+	return errorf("%s: %w (%w)", h.url.Redacted(), fs.ErrClosed, context.Cause(h.ctx))
 }
 
 // fetch fills p, as far as the resource goes, going on after a failure that

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -12,12 +11,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 // ErrRedirect is returned when a server redirects to where a client must not
 // follow: from https to http, to another scheme, or to another host at a
 // private address.
-var ErrRedirect = errors.New("backend: redirect refused")
+var ErrRedirect = errs.New("backend", "redirect refused", nil)
 
 // NewHTTPClient returns a client as [OpenHTTP] makes one for itself. Several
 // resources that are opened with one client share its connections.

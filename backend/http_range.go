@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -18,7 +17,7 @@ func (c contentRange) length() int64 { return c.last - c.first + 1 }
 // "bytes 0-99/1234", "bytes 0-99/*" or "bytes */1234".
 func parseContentRange(s string) (contentRange, error) {
 	bad := func(why string) (contentRange, error) {
-		return contentRange{}, fmt.Errorf("backend: server sends Content-Range %.80q: %s", s, why)
+		return contentRange{}, errorf("server sends Content-Range %.80q: %s", s, why)
 	}
 	unit, rest, ok := strings.Cut(strings.TrimSpace(s), " ")
 	if !ok || !strings.EqualFold(unit, "bytes") {

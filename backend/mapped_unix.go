@@ -3,7 +3,6 @@
 package backend
 
 import (
-	"fmt"
 	"math/bits"
 	"os"
 	"unsafe"
@@ -30,7 +29,7 @@ func (m *Mapped) disarm() error {
 	start := unsafe.Pointer(unsafe.SliceData(m.data))
 	_, err := unix.MmapPtr(-1, 0, start, uintptr(len(m.data)), unix.PROT_NONE, unix.MAP_FIXED|unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
-		return fmt.Errorf("backend: unmap %s: %w", m.file.Name(), err)
+		return errorf("unmap %s: %w", m.file.Name(), err)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"fmt"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -32,7 +31,7 @@ var (
 // off+size is beyond the largest offset.
 func NewSection(r io.ReaderAt, off, size int64) (*Section, error) {
 	if off < 0 || size < 0 || off > maxOffset-size {
-		return nil, fmt.Errorf("backend: no section of %d bytes at offset %d", size, off)
+		return nil, invalid("no section of %d bytes at offset %d", size, off)
 	}
 	data, _ := r.(DataFinder)
 	return &Section{r: r, data: data, base: off, size: size}, nil

@@ -54,7 +54,7 @@ func (f BackingFunc) Open(ref BackingRef) (Disk, error) {
 		err = pe.Err // the name is told, and "statat" tells nobody anything
 	}
 	if err != nil {
-		return nil, fmt.Errorf("qedfile: backing file %q: %w", ref.Name, err)
+		return nil, errorf("backing file %q: %w", ref.Name, err)
 	}
 	return d, nil
 }

@@ -1,8 +1,6 @@
 package qedfile
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"math/bits"
 	"slices"
@@ -30,7 +28,7 @@ const (
 	maxSparsePages = 256 << 20 / (pageBits / 8) // 256 MiB of memory
 )
 
-var errBitmapFull = errors.New("qedfile: the clusters in use are too many and too scattered to count in memory")
+var errBitmapFull = errorf("the clusters in use are too many and too scattered to count in memory")
 
 func newBitmap(n int64) *bitmap {
 	if n > denseBits {
@@ -125,7 +123,7 @@ func (m *bitmap) has(i int64) bool {
 // word returns the word that holds bit i.
 func (m *bitmap) word(i int64) (*uint64, error) {
 	if i < 0 || i >= m.n {
-		return nil, fmt.Errorf("qedfile: cluster %d of %d", i, m.n)
+		return nil, errorf("cluster %d of %d", i, m.n)
 	}
 	if m.dense != nil {
 		return &m.dense[i>>6], nil

@@ -33,7 +33,7 @@ func Commit(ctx context.Context, base WritableDisk, top *Image, opts *CommitOpti
 		opts = &CommitOptions{}
 	}
 	if err := commit(ctx, base, top, opts); err != nil {
-		return fmt.Errorf("qedfile: commit: %w", err)
+		return failed("commit", err)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package qedfile
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"iter"
 
 	"github.com/qedfs/qedfs/backend"
@@ -30,7 +29,7 @@ func Compact(ctx context.Context, dst backend.Storage, src *Image, opts *Compact
 		opts = &CompactOptions{}
 	}
 	if err := compact(ctx, dst, src, opts); err != nil {
-		return fmt.Errorf("qedfile: compact: %w", err)
+		return failed("compact", err)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func Compare(ctx context.Context, a, b Disk, opts *CompareOptions) (Comparison, 
 	c.result = Comparison{Identical, -1}
 	if opts.Strict {
 		if err := c.compareKinds(ctx); err != nil {
-			return Comparison{}, fmt.Errorf("qedfile: compare: %w", err)
+			return Comparison{}, failed("compare", err)
 		}
 	}
 	workers := opts.Workers
@@ -67,13 +67,13 @@ func Compare(ctx context.Context, a, b Disk, opts *CompareOptions) (Comparison, 
 	}
 	err := inOrder(ctx, workers, c.pairs(ctx), stages[*pair]{before: c.compare, inTurn: c.judge})
 	if err != nil && !errors.Is(err, errDiffer) {
-		return Comparison{}, fmt.Errorf("qedfile: compare: %w", err)
+		return Comparison{}, failed("compare", err)
 	}
 	return c.result, nil
 }
 
 // errDiffer ends a comparison whose result is known.
-var errDiffer = errors.New("qedfile: disks differ")
+var errDiffer = errorf("disks differ")
 
 type comparer struct {
 	a, b     padded

@@ -53,20 +53,20 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	size := src.Size()
 	if dst.Size() < size {
 		if err := dst.Resize(size); err != nil {
-			return fmt.Errorf("qedfile: convert: resize target: %w", err)
+			return failed("convert", fmt.Errorf("resize target: %w", err))
 		}
 	}
 	c := newCopier(dst, src, opts)
 	if img, ok := src.(Layer); ok && opts.SameBacking {
 		c.clearTo = size
 		if err := c.run(ctx, ownSpans(ctx, img), size); err != nil {
-			return fmt.Errorf("qedfile: convert: %w", err)
+			return failed("convert", err)
 		}
 		return nil
 	}
 	blank, err := readsAsZeroes(ctx, dst, size)
 	if err != nil {
-		return fmt.Errorf("qedfile: convert: look at target: %w", err)
+		return failed("convert", fmt.Errorf("look at target: %w", err))
 	}
 	if !blank {
 		c.clearTo = size
@@ -78,7 +78,7 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 		err = c.run(ctx, spans(ctx, src, 0, size), size)
 	}
 	if err != nil {
-		return fmt.Errorf("qedfile: convert: %w", err)
+		return failed("convert", err)
 	}
 	return nil
 }

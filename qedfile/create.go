@@ -1,7 +1,6 @@
 package qedfile
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -76,7 +75,7 @@ func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
 // an error is returned it stays the caller's.
 func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error) {
 	if n, err := s.Size(); err != nil || n != 0 {
-		return nil, fmt.Errorf("qedfile: create: %w", notEmpty(n, err))
+		return nil, failed("create", notEmpty(n, err))
 	}
 	if opts == nil {
 		opts = &CreateOptions{}
@@ -92,7 +91,7 @@ func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error
 		return nil, err
 	}
 	if err := writeNew(s, h); err != nil {
-		return nil, fmt.Errorf("qedfile: create: %w", err)
+		return nil, failed("create", err)
 	}
 	open := opts.Open
 	open.Writable = true
@@ -111,13 +110,13 @@ func notEmpty(n int64, err error) error {
 func (o *CreateOptions) backingSize() (int64, error) {
 	switch {
 	case o.BackingFile == "":
-		return 0, errors.New("qedfile: create: neither a size nor a backing file is given")
+		return 0, invalid("neither a size nor a backing file is given")
 	case o.Open.Backing == nil:
 		return 0, fmt.Errorf("%w: %q", ErrBackingDenied, o.BackingFile)
 	}
 	d, err := o.Open.Backing(BackingRef{Name: o.BackingFile, Raw: o.BackingRaw, CacheBytes: o.Open.CacheBytes})
 	if err != nil {
-		return 0, fmt.Errorf("qedfile: backing file %q: %w", o.BackingFile, err)
+		return 0, errorf("backing file %q: %w", o.BackingFile, err)
 	}
 	return d.Size(), d.Close()
 }
@@ -149,17 +148,17 @@ func (o *CreateOptions) header(size int64) (*Header, error) {
 		h.TableSize = DefaultTableSize
 	}
 	if !validClusterSize(h.ClusterSize) {
-		return nil, fmt.Errorf("qedfile: create: cluster size %d is not a power of two from %d to %d", h.ClusterSize, minClusterSize, maxClusterSize)
+		return nil, invalid("cluster size %d is not a power of two from %d to %d", h.ClusterSize, minClusterSize, maxClusterSize)
 	}
 	if !validTableSize(h.TableSize) {
-		return nil, fmt.Errorf("qedfile: create: table size %d is not a power of two from %d to %d clusters", h.TableSize, minTableSize, maxTableSize)
+		return nil, invalid("table size %d is not a power of two from %d to %d clusters", h.TableSize, minTableSize, maxTableSize)
 	}
 	rounded, err := roundToSector(size)
 	if err != nil {
 		return nil, err
 	}
 	if rounded > h.MaxImageSize() {
-		return nil, fmt.Errorf("qedfile: create: a size of %d bytes is beyond the %d that this geometry can address", size, h.MaxImageSize())
+		return nil, invalid("a size of %d bytes is beyond the %d that this geometry can address", size, h.MaxImageSize())
 	}
 	h.ImageSize = rounded
 	h.L1TableOffset = h.dataStart()

@@ -3,46 +3,63 @@ package qedfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/errs"
 )
+
+// errorf is fmt.Errorf for an error of this package.
+func errorf(format string, args ...any) error { return errs.Errorf("qedfile", format, args...) }
+
+// invalid is errorf for an error that matches [fs.ErrInvalid].
+func invalid(format string, args ...any) error { return errs.Invalidf("qedfile", format, args...) }
+
+// failed says which function of this package an error ended; nil stays nil.
+func failed(op string, err error) error { return errs.Wrap("qedfile", op, err) }
 
 var (
 	// ErrFormat is returned when a file is not a QED image, or when its
 	// header breaks the specification.
-	ErrFormat = errors.New("qedfile: not a valid QED image")
+	ErrFormat = errs.New("qedfile", "not a valid QED image", nil)
 
 	// ErrUnsupported is returned when an image needs a feature, or a
-	// backing file a format, that this package does not know.
-	ErrUnsupported = errors.New("qedfile: unsupported")
+	// backing file a format, that this package does not know. It matches
+	// [errors.ErrUnsupported].
+	ErrUnsupported = errs.New("qedfile", "unsupported", errors.ErrUnsupported)
 
 	// ErrCorrupt is returned when a table entry breaks the specification.
 	// Only the range that the entry maps is affected; the rest of the disk
 	// stays readable. See [CorruptError] for where.
-	ErrCorrupt = errors.New("qedfile: corrupt image")
+	ErrCorrupt = errs.New("qedfile", "corrupt image", nil)
 
 	// ErrBackingDenied is returned when an image names a backing file and
-	// [Options.Backing] does not allow it to be opened.
-	ErrBackingDenied = errors.New("qedfile: backing file not allowed")
+	// [Options.Backing] does not allow it to be opened. It matches
+	// [fs.ErrPermission].
+	ErrBackingDenied = errs.New("qedfile", "backing file not allowed", fs.ErrPermission)
 
 	// ErrBackingLoop is returned when a chain of backing files comes back
-	// to a file that is in it already, or is deeper than allowed.
-	ErrBackingLoop = errors.New("qedfile: backing chain loops or is too deep")
+	// to a file that is in it already, or is deeper than allowed. It
+	// matches [syscall.ELOOP].
+	ErrBackingLoop = errs.New("qedfile", "backing chain loops or is too deep", syscall.ELOOP)
 
 	// ErrReadOnly is returned by every change to an image that was opened
-	// for reading.
-	ErrReadOnly = errors.New("qedfile: image is opened read-only")
+	// for reading. It is [backend.ErrReadOnly].
+	ErrReadOnly = backend.ErrReadOnly
 
 	// ErrRange is returned by a change that would reach past the end of the
-	// disk. Nothing is changed then.
-	ErrRange = errors.New("qedfile: outside the disk")
+	// disk. Nothing is changed then. It matches [fs.ErrInvalid].
+	ErrRange = errs.New("qedfile", "outside the disk", fs.ErrInvalid)
 
 	// ErrFailed is returned by every change to an image after its storage
 	// has failed once: what the storage holds is not known any more. What
 	// Sync returned for is safe; reopen the image to go on.
-	ErrFailed = errors.New("qedfile: storage failed, reopen the image")
+	ErrFailed = errs.New("qedfile", "storage failed, reopen the image", nil)
 
 	// ErrNeedsRepair is returned when a dirty image is opened for writing
 	// and [Options.Dirty] forbids the repair, or the repair would lose data.
-	ErrNeedsRepair = errors.New("qedfile: image was not closed properly and needs a check")
+	ErrNeedsRepair = errs.New("qedfile", "image was not closed properly and needs a check", nil)
 )
 
 // CorruptError says which table entry is invalid. It matches [ErrCorrupt].
@@ -55,8 +72,11 @@ type CorruptError struct {
 	Why   string // what is wrong with it
 }
 
-func (e *CorruptError) Error() string {
-	return fmt.Sprintf("qedfile: corrupt image: L%d table at %#x, entry %d is %#x: %s (disk offset %d)",
+func (e *CorruptError) Error() string { return "qedfile: " + e.Message() }
+
+// Message is the error without the package; see [errs.Message].
+func (e *CorruptError) Message() string {
+	return fmt.Sprintf("corrupt image: L%d table at %#x, entry %d is %#x: %s (disk offset %d)",
 		e.Level, e.Table, e.Index, e.Entry, e.Why, e.Start)
 }
 

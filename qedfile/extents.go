@@ -1,7 +1,6 @@
 package qedfile
 
 import (
-	"fmt"
 	"io/fs"
 	"iter"
 	"math"
@@ -28,7 +27,7 @@ func (m *Image) OwnExtents(off, n int64) iter.Seq2[Extent, error] {
 			return
 		}
 		if off < 0 || n < 0 {
-			yield(Extent{Start: off, Offset: -1}, fmt.Errorf("qedfile: no extents of %d bytes at %d", n, off))
+			yield(Extent{Start: off, Offset: -1}, invalid("no extents of %d bytes at %d", n, off))
 			return
 		}
 		for pos, end := off, off+min(n, max(0, m.Size()-off)); pos < end; {

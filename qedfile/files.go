@@ -128,7 +128,7 @@ const maxNames = 10000
 // [errors.ErrUnsupported].
 func (c *Files) Names() ([]string, error) {
 	if c.beside != nil {
-		return nil, fmt.Errorf("qedfile: names beside an image that is no file: %w", errors.ErrUnsupported)
+		return nil, errorf("names beside an image that is no file: %w", errors.ErrUnsupported)
 	}
 	dir, err := c.openDir()
 	if err != nil {

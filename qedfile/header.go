@@ -95,12 +95,12 @@ func maxImageSize(clusterSize, tableSize int64) int64 {
 func ReadHeader(r backend.Reader) (*Header, error) {
 	fileSize, err := r.Size()
 	if err != nil {
-		return nil, fmt.Errorf("qedfile: read header: %w", err)
+		return nil, errorf("read header: %w", err)
 	}
 	var buf [headerLen]byte
 	n, err := r.ReadAt(buf[:min(headerLen, fileSize)], 0)
 	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("qedfile: read header: %w", err)
+		return nil, errorf("read header: %w", err)
 	}
 	h, err := parseHeader(buf[:n], fileSize)
 	if err != nil {
@@ -111,7 +111,7 @@ func ReadHeader(r backend.Reader) (*Header, error) {
 	}
 	name := make([]byte, h.backingNameSize)
 	if n, err := r.ReadAt(name, int64(h.backingNameOffset)); n < len(name) {
-		return nil, fmt.Errorf("qedfile: read backing file name: %w", unexpectedEOF(err))
+		return nil, errorf("read backing file name: %w", unexpectedEOF(err))
 	}
 	// qemu takes the name for a C string.
 	name, _, _ = bytes.Cut(name, []byte{0})

@@ -100,7 +100,7 @@ func Open(name string, opts *Options) (*Image, error) {
 // an [fs.PathError].
 func OpenFile(name string, flag int, opts *Options) (*Image, error) {
 	if flag != os.O_RDONLY && flag != os.O_RDWR {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("qedfile: flag %#x is neither O_RDONLY nor O_RDWR", flag)}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: invalid("flag %#x is neither O_RDONLY nor O_RDWR", flag)}
 	}
 	var o Options
 	if opts != nil {

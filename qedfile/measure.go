@@ -2,7 +2,6 @@ package qedfile
 
 import (
 	"context"
-	"fmt"
 )
 
 // Measurement is how many bytes an image's file needs.
@@ -27,7 +26,7 @@ func Measure(ctx context.Context, src Disk, opts *CreateOptions) (Measurement, e
 			err = ctx.Err()
 		}
 		if err != nil {
-			return Measurement{}, fmt.Errorf("qedfile: measure: %w", err)
+			return Measurement{}, failed("measure", err)
 		}
 		if !s.data {
 			continue
@@ -52,7 +51,7 @@ func Measure(ctx context.Context, src Disk, opts *CreateOptions) (Measurement, e
 func (h *Header) fileSize(clusters, tables int64) (int64, error) {
 	n := h.HeaderSize + h.TableSize*(1+tables) + clusters
 	if n > maxFileSize/h.ClusterSize {
-		return 0, fmt.Errorf("qedfile: a file of %d clusters of %d bytes is not possible", n, h.ClusterSize)
+		return 0, errorf("a file of %d clusters of %d bytes is not possible", n, h.ClusterSize)
 	}
 	return n * h.ClusterSize, nil
 }

@@ -2,7 +2,6 @@ package qedfile
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"strings"
 
@@ -116,7 +115,7 @@ func FormatTitle(name string) string {
 // readEnd fills b from off; what the file lacks stays as it is.
 func readEnd(r io.ReaderAt, b []byte, off int64) error {
 	if _, err := r.ReadAt(b, off); err != nil && err != io.EOF {
-		return fmt.Errorf("qedfile: probe the format: %w", err)
+		return errorf("probe the format: %w", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"math"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type Raw struct {
 	size atomic.Int64    // bytes, a multiple of 512
 
 	changed atomic.Bool // since the last Sync
+	closed  atomic.Bool
 }
 
 var (
@@ -48,7 +50,7 @@ func NewRaw(r backend.Reader) (*Raw, error) {
 // roundToSector rounds a size in bytes up to a whole sector.
 func roundToSector(size int64) (int64, error) {
 	if size < 0 || size > math.MaxInt64-sectorSize {
-		return 0, fmt.Errorf("qedfile: a disk of %d bytes is not possible", size)
+		return 0, invalid("a disk of %d bytes is not possible", size)
 	}
 	return (size + sectorSize - 1) / sectorSize * sectorSize, nil
 }
@@ -59,6 +61,9 @@ func (d *Raw) Size() int64 { return d.size.Load() }
 // Close closes the storage. Where the disk was changed it first does what Sync
 // does.
 func (d *Raw) Close() error {
+	if d.closed.Swap(true) {
+		return fs.ErrClosed
+	}
 	var err error
 	if d.changed.Load() {
 		err = d.Sync()
@@ -68,6 +73,9 @@ func (d *Raw) Close() error {
 
 // ReadAt implements [io.ReaderAt].
 func (d *Raw) ReadAt(p []byte, off int64) (int, error) {
+	if d.closed.Load() {
+		return 0, fs.ErrClosed
+	}
 	if off < 0 {
 		return 0, errNegativeOffset
 	}
@@ -176,7 +184,7 @@ func (d *Raw) checkWrite(off, n int64) error {
 		return ErrReadOnly
 	}
 	if off < 0 || n < 0 || off > d.size.Load()-n {
-		return fmt.Errorf("qedfile: write of %d bytes at %d is outside the disk of %d", n, off, d.size.Load())
+		return fmt.Errorf("%w: %d bytes at %d of %d", ErrRange, n, off, d.size.Load())
 	}
 	return nil
 }

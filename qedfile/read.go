@@ -2,11 +2,12 @@ package qedfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 )
 
-var errNegativeOffset = errors.New("qedfile: negative offset")
+var errNegativeOffset = fmt.Errorf("%w: negative offset", ErrRange)
 
 // A run is a part of the disk that one layer of the chain stores in one
 // piece.

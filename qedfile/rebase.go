@@ -2,7 +2,6 @@ package qedfile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -31,19 +30,19 @@ func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, o
 		opts = &RebaseOptions{}
 	}
 	if (base == nil) != (name == "") {
-		return errors.New("qedfile: rebase: a backing file needs both a disk and a name")
+		return invalid("a backing file needs both a disk and a name")
 	}
 	if err := img.checkWritable(); err != nil {
-		return fmt.Errorf("qedfile: rebase: %w", err)
+		return failed("rebase", err)
 	}
 	if err := img.Header().setBacking(name, raw); err != nil {
-		return fmt.Errorf("qedfile: rebase: %w", err) // before the work, not after
+		return failed("rebase", err) // before the work, not after
 	}
 	r := &rebaser{img: img, size: img.Size(), progress: opts.Progress}
 	r.old, r.new = padded{img.backing, r.size}, padded{base, r.size}
 	r.buffers.New = func() any { b := make([]byte, 2*copyPiece); return &b }
 	if err := inOrder(ctx, defaultWorkers(), r.pieces(ctx), stages[*piece]{before: r.compare, inTurn: r.write}); err != nil {
-		return fmt.Errorf("qedfile: rebase: %w", err)
+		return failed("rebase", err)
 	}
 	return img.SetBacking(name, raw)
 }

@@ -84,18 +84,18 @@ func repairTables(ctx context.Context, s backend.Storage, h *Header, opts *Check
 	r.s = s
 	if before.mendable(opts) {
 		if err := r.mend(opts); err != nil {
-			return nil, h, fmt.Errorf("qedfile: repair: %w", err)
+			return nil, h, failed("repair", err)
 		}
 	}
 	after, err := r.reclaim()
 	if err != nil {
-		return nil, h, fmt.Errorf("qedfile: repair: %w", err)
+		return nil, h, failed("repair", err)
 	}
 	if after.Clean() && h.NeedCheck() {
 		clean := *h
 		clean.Features &^= FeatureNeedCheck
 		if err := writeHeader(s, &clean); err != nil {
-			return nil, h, fmt.Errorf("qedfile: repair: %w", err)
+			return nil, h, failed("repair", err)
 		}
 		h, after.Dirty = &clean, false
 	}
@@ -116,7 +116,7 @@ func dryRun(ctx context.Context, s backend.Reader, h *Header, opts *CheckOptions
 	}
 	if report.mendable(opts) {
 		if _, err := r.survey(opts); err != nil {
-			return nil, fmt.Errorf("qedfile: repair: %w", err)
+			return nil, failed("repair", err)
 		}
 	}
 	report.CorruptionsFixed = r.fixed
@@ -433,7 +433,7 @@ func (r *repairer) separateEntry(l2 *entryWriter, used *bitmap, e tableEntry) er
 // append copies n clusters to the end of the file and returns where they are.
 func (r *repairer) append(from, n int64) (int64, error) {
 	if r.end > (maxFileSize>>r.shift)-n {
-		return 0, fmt.Errorf("qedfile: the file would be longer than %d bytes", int64(maxFileSize))
+		return 0, errorf("the file would be longer than %d bytes", int64(maxFileSize))
 	}
 	to := r.end << r.shift
 	if err := r.copyClusters(to, from, n); err != nil {

@@ -74,7 +74,7 @@ func (h *Header) setBacking(name string, raw bool) error {
 	case int64(len(name)) > min(room, maxNewBackingName):
 		return fmt.Errorf("%w: a backing file name of %d bytes where %d fit", ErrRange, len(name), min(room, maxNewBackingName))
 	case strings.IndexByte(name, 0) >= 0:
-		return fmt.Errorf("%w: a backing file name with a NUL", ErrUnsupported)
+		return invalid("a backing file name with a NUL")
 	}
 	h.Features |= FeatureBacking
 	if raw {

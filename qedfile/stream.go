@@ -2,7 +2,6 @@ package qedfile
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 )
@@ -33,7 +32,7 @@ func (m *Image) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekEnd:
 		offset += m.Size()
 	default:
-		return 0, fmt.Errorf("qedfile: seek with whence %d", whence)
+		return 0, invalid("seek with whence %d", whence)
 	}
 	if offset < 0 {
 		return 0, errNegativeOffset

@@ -3,7 +3,6 @@ package qedfile
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math/bits"
 	"sync/atomic"
@@ -72,7 +71,7 @@ func (e TableEntries) At(i int) uint64 { return e.entries[i].Load() }
 // size, which is an error. What the file lacks at its end is zero.
 func (t *TableReader) Entries(off int64) (TableEntries, error) {
 	if off < 0 || off&(1<<t.entryBits-1) != 0 {
-		return TableEntries{}, fmt.Errorf("qedfile: no table entry can lie at %#x", off)
+		return TableEntries{}, invalid("no table entry can lie at %#x", off)
 	}
 	key := uint64(off >> t.sliceBits)
 	first := off & (1<<t.sliceBits - 1) >> t.entryBits
@@ -93,7 +92,7 @@ func (t *TableReader) load(key uint64) (*tableSlice, error) {
 	b := make([]byte, 1<<t.sliceBits)
 	n, err := t.r.ReadAt(b, s.table)
 	if n < len(b) && err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("qedfile: read table at %#x: %w", s.table, err)
+		return nil, errorf("read table at %#x: %w", s.table, err)
 	}
 	clear(b[n:])
 	s.entries = make([]atomic.Uint64, len(b)>>t.entryBits)

@@ -2,7 +2,6 @@ package qedfile
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"math/bits"
 	"sync/atomic"
@@ -130,7 +129,7 @@ func (m *Image) loadSlice(key uint64, table, first int64) (*tableSlice, error) {
 	defer m.buffers.put(buf)
 	b := buf[:m.geo.sliceBytes()]
 	if err := m.readFile(b, s.offset()); err != nil {
-		return nil, fmt.Errorf("qedfile: read table at %#x: %w", table, err)
+		return nil, errorf("read table at %#x: %w", table, err)
 	}
 	m.stats.tableLoads.Add(1)
 	for i := range s.entries {

@@ -3,7 +3,6 @@ package qedfile
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 
@@ -96,7 +95,7 @@ func (w *tableWalker) data(from, to int64) (start, end int64, err error) {
 	}
 	start, end, err = backend.NextData(w.r, from)
 	if err != nil {
-		return 0, 0, fmt.Errorf("qedfile: find data at %d: %w", from, err)
+		return 0, 0, errorf("find data at %d: %w", from, err)
 	}
 	start = max(from, start/sectorSize*sectorSize)
 	end = min(to, (end+sectorSize-1)/sectorSize*sectorSize)
@@ -108,7 +107,7 @@ func (w *tableWalker) data(from, to int64) (start, end int64, err error) {
 func readPadded(r io.ReaderAt, b []byte, off int64) error {
 	n, err := r.ReadAt(b, off)
 	if n < len(b) && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("qedfile: read %d bytes at %d: %w", len(b), off, err)
+		return errorf("read %d bytes at %d: %w", len(b), off, unexpectedEOF(err))
 	}
 	clear(b[n:])
 	return nil

@@ -1,7 +1,6 @@
 package qedfile
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -78,7 +77,7 @@ func (m *Image) fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("qedfile: %s: %w", op, err)
+	err = errorf("%s: %w", op, err)
 	m.write.failure.CompareAndSwap(nil, &err)
 	return err
 }
@@ -249,7 +248,7 @@ func (m *Image) allocateAtEnd(n int64) (int64, error) {
 	}
 	off := m.end.Load()
 	if off > math.MaxInt64-n-m.geo.clusterSize() {
-		return 0, errors.New("qedfile: the image file is full")
+		return 0, errorf("the image file is full")
 	}
 	m.end.Store(off + n)
 	return off, nil

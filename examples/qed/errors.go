@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 // Exit codes. Subcommands that have more meanings, as check and compare do,
@@ -71,14 +73,13 @@ func fileError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// libraryPrefix matches what the packages of this module put before their
-// errors: the package, and the operation that the user has just named. They
-// tell a programmer where to look, and a user nothing.
-var libraryPrefix = regexp.MustCompile(`\b(?:(?:qedfile|backend|qeddiskfs|fstree|source): )+(?:(?:create|check|repair|convert|compare|measure|commit|rebase|compact): )?`)
+// libraryPrefix matches what packages that do not make their errors by package
+// errs put before them. It tells a programmer where to look, and a user nothing.
+var libraryPrefix = regexp.MustCompile(`\b(?:(?:qeddiskfs|fstree|source): )+`)
 
 // message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {
-	return printable(libraryPrefix.ReplaceAllString(err.Error(), ""))
+	return printable(libraryPrefix.ReplaceAllString(errs.Message(err), ""))
 }
 
 // printable is text from an image for the terminal, which control characters

@@ -131,7 +131,7 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 	f, err := a.openSource(name, flag, acc.share)
 	name = source.Redacted(name)
 	if err != nil {
-		return nil, fileError(name, err)
+		return nil, explainLock(fileError(name, err), acc)
 	}
 	d, err := a.newDisk(f, name, acc)
 	if err == nil {
@@ -167,6 +167,15 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 		return nil, a.explainBacking(err)
 	}
 	return &disk{Disk: image, image: image, name: name, format: format}, nil
+}
+
+// explainLock tells what could be done about a file that another process
+// writes.
+func explainLock(err error, acc access) error {
+	if errors.Is(err, backend.ErrLocked) && !acc.write {
+		return fmt.Errorf("%w (-U reads it anyway)", err)
+	}
+	return err
 }
 
 // explainBacking tells what could be done about a refused backing file.
