@@ -177,6 +177,19 @@ func TestAnEntryToAnInodeThatIsNotThereIsLeftOut(t *testing.T) {
 	b.wantNames(firstFree, map[string]uint64{})
 }
 
+// Nothing says where the directory would be.
+func TestANameInADirectoryThatIsNotThereIsLeftOut(t *testing.T) {
+	b := newBench(t)
+	b.file(257, firstFree, 2, "x")
+	b.inodeOf(b.log, 257, 2, 0o100644, 2)
+	b.put(b.log, key{257, inodeRef, 999}, rawName(5, "new"))
+	b.put(b.log, key{257, inodeRef, firstFree}, rawName(2, "x"))
+	b.replayed()
+	b.wantNames(firstFree, map[string]uint64{"x": 257})
+	b.wantNames(999, map[string]uint64{})
+	b.wantLinks(257, 1)
+}
+
 func TestNamesThatTheLogHasNoMoreAreRemoved(t *testing.T) {
 	b := newBench(t)
 	b.file(257, firstFree, 2, "old")

@@ -26,7 +26,7 @@
 //     are, and else through a file that is opened again to go back.
 //   - It names access control lists with a dot too many. It is taken off.
 //   - It reads a directory whole or not at all: one damaged block costs all of
-//     its entries.
+//     its entries. A damaged inode costs one.
 //   - A panic becomes an error that names it. What one call may read is
 //     bounded, so that directories that lead in circles end.
 //

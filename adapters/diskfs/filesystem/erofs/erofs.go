@@ -77,6 +77,9 @@ func (e *engine) describe(path string, info fs.FileInfo) (details, error) {
 	if !ok {
 		return details{}, fmt.Errorf("no details of %s", path)
 	}
+	if s.Size < 0 {
+		return details{}, &fstree.DamageError{FS: "erofs", Structure: "inode of " + path, Block: -1, Why: fmt.Sprintf("size %d", s.Size)}
+	}
 	d := details{stat: fstree.Stat{
 		Ino: uint64(s.Ino), Mode: s.Mode, Nlink: uint64(s.Nlink), UID: s.UID, GID: s.GID,
 		Size: s.Size, Mtime: time.Unix(int64(s.Mtime), int64(s.MtimeNs)),

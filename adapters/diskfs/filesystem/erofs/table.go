@@ -41,6 +41,7 @@ type node struct {
 	name     string // as stored
 	info     fs.FileInfo
 	details  details
+	err      error // why nothing but its name and type is known
 	listed   bool
 	children []int // sorted by name
 }
@@ -71,7 +72,8 @@ func (e *engine) node(id fstree.ID) (*node, error) {
 	if id.Ino >= uint64(len(e.nodes)) {
 		return nil, fs.ErrNotExist
 	}
-	return &e.nodes[id.Ino], nil
+	n := &e.nodes[id.Ino]
+	return n, n.err
 }
 
 func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
@@ -163,17 +165,16 @@ func (e *engine) grow(dir int, where string, list []fs.DirEntry) ([]int, error) 
 			if len(e.nodes) >= maxNodes {
 				return fmt.Errorf("more than %d files: %w", maxNodes, fstree.ErrUnsupported)
 			}
-			info, err := d.Info()
-			if err != nil {
-				return err
+			n := node{parent: dir, name: name}
+			if n.info, n.err = d.Info(); n.err == nil {
+				n.details, n.err = e.describe(path.Join(where, name), n.info)
 			}
-			details, err := e.describe(path.Join(where, name), info)
-			if err != nil {
-				return err
+			if n.err != nil {
+				n.details.stat.Mode = d.Type()
 			}
 			seen[name] = true
 			children = append(children, len(e.nodes))
-			e.nodes = append(e.nodes, node{parent: dir, name: name, info: info, details: details})
+			e.nodes = append(e.nodes, n)
 		}
 		return nil
 	})

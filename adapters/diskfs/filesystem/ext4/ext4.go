@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -59,11 +60,14 @@ const asBefore = "files are as they were before it"
 // openVolume opens the filesystem as it lies on the volume.
 func openVolume(r io.ReaderAt, size int64) (*engine, error) {
 	cache := fstree.NewCache(r, size, 0)
-	sb, err := readSuperblock(cache)
+	sb, note, err := readSuperblock(cache)
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{sb: sb, cache: cache}
+	if note != "" {
+		e.notes = append(e.notes, note)
+	}
 	e.groups = newGroupTable(sb, e.cache)
 	e.info = sync.OnceValue(e.makeInfo)
 	return e, nil
@@ -109,19 +113,8 @@ func (e *engine) replay(r io.ReaderAt, size int64) (*engine, error) {
 	if recovered.damage != nil {
 		note += ", but not whole: " + recovered.damage.Error()
 	}
-	replayed.notes = append(replayed.notes, note)
+	replayed.notes = append(slices.Clip(e.notes), note)
 	return replayed, nil
-}
-
-func readSuperblock(cache *fstree.Cache) (*superblock, error) {
-	if cache.Size() < superblockOffset+superblockSize {
-		return nil, fmt.Errorf("ext4: a volume of %d bytes: %w", cache.Size(), fstree.ErrNotThis)
-	}
-	b, err := cache.Bytes(superblockOffset, superblockSize)
-	if err != nil {
-		return nil, fmt.Errorf("ext4: superblock: %w", err)
-	}
-	return parseSuperblock(b)
 }
 
 // Root implements [fstree.Engine].

@@ -18,6 +18,7 @@ type group struct {
 	freeClusters uint64
 	freeInodes   uint64
 	suspect      bool // its checksum is wrong
+	copied       bool // from a copy, since the first is damaged
 }
 
 // groupTable finds group descriptors and keeps them.
@@ -56,23 +57,46 @@ func (t *groupTable) get(n uint64) (*group, error) {
 	return g, nil
 }
 
-// read decodes a descriptor. A wrong checksum does not stop the kernel from
-// mounting read-only (ext4_check_descriptors), a place outside the volume does.
+// read finds a descriptor. A wrong checksum does not stop the kernel from
+// mounting read-only (ext4_check_descriptors); where it cannot be read or says
+// what cannot be, its copy is taken.
 func (t *groupTable) read(n uint64) (*group, error) {
 	perBlock := uint64(t.sb.blockSize) / uint64(t.sb.descSize)
 	block := t.descriptorBlock(n / perBlock)
-	damaged := func(format string, args ...any) error {
-		return &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("group descriptor %d", n),
-			Block: int64(block), Why: fmt.Sprintf(format, args...)}
+	d, err := t.descriptor(block, n)
+	if err == nil {
+		g := t.decode(n, d)
+		if t.sb.holds(g.inodeTable, t.sb.inodeTableBlocks()) {
+			return g, nil
+		}
+		err = damagedDescriptor(n, block, "inode table at block %d", g.inodeTable)
 	}
+	if g := t.backup(n); g != nil {
+		return g, nil
+	}
+	return nil, err
+}
+
+func damagedDescriptor(n, block uint64, format string, args ...any) error {
+	return &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("group descriptor %d", n),
+		Block: int64(block), Why: fmt.Sprintf(format, args...)}
+}
+
+// descriptor reads the descriptor of a group, or its copy, from a block.
+func (t *groupTable) descriptor(block, n uint64) ([]byte, error) {
 	if block >= t.sb.blocks {
-		return nil, damaged("it lies behind the end")
+		return nil, damagedDescriptor(n, block, "it lies behind the end")
 	}
+	perBlock := uint64(t.sb.blockSize) / uint64(t.sb.descSize)
 	off := int64(block)<<t.sb.blockBits + int64(n%perBlock)*int64(t.sb.descSize)
 	d, err := t.cache.Bytes(off, int64(t.sb.descSize))
 	if err != nil {
 		return nil, fmt.Errorf("ext4: group descriptor %d: %w", n, err)
 	}
+	return d, nil
+}
+
+func (t *groupTable) decode(n uint64, d []byte) *group {
 	g := &group{
 		suspect:      le.Uint16(d[0x1E:]) != t.checksum(n, d),
 		inodeTable:   uint64(le.Uint32(d[0x08:])),
@@ -84,10 +108,7 @@ func (t *groupTable) read(n uint64) (*group, error) {
 		g.freeClusters |= uint64(le.Uint16(d[0x2C:])) << 16
 		g.freeInodes |= uint64(le.Uint16(d[0x2E:])) << 16
 	}
-	if !t.sb.holds(g.inodeTable, t.sb.inodeTableBlocks()) {
-		return nil, damaged("inode table at block %d", g.inodeTable)
-	}
-	return g, nil
+	return g
 }
 
 // inodeTableBlocks is how many blocks each group's inode table has.

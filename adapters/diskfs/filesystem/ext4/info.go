@@ -32,6 +32,9 @@ func (e *engine) makeInfo() fstree.Info {
 	if free.suspect > 0 {
 		info.Notes = append(info.Notes, fmt.Sprintf("%d group descriptors have a wrong checksum, the first that of group %d; they are used as the kernel does on a read-only mount", free.suspect, free.firstSuspect))
 	}
+	if free.copied > 0 {
+		info.Notes = append(info.Notes, fmt.Sprintf("%d group descriptors are damaged and their copies are used", free.copied))
+	}
 	if free.err != nil {
 		// The superblock's own numbers are only as new as the last unmount.
 		info.Notes = append(info.Notes, free.err.Error())
@@ -52,6 +55,7 @@ type freeCount struct {
 	blocks, inodes uint64
 	suspect        uint64 // descriptors with a wrong checksum
 	firstSuspect   uint64 // group
+	copied         uint64 // descriptors that come from their copies
 	err            error  // nothing is known
 }
 
@@ -69,6 +73,9 @@ func (e *engine) free() freeCount {
 		}
 		c.blocks += g.freeClusters * s.clusterBlocks
 		c.inodes += g.freeInodes
+		if g.copied {
+			c.copied++
+		}
 		if g.suspect {
 			if c.suspect == 0 {
 				c.firstSuspect = n

@@ -138,3 +138,23 @@ func TestARootThatIsNoDirectoryIsAnError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where the copies are damaged too the group is lost, and no other.
+func TestADescriptorWithoutASoundCopyLosesItsGroup(t *testing.T) {
+	p := newPatient(t, "ext4-no-flex-bg")
+	copies := []int64{2, 1026, 3074, 5122, 7170, 9218}
+	for i, block := range copies {
+		le.PutUint32(p.image[block<<10+64+8:], 1<<31) // group 1
+		e, err := open(bytes.NewReader(p.image), int64(len(p.image)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := e.groups.get(1)
+		if last := i == len(copies)-1; last != errors.Is(err, fstree.ErrDamaged) || !last && !g.copied {
+			t.Errorf("%d of %d damaged: %v", i+1, len(copies), err)
+		}
+		if g, err := e.groups.get(2); err != nil || g.copied {
+			t.Errorf("group 2: %v", err)
+		}
+	}
+}
