@@ -183,9 +183,8 @@ func (r *replay) inode(ino uint64) ([]byte, error) {
 	return it.data, nil
 }
 
-// putInode takes an inode from the log; what the replay of its entries or
-// extents makes, a directory's size and the bytes that are used, is counted in
-// the end. One of
+// putInode takes an inode from the log, but for what the replay of its entries
+// or extents makes: a directory's size, the bytes that are used. One of
 // generation 0 was logged only to say that it exists, and that its size is one
 // that is not 0.
 func (r *replay) putInode(it item, mode fs.FileMode) error {
@@ -194,6 +193,10 @@ func (r *replay) putInode(it item, mode fs.FileMode) error {
 		return err
 	}
 	inode := bytes.Clone(it.data)
+	le.PutUint64(inode[24:], 0) // a directory's is not counted, and not logged
+	if old != nil {
+		copy(inode[24:32], old[24:])
+	}
 	if old != nil && le.Uint64(inode) == 0 {
 		size := le.Uint64(inode[16:])
 		inode = bytes.Clone(old)

@@ -149,6 +149,24 @@ func TestALoggedInodeReplacesTheOldOne(t *testing.T) {
 	}
 }
 
+func TestTheBytesThatADirectoryTakesAreNotTheLogs(t *testing.T) {
+	b := newBench(t)
+	b.inodeOf(b.sub, 300, 1, 0o040755, 1)
+	old, _ := b.inode(300)
+	le.PutUint64(old[24:], 4096)
+	for i, ino := range []uint64{300, 301} {
+		inode := b.inodeOf(b.log, ino, 2, 0o040755, 1)
+		le.PutUint64(inode[24:], ^uint64(0))
+		b.put(b.log, key{ino, inodeRef, firstFree}, rawName(uint64(5+i), fmt.Sprint("dir", i)))
+	}
+	b.replayed()
+	for ino, want := range map[uint64]uint64{300: 4096, 301: 0} {
+		if inode, err := b.inode(ino); err != nil || inode == nil || le.Uint64(inode[24:]) != want {
+			t.Errorf("directory %d: %v", ino, err)
+		}
+	}
+}
+
 // What has a name in the log gets it from there, and not from its directory
 // too: names of the extended kind would be there twice.
 func TestAnEntryIsLeftToTheInodesOwnNames(t *testing.T) {
@@ -346,6 +364,24 @@ func TestALoggedExtentIsCutOutOfTheOldOne(t *testing.T) {
 	got, _ := b.inode(257)
 	if i != 3 || le.Uint64(got[24:]) != 4*sector {
 		t.Errorf("%d extents, %d bytes", i, le.Uint64(got[24:]))
+	}
+}
+
+// Without the feature no-holes a hole is stored, and takes no bytes.
+func TestAHoleThatIsStoredTakesNothing(t *testing.T) {
+	b := newBench(t)
+	b.v.sb.noHoles = false
+	b.file(257, firstFree, 2, "x")
+	inode := b.inodeOf(b.log, 257, 2, 0o100644, 1)
+	le.PutUint64(inode[16:], 8192)
+	b.put(b.log, key{257, extentData, 0}, extentOf(0, 0, 4096))
+	b.put(b.log, key{257, extentData, 4096}, extentOf(1<<20, 0, 4096))
+	b.replayed()
+	if _, stored, err := b.v.get(b.sub, key{257, extentData, 0}); !stored || err != nil {
+		t.Errorf("the hole is not stored: %v", err)
+	}
+	if got, _ := b.inode(257); le.Uint64(got[24:]) != 4096 {
+		t.Errorf("%d bytes", le.Uint64(got[24:]))
 	}
 }
 
