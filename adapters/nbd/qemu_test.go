@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,11 @@ func qemuIO(t *testing.T, format, name string, commands []string) {
 	t.Helper()
 	args := []string{"-f", format}
 	for _, c := range commands {
+		if format == "qed" {
+			// qemu 7.2 aborts on some of several requests at a time
+			// (qed_aio_write_alloc: allocating_acb == NULL).
+			c = strings.TrimPrefix(c, "aio_")
+		}
 		args = append(args, "-c", c)
 	}
 	out := oracle.Run(t, "qemu-io", append(args, name)...)

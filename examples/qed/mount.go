@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/mounted"
 )
 
@@ -17,6 +19,10 @@ func newMount(a *app) *cobra.Command {
 FUSE: on Linux, and on macOS with macFUSE. It stays in the foreground until
 Ctrl-C, or until DIR is unmounted.
 
+--block mounts the disk itself, as the file "disk", and each volume as a file
+of its name beside it, for programs that want a file or block device: losetup,
+qemu-img. The files have holes where nothing is stored.
+
 -C mounts a directory of the image, such as a volume; without it the volumes
 are the top directories. Whoever mounts can read everything; --allow-other
 lets other users in, as far as the modes of the files allow.`,
@@ -24,26 +30,27 @@ lets other users in, as far as the modes of the files allow.`,
 	}
 	a.addFileFlags(cmd)
 	dir := cmd.Flags().StringP("directory", "C", "", "mount this `path` of the image")
+	block := cmd.Flags().Bool("block", false, "mount the disk and its volumes as files")
 	others := cmd.Flags().Bool("allow-other", false, "let other users see it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *block && *dir != "" {
+			return usageError(cmd, errors.New("--block mounts no files inside the image, and takes no -C"))
+		}
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		root := f.path(*dir)
-		if _, err := f.tree.Stat(root); err != nil {
-			return f.explain(root, err)
-		}
-		if root == "." {
-			f.reportUnreadable()
-			if err := f.failed(); err != nil {
-				return err
-			}
+		var disks []mounted.DiskFile
+		if *block {
+			disks = f.blockFiles()
+		} else if err := f.checkRoot(root); err != nil {
+			return err
 		}
 		var mu sync.Mutex
-		return mounted.Mount(cmd.Context(), args[1], &mounted.Options{
-			Tree: f.tree, Root: root, Volumes: f.volumes, Source: args[0], Others: *others,
+		err = mounted.Mount(cmd.Context(), args[1], &mounted.Options{
+			Disks: disks, Tree: f.tree, Root: root, Volumes: f.volumes, Source: args[0], Others: *others,
 			Ready: func() {
 				fmt.Fprintf(a.stdout, "%s is mounted at %s (Ctrl-C unmounts it)\n", args[0], args[1])
 			},
@@ -53,6 +60,37 @@ lets other users in, as far as the modes of the files allow.`,
 				f.note(atPath(path, err))
 			},
 		})
+		if err != nil {
+			return pathError(err)
+		}
+		return f.failed()
 	}
 	return cmd
+}
+
+// checkRoot says before the mount what is wrong with what is to be mounted. A
+// volume that cannot be read fails when it is used; where none can be read there
+// is nothing to mount.
+func (f *files) checkRoot(root string) error {
+	if _, err := f.tree.Stat(root); err != nil {
+		return f.explain(root, err)
+	}
+	if root == "." {
+		f.reportUnreadable()
+		if list, err := f.tree.ReadDir("."); err != nil || len(list) == 0 {
+			return errors.Join(err, f.failed())
+		}
+	}
+	return nil
+}
+
+// blockFiles are the disk and its volumes, each under its name.
+func (f *files) blockFiles() []mounted.DiskFile {
+	list := []mounted.DiskFile{{Name: string(imagefs.WholeDisk), Disk: f.disk}}
+	for i := range f.volumes {
+		if v := &f.volumes[i]; v.Kind != imagefs.WholeDisk {
+			list = append(list, mounted.DiskFile{Name: v.Name, Disk: &volumeDisk{v.Reader(), v, f.disk}})
+		}
+	}
+	return list
 }

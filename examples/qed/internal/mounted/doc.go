@@ -1,23 +1,34 @@
-// Package mounted shows the tree of an image as a filesystem of the host, by
-// FUSE, for reading. It works on Linux of 64 bits and, with macFUSE, on macOS.
+// Package mounted shows the tree of an image as a filesystem of the host, or its
+// disk and volumes as files, by FUSE, for reading. It works on Linux of 64 bits and, with macFUSE, on macOS.
 //
 // Everything is as the tree has it: types, modes, owners, devices, times,
 // extended attributes, links, holes (SEEK_DATA and SEEK_HOLE). Inode numbers
 // are the stored ones where a single volume is mounted; those of further
-// volumes are told apart by their upper bits.
+// volumes are told apart by their upper bits. A file that is damaged is EIO, and
+// so is a volume that cannot be opened; neither is ever ENOENT.
 package mounted
 
 import (
 	"errors"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 // ErrNoFUSE is returned by Mount where there is none.
 var ErrNoFUSE = errors.New("mounting needs FUSE, which this system does not have; 'qed cp' and 'qed serve' work everywhere")
 
+// DiskFile is a disk that is shown as a file.
+type DiskFile struct {
+	Name string
+	Disk qedfile.Disk // its holes are known where it is a [qedfile.Mapper]
+}
+
 // Options say what is mounted, and how.
 type Options struct {
+	// Disks, if set, are mounted as files, in place of a tree.
+	Disks []DiskFile
+
 	Tree    *imagefs.Tree
 	Root    string // directory of the tree that is mounted
 	Volumes []imagefs.Volume

@@ -5,6 +5,7 @@ package mounted
 import (
 	"context"
 	"io"
+	"iter"
 	"math"
 	"syscall"
 
@@ -42,6 +43,12 @@ const (
 
 // Lseek finds data and holes; the kernel does the rest itself.
 func (h *handle) Lseek(_ context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
+	runs := func(off int64) iter.Seq2[fstree.Extent, error] { return h.file.Extents(off, math.MaxInt64) }
+	return seek(off, whence, runs, h.node.errno)
+}
+
+// seek finds data or a hole among the runs of a file.
+func seek(off uint64, whence uint32, runs func(off int64) iter.Seq2[fstree.Extent, error], errno func(error) syscall.Errno) (uint64, syscall.Errno) {
 	if whence != seekData && whence != seekHole {
 		return 0, syscall.EINVAL
 	}
@@ -49,9 +56,9 @@ func (h *handle) Lseek(_ context.Context, off uint64, whence uint32) (uint64, sy
 		return 0, syscall.ENXIO
 	}
 	end := int64(off)
-	for x, err := range h.file.Extents(int64(off), math.MaxInt64) {
+	for x, err := range runs(int64(off)) {
 		if err != nil {
-			return 0, h.node.errno(err)
+			return 0, errno(err)
 		}
 		if x.Hole == (whence == seekHole) {
 			return uint64(x.Start), 0

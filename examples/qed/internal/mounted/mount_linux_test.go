@@ -27,15 +27,23 @@ func mount(t *testing.T, disk *imagefs.Disk, root string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return mountWith(t, &mounted.Options{
+		Tree: disk.FS(), Root: root, Volumes: volumes, Source: "test",
+		Problem: func(path string, err error) { t.Errorf("%s: %v", path, err) },
+	})
+}
+
+// mountWith mounts what the options say, for the time of the test.
+func mountWith(t *testing.T, opts *mounted.Options) string {
+	t.Helper()
+	oracle.Root(t)
+	oracle.File(t, "/dev/fuse")
 	dir := t.TempDir()
 	ready, done := make(chan struct{}), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
-		done <- mounted.Mount(ctx, dir, &mounted.Options{
-			Tree: disk.FS(), Root: root, Volumes: volumes, Source: "test",
-			Ready:   func() { close(ready) },
-			Problem: func(path string, err error) { t.Errorf("%s: %v", path, err) },
-		})
+		opts.Ready = func() { close(ready) }
+		done <- mounted.Mount(ctx, dir, opts)
 	}()
 	select {
 	case <-ready:

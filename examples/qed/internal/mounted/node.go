@@ -16,6 +16,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 // node is a file of the mount, under the first of its names that was asked
@@ -28,14 +29,14 @@ type node struct {
 }
 
 var (
-	_ fs.NodeLookuper    = (*node)(nil)
-	_ fs.NodeReaddirer   = (*node)(nil)
-	_ fs.NodeGetattrer   = (*node)(nil)
-	_ fs.NodeReadlinker  = (*node)(nil)
-	_ fs.NodeOpener      = (*node)(nil)
-	_ fs.NodeStatfser    = (*node)(nil)
-	_ fs.NodeGetxattrer  = (*node)(nil)
-	_ fs.NodeListxattrer = (*node)(nil)
+	_ fs.NodeLookuper       = (*node)(nil)
+	_ fs.NodeOpendirHandler = (*node)(nil)
+	_ fs.NodeGetattrer      = (*node)(nil)
+	_ fs.NodeReadlinker     = (*node)(nil)
+	_ fs.NodeOpener         = (*node)(nil)
+	_ fs.NodeStatfser       = (*node)(nil)
+	_ fs.NodeGetxattrer     = (*node)(nil)
+	_ fs.NodeListxattrer    = (*node)(nil)
 )
 
 // errno is an error as the kernel takes it. What has no number of its own is
@@ -84,28 +85,30 @@ func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs
 		info, err = n.mount.Tree.Lstat(path)
 	}
 	if err != nil {
-		return nil, n.errno(err)
+		return nil, n.lookupErrno(path, err)
 	}
-	st := info.Sys().(*fstree.Stat)
-	c := &node{mount: n.mount, path: path, stat: st}
-	c.fill(&out.Attr)
-	attr := fs.StableAttr{Mode: fstree.UnixBits(st.Mode.Type()), Ino: n.mount.ino(path, st)}
-	return n.NewInode(ctx, c, attr), 0
+	return n.inode(ctx, path, info.Sys().(*fstree.Stat), out), 0
 }
 
-func (n *node) Readdir(context.Context) (fs.DirStream, syscall.Errno) {
-	list, err := n.mount.Tree.ReadDir(n.path)
-	if err != nil && len(list) == 0 {
-		return nil, n.errno(err)
+// inode is the file at a path of the tree, in the mount.
+func (n *node) inode(ctx context.Context, path string, st *fstree.Stat, out *fuse.EntryOut) *fs.Inode {
+	c := &node{mount: n.mount, path: path, stat: st}
+	c.fill(&out.Attr)
+	return n.NewInode(ctx, c, fs.StableAttr{Mode: fstree.UnixBits(st.Mode.Type()), Ino: out.Ino})
+}
+
+// lookupErrno is errno for a name that could not be looked up. Where something
+// is there, whatever is wrong with it, it does not become ENOENT; a volume
+// without a filesystem is nothing that the tree has.
+func (n *node) lookupErrno(path string, err error) syscall.Errno {
+	if errors.Is(err, imagefs.ErrNoFilesystem) {
+		return syscall.ENOENT
 	}
-	if err != nil { // the rest can be shown
-		n.mount.Problem(n.path, err)
+	errno := (&node{mount: n.mount, path: path}).errno(err)
+	if errno == syscall.EOPNOTSUPP {
+		return syscall.EIO
 	}
-	entries := make([]fuse.DirEntry, len(list))
-	for i, d := range list {
-		entries[i] = fuse.DirEntry{Name: shownName(d.Name()), Mode: fstree.UnixBits(d.Type())}
-	}
-	return fs.NewListDirStream(entries), 0
+	return errno
 }
 
 func (n *node) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) syscall.Errno {
@@ -116,7 +119,7 @@ func (n *node) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) sy
 // fill says what the inode says.
 func (n *node) fill(out *fuse.Attr) {
 	st := n.stat
-	out.Ino = n.mount.ino(n.path, st)
+	out.Ino = n.mount.numbers.of(n.path, st)
 	out.Mode = fstree.UnixBits(st.Mode)
 	out.Nlink = uint32(min(st.Nlink, 1<<32-1))
 	out.Owner = fuse.Owner{Uid: st.UID, Gid: st.GID}

@@ -1,0 +1,73 @@
+//go:build (linux && !386 && !arm && !mips && !mipsle) || darwin
+
+package mounted
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+)
+
+// numbers gives inode numbers that tell all files of a mount apart: the
+// kernel, and go-fuse, take files of one number for one file. A number is the
+// stored one, with the volume and the subvolume in its upper bits:
+//
+//	63    62..52    51..40      39..0
+//	0     volume    subvolume   inode
+//
+// What does not fit there, which no real image has, is numbered as it comes,
+// with bit 63 set.
+type numbers struct {
+	volumes map[string]uint64 // by name, from 1; empty where one volume is mounted alone
+	top     uint64            // subvolume that is mounted
+
+	mu    sync.Mutex
+	other map[fileKey]uint64
+}
+
+// fileKey is a file of the mount.
+type fileKey struct {
+	volume uint64
+	id     fstree.ID
+	ino    uint64
+}
+
+const (
+	inoBits       = 40
+	subvolumeBits = 12
+	volumeBits    = 11
+)
+
+// rootNumber is the number of the directory over the volumes, which is stored
+// nowhere.
+const rootNumber = 1
+
+// of is the number of the file at a path.
+func (n *numbers) of(path string, st *fstree.Stat) uint64 {
+	var volume uint64
+	if len(n.volumes) > 0 {
+		if path == "." {
+			return rootNumber
+		}
+		name, _, _ := strings.Cut(path, "/")
+		volume = n.volumes[name]
+	}
+	id := st.FileID()
+	subvolume := id.Tree ^ n.top
+	if st.Ino != 0 && st.Ino>>inoBits == 0 && subvolume>>subvolumeBits == 0 && volume>>volumeBits == 0 {
+		return volume<<(inoBits+subvolumeBits) | subvolume<<inoBits | st.Ino
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	key := fileKey{volume, id, st.Ino}
+	number, known := n.other[key]
+	if !known {
+		if n.other == nil {
+			n.other = make(map[fileKey]uint64)
+		}
+		number = 1<<63 | uint64(len(n.other)+1)
+		n.other[key] = number
+	}
+	return number
+}
