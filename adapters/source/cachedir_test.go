@@ -42,7 +42,7 @@ func TestBlocksAreKeptBetweenRuns(t *testing.T) {
 	s := serve(t, dir)
 	run := func() []byte {
 		t.Helper()
-		src, err := newOpener(t, &source.Options{CacheDir: cache}).Open(t.Context(), s.URL+"/x")
+		src, err := newOpener(t, &source.Options{CacheDir: cache}).Open(t.Context(), s.URL+"/x", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestResourcesWithoutAVersionAreNotKept(t *testing.T) {
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(pattern(100_000)))
 	})
-	src, err := newOpener(t, &source.Options{CacheDir: cache}).Open(t.Context(), s.URL+"/x")
+	src, err := newOpener(t, &source.Options{CacheDir: cache}).Open(t.Context(), s.URL+"/x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestCacheDirKeepsToItsSize(t *testing.T) {
 	for _, name := range []string{"a", "b", "a"} {
 		o := newOpener(t, &source.Options{CacheDir: cache, CacheDirBytes: limit})
 		wg.Go(func() {
-			src, err := o.Open(t.Context(), s.URL+"/"+name)
+			src, err := o.Open(t.Context(), s.URL+"/"+name, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -155,7 +155,7 @@ func TestCacheDirThatCannotBeUsed(t *testing.T) {
 func TestClosedSourceReadsNothing(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "x"), pattern(1000))
-	src, err := newOpener(t, &source.Options{CacheDir: t.TempDir()}).Open(t.Context(), serve(t, dir).URL+"/x")
+	src, err := newOpener(t, &source.Options{CacheDir: t.TempDir()}).Open(t.Context(), serve(t, dir).URL+"/x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,12 @@
 // Package source opens disk images by their names, wherever they lie: a file's
-// path, or a URL.
+// path, or a URL; and the image inside an archive or a compressed file.
 //
 //	name                          what it is
 //	disk.qed                      a file
 //	https://host/dir/disk.qed     on a web server that serves byte ranges
 //	s3://bucket/dir/disk.qed      whatever Options.Schemes opens
+//	disk.img.xz, vm.ova           the image inside, see package wrapped
+//	disks.tar#vm/disk.qed         a member of an archive; URLs too
 //
 // Nothing is downloaded: what is read is asked for, and kept in memory and, if
 // Options.CacheDir names a directory, between runs.

@@ -21,7 +21,7 @@ func ExampleOpener_Open() {
 		log.Fatal(err)
 	}
 	defer o.Close()
-	src, err := o.Open(context.Background(), server.URL+"/chain.qed")
+	src, err := o.Open(context.Background(), server.URL+"/chain.qed", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func ExampleSource_Files() {
 		log.Fatal(err)
 	}
 	defer o.Close()
-	src, err := o.Open(context.Background(), "../../testdata/chain.qed")
+	src, err := o.Open(context.Background(), "../../testdata/chain.qed", nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/adapters/wrapped"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -51,8 +52,8 @@ type Options struct {
 	// 32 MiB.
 	CacheBytes int64
 
-	// ForceShare reads files that another process has open for writing.
-	ForceShare bool
+	// Wrapped bounds what is unpacked.
+	Wrapped *wrapped.Options
 }
 
 // An Opener opens images by their names. It is safe for concurrent use.
@@ -121,6 +122,15 @@ func (s *Source) Files() *qedfile.Files {
 	return images.Beside(s.name, s.beside)
 }
 
+// Remote reports whether what lies beside the image are no files of this
+// machine.
+func (s *Source) Remote() bool { return s.beside != nil }
+
+// NextData implements [backend.DataFinder].
+func (s *Source) NextData(off int64) (start, end int64, err error) {
+	return backend.NextData(s.Reader, off)
+}
+
 // Local reports whether the name is that of a file and is to be opened as one.
 // Everything with "://" after a scheme is a URL.
 func Local(name string) bool {
@@ -151,20 +161,56 @@ func validScheme(s string) bool {
 	return s != ""
 }
 
+// OpenOptions say how one image is opened. The zero value, and nil, are the
+// defaults.
+type OpenOptions struct {
+	// ForceShare reads a file that another process has open for writing.
+	ForceShare bool
+
+	// AsNamed takes a file for an archive, or for compressed, only if its name
+	// says so as well as its first bytes: for raw disks, whose first bytes
+	// belong to whoever uses them.
+	AsNamed bool
+}
+
 // Open opens an image for reading: a file by its path, or what a URL names.
-// The context holds for every later read as well.
-func (o *Opener) Open(ctx context.Context, name string) (*Source, error) {
-	if !Local(name) {
-		return o.openURL(ctx, name)
+// What is an archive or compressed is opened for the image inside; a member of
+// an archive is named after a "#", as in "disks.tar#vm/disk.qed". The context
+// holds for every later read as well.
+func (o *Opener) Open(ctx context.Context, name string, opts *OpenOptions) (*Source, error) {
+	if opts == nil {
+		opts = &OpenOptions{}
 	}
-	f, err := backend.OpenFile(name, os.O_RDONLY, &backend.FileOptions{ForceShare: o.opts.ForceShare})
+	if !Local(name) {
+		return o.openURL(ctx, name, opts)
+	}
+	name, member := CutMember(name)
+	f, err := backend.OpenFile(name, os.O_RDONLY, &backend.FileOptions{ForceShare: opts.ForceShare})
 	if err != nil {
 		return nil, err
 	}
-	return &Source{Reader: f, name: name}, nil
+	return o.unwrap(ctx, &Source{Reader: f, name: name}, name, member, opts)
 }
 
-func (o *Opener) openURL(ctx context.Context, name string) (*Source, error) {
+// CutMember cuts the name of an archive's member from a path: what follows the
+// first "#" before which there is the name of a file. If the whole is the name
+// of one, it is nothing else.
+func CutMember(name string) (file, member string) {
+	if _, err := os.Lstat(name); err == nil {
+		return name, ""
+	}
+	for i, c := range []byte(name) {
+		if c != '#' {
+			continue
+		}
+		if fi, err := os.Stat(name[:i]); err == nil && !fi.IsDir() {
+			return name[:i], name[i+1:]
+		}
+	}
+	return name, ""
+}
+
+func (o *Opener) openURL(ctx context.Context, name string, opts *OpenOptions) (*Source, error) {
 	u, err := url.Parse(name)
 	if err != nil {
 		var why *url.Error // which holds the URL, and that a password
@@ -173,12 +219,40 @@ func (o *Opener) openURL(ctx context.Context, name string) (*Source, error) {
 		}
 		return nil, &fs.PathError{Op: "open", Path: Redacted(name), Err: err}
 	}
+	member := u.Fragment
+	u.Fragment, u.RawFragment = "", ""
 	r, err := o.fetch(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	return &Source{Reader: r, name: path.Base(u.Path), beside: func(name string) (backend.Reader, error) {
+	src := &Source{Reader: r, name: path.Base(u.Path), beside: func(name string) (backend.Reader, error) {
 		return o.fetch(ctx, besideURL(u, name))
+	}}
+	return o.unwrap(ctx, src, src.name, member, opts)
+}
+
+// unwrap returns the image inside src, or src itself if it is no wrapper. It
+// owns src.
+func (o *Opener) unwrap(ctx context.Context, src *Source, name, member string, opts *OpenOptions) (*Source, error) {
+	is, err := wrapped.Is(src)
+	if opts.AsNamed && !wrapped.Named(name) {
+		is = false
+	}
+	if err == nil && !is && member == "" {
+		return src, nil
+	}
+	var m *wrapped.Image
+	if err == nil {
+		m, err = wrapped.Open(ctx, src.Reader, member, o.opts.Wrapped)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.Join(err, src.Close())}
+	}
+	if !m.InArchive() {
+		return &Source{Reader: m, name: src.name, beside: src.beside}, nil
+	}
+	return &Source{Reader: m, name: path.Base(m.Member), beside: func(name string) (backend.Reader, error) {
+		return m.Beside(ctx, name, o.opts.Wrapped)
 	}}, nil
 }
 
@@ -232,7 +306,7 @@ func (o *Opener) cache(r backend.Reader, u *url.URL) (backend.Reader, error) {
 			return nil, err
 		}
 		bare := *u
-		bare.User, bare.Fragment, bare.RawFragment = nil, "", ""
+		bare.User = nil
 		if beneath, err = o.kept.reader(r, fmt.Sprintf("%s\n%s\n%d", bare.String(), v.Version(), size)); err != nil {
 			return nil, err
 		}

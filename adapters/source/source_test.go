@@ -82,7 +82,7 @@ func TestOpenedNamesAreReaders(t *testing.T) {
 			backendtest.TestReader(t, func(t *testing.T, b []byte) backend.Reader {
 				dir := t.TempDir()
 				writeFile(t, filepath.Join(dir, "x"), b)
-				r, err := newOpener(t, opts).Open(t.Context(), serve(t, dir).URL+"/x")
+				r, err := newOpener(t, opts).Open(t.Context(), serve(t, dir).URL+"/x", nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -114,8 +114,8 @@ func TestRedacted(t *testing.T) {
 }
 
 func TestUnknownSchemesAreRefused(t *testing.T) {
-	_, err := newOpener(t, nil).Open(t.Context(), "gopher://host/disk.qed")
-	if _, bad := newOpener(t, nil).Open(t.Context(), "http://u:hunter2@h/%zz"); bad == nil || strings.Contains(bad.Error(), "hunter2") {
+	_, err := newOpener(t, nil).Open(t.Context(), "gopher://host/disk.qed", nil)
+	if _, bad := newOpener(t, nil).Open(t.Context(), "http://u:hunter2@h/%zz", nil); bad == nil || strings.Contains(bad.Error(), "hunter2") {
 		t.Errorf("Open: %v", bad)
 	}
 	if !errors.Is(err, source.ErrScheme) || !strings.Contains(err.Error(), "gopher") {
@@ -150,7 +150,7 @@ func TestFilesBesideAnImageOnAServer(t *testing.T) {
 	s.check = func(r *http.Request) bool { return r.URL.Query().Get("token") == "1" }
 	o := newOpener(t, nil)
 	open := func(name string) (*qedfile.Image, error) {
-		src, err := o.Open(t.Context(), s.URL+"/a%20b/c%23d%3F/"+name+"?token=1")
+		src, err := o.Open(t.Context(), s.URL+"/a%20b/c%23d%3F/"+name+"?token=1", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestLoginsOfNetrc(t *testing.T) {
 			if tt.header != "" {
 				opts.HTTP.Header["authorization"] = []string{tt.header}
 			}
-			src, err := newOpener(t, opts).Open(t.Context(), strings.Replace(s.URL, "http://", "http://"+tt.userinfo, 1)+"/x")
+			src, err := newOpener(t, opts).Open(t.Context(), strings.Replace(s.URL, "http://", "http://"+tt.userinfo, 1)+"/x", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +234,7 @@ func TestSchemesOfTheCaller(t *testing.T) {
 			return backend.NewMemory(pattern(100)), nil
 		},
 	}})
-	src, err := o.Open(t.Context(), "S3://bucket/dir/x.qed?region=a")
+	src, err := o.Open(t.Context(), "S3://bucket/dir/x.qed?region=a", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestSchemesOfTheCaller(t *testing.T) {
 func TestMissingFiles(t *testing.T) {
 	s := serve(t, t.TempDir())
 	for _, name := range []string{s.URL + "/none.qed", filepath.Join(t.TempDir(), "none.qed")} {
-		if _, err := newOpener(t, nil).Open(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := newOpener(t, nil).Open(t.Context(), name, nil); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v, want fs.ErrNotExist", name, err)
 		}
 	}

@@ -75,7 +75,7 @@ func fileError(name string, err error) error {
 
 // libraryPrefix matches what packages that do not make their errors by package
 // errs put before them. It tells a programmer where to look, and a user nothing.
-var libraryPrefix = regexp.MustCompile(`\b(?:(?:qeddiskfs|fstree|source): )+`)
+var libraryPrefix = regexp.MustCompile(`\b(?:(?:qeddiskfs|fstree|source|wrapped): )+`)
 
 // message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {

@@ -61,7 +61,7 @@ func (a *app) imageFiles(r backend.Reader, name string) images.Files {
 	switch {
 	case a.open.backing == "none":
 		return nil
-	case ok:
+	case ok && s.Remote():
 		return s.Files()
 	case a.open.backing == "any":
 		return images.Anywhere(name)

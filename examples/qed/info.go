@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -130,7 +131,7 @@ func (a *app) imageInfos(name string, chain bool) ([]imageInfo, error) {
 
 // topInfo describes one file by itself.
 func (a *app) topInfo(name string) (info imageInfo, err error) {
-	f, err := a.openSource(name, os.O_RDONLY, a.open.forceShare)
+	f, err := a.openSource(name, access{format: a.open.format, share: a.open.forceShare})
 	name = source.Redacted(name)
 	if err != nil {
 		return info, fileError(name, err)
@@ -190,6 +191,10 @@ func backingPath(image, backing string) string {
 		return backing
 	}
 	dir, _ := filepath.Split(image)
+	if file, member := source.CutMember(image); member != "" {
+		dir, _ = path.Split(member)
+		dir = file + "#" + dir
+	}
 	return dir + backing
 }
 
@@ -219,7 +224,8 @@ func allocatedBytes(name string) (*int64, error) {
 	if !source.Local(name) {
 		return nil, nil
 	}
-	fi, err := os.Stat(name)
+	file, _ := source.CutMember(name)
+	fi, err := os.Stat(file)
 	if err != nil {
 		return nil, err
 	}

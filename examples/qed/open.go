@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -123,12 +122,8 @@ func (a *app) openDisk(name string) (*disk, error) {
 
 // openDiskFor opens a disk. Errors name it.
 func (a *app) openDiskFor(name string, acc access) (*disk, error) {
-	flag := os.O_RDONLY
-	if acc.write {
-		flag = os.O_RDWR
-	}
 	acc.share = (acc.share || a.open.forceShare) && !acc.write
-	f, err := a.openSource(name, flag, acc.share)
+	f, err := a.openSource(name, acc)
 	name = source.Redacted(name)
 	if err != nil {
 		return nil, explainLock(fileError(name, err), acc)

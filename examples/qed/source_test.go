@@ -1,7 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -150,5 +153,101 @@ func TestImagesAtAURL(t *testing.T) {
 	}
 	if kept, err := os.ReadDir(cache); err != nil || len(kept) != 1 {
 		t.Errorf("--cache-dir keeps %v, %v", kept, err)
+	}
+}
+
+func TestWrappedImages(t *testing.T) {
+	dir := t.TempDir()
+	pack := func(name string, members ...string) string {
+		t.Helper()
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, member := range members {
+			image, err := os.ReadFile(filepath.Join(testImages, filepath.Base(member)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.WriteHeader(&tar.Header{Name: member, Size: int64(len(image)), Mode: 0o644}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(image); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		name = filepath.Join(dir, name)
+		out := b.Bytes()
+		if strings.HasSuffix(name, ".gz") {
+			var packed bytes.Buffer
+			z := gzip.NewWriter(&packed)
+			if _, err := z.Write(out); err != nil {
+				t.Fatal(err)
+			}
+			if err := z.Close(); err != nil {
+				t.Fatal(err)
+			}
+			out = packed.Bytes()
+		}
+		if err := os.WriteFile(name, out, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	one := pack("one.tar", "gpt.qed")
+	chain := pack("chain.tar", "vm/chain.qed", "vm/chain-middle.qed", "vm/chain-base.raw")
+	packed := pack("one.tar.gz", "gpt.qed")
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer server.Close()
+	_, gpt, _ := runQed(t, "ls", "-R", testImages+"/gpt.qed")
+	for image, want := range map[string]string{
+		one: gpt, one + "#gpt.qed": gpt, packed: gpt,
+		server.URL + "/one.tar": gpt,
+	} {
+		if code, out, errs := runQed(t, "ls", "-R", image); code != 0 || out != want {
+			t.Errorf("ls -R %s: %d %s%s, want\n%s", image, code, errs, out, want)
+		}
+		if code, _, errs := runQed(t, "info", "--backing-chain", image); code != 0 {
+			t.Errorf("info %s: %d %s", image, code, errs)
+		}
+	}
+	for _, image := range []string{chain + "#vm/chain.qed", server.URL + "/chain.tar#vm/chain.qed"} {
+		if code, out, errs := runQed(t, "compare", image, testImages+"/chain.qed"); code != 0 {
+			t.Errorf("compare %s: %d %s%s", image, code, errs, out)
+		}
+		if code, _, errs := runQed(t, "info", "--backing-chain", image); code != 0 {
+			t.Errorf("info %s: %d %s", image, code, errs)
+		}
+	}
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"ls", chain}, `3 look like images: "vm/chain.qed"`},
+		{[]string{"ls", one + "#none"}, "file does not exist in the archive"},
+		{[]string{"ls", "--max-unpacked", "1KiB", packed}, "limit exceeded: it unpacks to more than 1024 bytes"},
+		{[]string{"resize", one + "#gpt.qed", "+1M"}, "can only be read"},
+		{[]string{"resize", one, "+1M"}, "not a QED image"},
+	} {
+		if code, _, errs := runQed(t, tt.args...); code != exitFailed || !strings.Contains(errs, tt.says) {
+			t.Errorf("qed %v: %d %s, want %q", tt.args, code, errs, tt.says)
+		}
+	}
+	// Told to be raw, a file is what it is, unless its name says otherwise too.
+	disk := filepath.Join(dir, "disk.img")
+	if err := os.Rename(one, disk); err != nil {
+		t.Fatal(err)
+	}
+	size := func(name string) string {
+		_, out, _ := runQed(t, "info", "-f", "raw", name)
+		return lineWith(out, "image:", "disk size")
+	}
+	before, err := os.Stat(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := size(disk); !strings.Contains(got, fmt.Sprintf("(%d bytes)", before.Size())) {
+		t.Errorf("info -f raw disk.img: %s", got)
 	}
 }

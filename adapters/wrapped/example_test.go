@@ -1,0 +1,43 @@
+package wrapped_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/qedfs/qedfs/adapters/wrapped"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// A tar file with one image: nothing needs to be named, nothing is copied.
+func ExampleOpen() {
+	image, err := os.ReadFile("../../testdata/gpt.qed")
+	if err != nil {
+		log.Fatal(err)
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	_ = w.WriteHeader(&tar.Header{Name: "README", Mode: 0o644})
+	_ = w.WriteHeader(&tar.Header{Name: "vm/gpt.qed", Mode: 0o644, Size: int64(len(image))})
+	_, err = w.Write(image)
+	if err := errors.Join(err, w.Close()); err != nil {
+		log.Fatal(err)
+	}
+
+	m, err := wrapped.Open(context.Background(), backend.NewMemory(archive.Bytes()), "", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	img, err := qedfile.New(m, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer img.Close()
+	fmt.Println(m.Member, img.Size())
+	// Output: vm/gpt.qed 25165824
+}
