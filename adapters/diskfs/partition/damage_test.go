@@ -295,6 +295,10 @@ func FuzzRead(f *testing.F) {
 	f.Add(uint8(0), uint32(sector+80), []byte{0xff, 0xff, 0xff, 0xff})
 	f.Add(uint8(0), uint32(446), []byte{0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0xff, 0xff})
 	f.Add(uint8(1), uint32(446), append(make([]byte, 64), 0x55, 0xaa))
+	for _, c := range disklabels {
+		f.Add(uint8(len(seeds)), uint32(0), []byte{})
+		seeds = append(seeds, labelled(c.do))
+	}
 	f.Fuzz(func(t *testing.T, which uint8, off uint32, patch []byte) {
 		disk := bytes.Clone(seeds[int(which)%len(seeds)])
 		copy(disk[int(off)%len(disk):], patch)

@@ -1,6 +1,6 @@
-// Package partition reads partition tables: GPT and MBR with its logical
-// partitions, in sectors of 512 or 4096 bytes, and gives each partition the
-// number that the Linux kernel gives it.
+// Package partition reads partition tables: GPT, MBR with its logical
+// partitions, in sectors of 512 or 4096 bytes, and the disklabels of BSD, Sun
+// and SGI. It gives each partition the number that the Linux kernel gives it.
 //
 //	MBR  sector 0                             GPT  sector 0: protective MBR
 //	     446: four entries of 16 bytes             sector 1: header  ----+
@@ -32,6 +32,12 @@
 // in the order of the chain, and entries that leave the extended partition
 // are passed over. A boot sector of FAT, NTFS or exFAT is not a table,
 // although it ends in 55 AA too.
+//
+// The disklabels follow block/partitions/sun.c, sgi.c and, for BSD inside an
+// MBR partition, msdos.c: what such a slice holds comes behind the logical
+// partitions. A BSD label that has the disk for itself, which Linux does not
+// read, numbers its partitions from a = 1. Entries for the whole disk or slice
+// are containers, as an extended partition is.
 //
 // # Limits
 //

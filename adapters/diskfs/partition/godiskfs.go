@@ -10,13 +10,13 @@ import (
 
 // GoTable returns the table as go-diskfs has it. That of an MBR holds the
 // logical partitions too, which go-diskfs does not find itself. It is nil for
-// an MBR in sectors of 4096 bytes, which go-diskfs can't express.
+// an MBR in sectors of 4096 bytes and for disklabels, which go-diskfs can't express.
 func (t *Table) GoTable() godiskfs.Table {
 	if t.gpt != nil {
 		return t.gpt
 	}
 	const sector = 512
-	if t.SectorSize != sector {
+	if t.SectorSize != sector || t.Kind != MBR {
 		return nil
 	}
 	table := &mbr.Table{LogicalSectorSize: sector, PhysicalSectorSize: sector}

@@ -140,6 +140,7 @@ func (d disk) mbrTable(mbr bootRecord, sector int64) *Table {
 			next = d.logical(t, e, next)
 		}
 	}
+	d.slices(t, mbr, next)
 	return t
 }
 

@@ -26,6 +26,9 @@ type Kind string
 const (
 	GPT Kind = "gpt"
 	MBR Kind = "dos"
+	BSD Kind = "bsd"
+	Sun Kind = "sun"
+	SGI Kind = "sgi"
 )
 
 // Table is what the partition table of a disk says.
@@ -42,13 +45,13 @@ type Table struct {
 // Partition is one entry of a table.
 type Partition struct {
 	Number   int    // as in the kernel's /dev/sda5
-	Type     string // GPT: type GUID in upper case. MBR: "0x83"
+	Type     string // GPT: type GUID in upper case. Others: "0x83"
 	Name     string // GPT alone
 	UUID     string // PARTUUID as blkid prints it
 	Offset   int64  // bytes from the start of the disk
 	Size     int64  // bytes
 	Bootable bool   // MBR: active. GPT: legacy BIOS bootable
-	Extended bool   // a container of logical partitions
+	Extended bool   // a container of others: logical partitions, those of a BSD label, or all of a disk
 }
 
 // Options say what the disk does not.
@@ -91,6 +94,9 @@ func Read(r io.ReaderAt, size int64, opts *Options) (*Table, error) {
 	}
 	switch {
 	case !isMBR:
+		if table := d.readDisklabel(boot); table != nil {
+			return table, nil
+		}
 		return nil, ErrNoTable
 	case !mbr.onlyProtective():
 		return d.readMBR(mbr, sectorSizes), nil
