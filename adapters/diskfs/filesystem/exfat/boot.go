@@ -99,10 +99,46 @@ func bootChecksum(region []byte) uint32 {
 	return sum
 }
 
-// checkBoot compares the checksum of the boot region, which is stored over
+// readBoot reads the boot region, or the copy that follows it if that is
+// damaged (section 3.1). What is no boot sector of exFAT at all has no copy: one
+// may be left where there is another filesystem now.
+func readBoot(cache *fstree.Cache, size int64) (g geometry, note string, err error) {
+	boot, err := cache.Bytes(0, bootSize)
+	if err != nil {
+		return g, "", fmt.Errorf("exfat: boot sector: %w", err)
+	}
+	if !isExFAT(boot) {
+		return g, "", fmt.Errorf("exfat: %w: no EXFAT in the boot sector", fstree.ErrNotThis)
+	}
+	if g, err = readRegion(cache, 0, boot, size); err == nil {
+		return g, "", nil
+	}
+	for bits := 9; bits <= 12; bits++ {
+		at := int64(bootSectors+1) << bits
+		b, cutOff := cache.Bytes(at, bootSize)
+		if cutOff != nil || !isExFAT(b) || int(b[108]) != bits {
+			continue
+		}
+		if backup, damaged := readRegion(cache, at, b, size); damaged == nil {
+			return backup, fmt.Sprintf("the boot region is damaged and its copy is used: %v", err), nil
+		}
+	}
+	return g, "", err
+}
+
+// readRegion checks a boot region, whose first sector is boot.
+func readRegion(cache *fstree.Cache, at int64, boot []byte, size int64) (geometry, error) {
+	g, err := parseBoot(boot, size)
+	if err == nil {
+		err = checkBoot(cache, at, g.sector)
+	}
+	return g, err
+}
+
+// checkBoot compares the checksum of a boot region, which is stored over
 // and over in its twelfth sector.
-func checkBoot(cache *fstree.Cache, sector int64) error {
-	region, err := cache.Bytes(0, (bootSectors+1)*sector)
+func checkBoot(cache *fstree.Cache, at, sector int64) error {
+	region, err := cache.Bytes(at, (bootSectors+1)*sector)
 	if err != nil {
 		return fmt.Errorf("exfat: boot region: %w", err)
 	}

@@ -24,27 +24,18 @@ const rootIno = 1
 
 // Open opens the exFAT filesystem that fills the first size bytes of r. It
 // returns an error that wraps [fstree.ErrNotThis] if there is none, and
-// [fstree.ErrDamaged] if there is one whose boot region is not sound.
+// [fstree.ErrDamaged] if there is one whose boot region is not sound, and
+// neither is the copy of it.
 func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	if size < bootSize {
 		return nil, fmt.Errorf("exfat: %w: volume too small", fstree.ErrNotThis)
 	}
 	cache := fstree.NewCache(r, size, 0)
-	boot, err := cache.Bytes(0, bootSize)
-	if err != nil {
-		return nil, fmt.Errorf("exfat: boot sector: %w", err)
-	}
-	if !isExFAT(boot) {
-		return nil, fmt.Errorf("exfat: %w: no EXFAT in the boot sector", fstree.ErrNotThis)
-	}
-	geo, err := parseBoot(boot, size)
+	geo, note, err := readBoot(cache, size)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBoot(cache, geo.sector); err != nil {
-		return nil, err
-	}
-	e := &engine{geometry: geo}
+	e := &engine{geometry: geo, note: note}
 	e.vol = &e.volume
 	e.vol.Cache = cache
 	e.describe = sync.OnceValue(e.info)
@@ -55,6 +46,7 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 // engine implements [fstree.Engine].
 type engine struct {
 	geometry
+	note     string // of the boot region, "" if the first is sound
 	vol      *clusters.Volume
 	describe func() fstree.Info
 	upcase   func() *upcase
@@ -71,6 +63,9 @@ func (e *engine) info() fstree.Info {
 		BlockSize: e.vol.ClusterSize(),
 		Size:      int64(e.vol.Count) << e.vol.Bits,
 		Dirty:     e.dirty,
+	}
+	if e.note != "" {
+		i.Notes = append(i.Notes, e.note)
 	}
 	if e.failed {
 		i.Notes = append(i.Notes, "the medium is marked as failing")

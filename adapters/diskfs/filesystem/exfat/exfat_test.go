@@ -12,6 +12,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/exfat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 )
 
 const noChain = 2 // flag of a file that lies in one piece
@@ -173,6 +174,32 @@ func TestDamagedChainsAreReadAsFarAsTheyGo(t *testing.T) {
 				t.Errorf("read %d bytes, want %d clusters", n, c.good)
 			}
 		})
+	}
+}
+
+func TestTheCopyOfTheBootRegionIsUsedWhereTheFirstIsDamaged(t *testing.T) {
+	for what, at := range map[string]int{"a size": 109, "the checksum": 11 * 512, "code": 200, "what must be zero": 20} {
+		image, records := fstreetest.Committed(t, "exfat-cluster512")
+		image[at] ^= 0x7F
+		fsys, err := exfat.Open(bytes.NewReader(image), int64(len(image)))
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		fstreetest.Compare(t, fsys, records, fstreetest.SkipIno)
+		if notes := fsys.Info().Notes; len(notes) != 1 || !strings.Contains(notes[0], "its copy is used") {
+			t.Errorf("%s: notes %q", what, notes)
+		}
+		image[12*512+200] ^= 1
+		if _, err := exfat.Open(bytes.NewReader(image), int64(len(image))); !errors.Is(err, fstree.ErrDamaged) {
+			t.Errorf("%s, and the copy: %v", what, err)
+		}
+	}
+	// The copy may be left of what there was before.
+	image := fstreetest.Image(t, "exfat-cluster512")
+	clear(image[:512])
+	if _, err := exfat.Open(bytes.NewReader(image), int64(len(image))); !errors.Is(err, fstree.ErrNotThis) {
+		t.Errorf("no boot sector: %v", err)
 	}
 }
 

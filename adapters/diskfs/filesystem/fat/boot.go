@@ -62,6 +62,33 @@ func parseBoot(b []byte) (geometry, error) {
 	return p.geometry()
 }
 
+// copySector is where FAT32 keeps a copy of the boot sector, usually: the field
+// that says where is in the boot sector itself.
+const copySector = 6
+
+// readBoot reads the boot sector, or the copy of it where it is damaged but
+// says that it is one of FAT32. The kernel does not look at the copy.
+func readBoot(cache *fstree.Cache) (g geometry, note string, err error) {
+	boot, err := cache.Bytes(0, bootSize)
+	if err != nil {
+		return g, "", fmt.Errorf("fat: boot sector: %w", err)
+	}
+	if g, err = parseBoot(boot); err == nil || !bytes.Equal(boot[82:90], []byte("FAT32   ")) {
+		return g, "", err
+	}
+	for sector := int64(512); sector <= 4096; sector *= 2 {
+		b, cutOff := cache.Bytes(copySector*sector, bootSize)
+		if cutOff != nil {
+			break
+		}
+		backup, damaged := parseBoot(b)
+		if damaged == nil && backup.sector == sector && backup.kind == clusters.FAT32 {
+			return backup, fmt.Sprintf("the boot sector is damaged and its copy is used: %v", err), nil
+		}
+	}
+	return g, "", err
+}
+
 // hasMark says whether a boot sector has the signature, a jump as PCs have it
 // or that of an Atari (68000 BRA.S), and is none of another filesystem's that
 // copied the format: libblkid refuses the same.

@@ -23,16 +23,13 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	if size < bootSize {
 		return nil, notFAT("volume too small")
 	}
-	boot, err := cache.Bytes(0, bootSize)
-	if err != nil {
-		return nil, fmt.Errorf("fat: boot sector: %w", err)
-	}
-	geo, err := parseBoot(boot)
+	geo, note, err := readBoot(cache)
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{
 		geo:      geo,
+		note:     note,
 		codepage: newCodepage(codepage437),
 		vol: &clusters.Volume{
 			Cache: cache, Type: fsType, Kind: geo.kind,
@@ -48,6 +45,7 @@ const fsType = "vfat"
 // engine implements [fstree.Engine].
 type engine struct {
 	geo      geometry
+	note     string // of the boot sector, "" if it is sound
 	vol      *clusters.Volume
 	codepage *codepage
 	describe func() fstree.Info
@@ -68,6 +66,9 @@ func (e *engine) info() fstree.Info {
 	}
 	if e.geo.hasSerial {
 		i.UUID = fmt.Sprintf("%04X-%04X", e.geo.serial>>16, e.geo.serial&0xFFFF)
+	}
+	if e.note != "" {
+		i.Notes = append(i.Notes, e.note)
 	}
 	free, err := e.vol.Free()
 	if err != nil {
