@@ -35,34 +35,46 @@ func readSuperblock(cache *fstree.Cache) (_ *superblock, note string, err error)
 
 // backupSuperblock finds the copy in the second group, which every layout but
 // that of sparse_super2 has, for each size that blocks may have: where that
-// would be by the blocks in a group that the damaged one says, and that are
-// usual. It must be of the same filesystem, or the first have no identity any
-// more.
+// would be by the blocks in a group that the damaged one says, and for the powers
+// of two from the usual down. It must be of the same filesystem, or the first have
+// no identity any more.
 func backupSuperblock(cache *fstree.Cache, damaged []byte) (*superblock, int64) {
 	for bits := uint(10); bits <= maxBlockBits; bits++ {
-		size := int64(1) << bits
-		first := superblockOffset >> bits // the block of the first
-		for _, blocks := range []int64{int64(le.Uint32(damaged[0x20:])), size * 8} {
-			at := int64(first) + blocks
-			b, err := cache.Bytes(at<<bits, superblockSize)
-			if err != nil {
-				continue
+		first := int64(superblockOffset >> bits) // the block of the first
+		groups := []int64{int64(le.Uint32(damaged[0x20:]))}
+		for blocks := int64(8) << bits; blocks >= minGroup; blocks /= 2 {
+			groups = append(groups, blocks)
+		}
+		for _, blocks := range groups {
+			if sb := sameSuperblock(cache, (first+blocks)<<bits, bits, damaged); sb != nil {
+				return sb, first + blocks
 			}
-			sb, err := parseSuperblock(b)
-			if err != nil || sb.blockSize != size || le.Uint16(b[superGroupAt:]) != 1 {
-				continue
-			}
-			if id := [16]byte(damaged[0x68:]); id != sb.uuid && id != [16]byte{} {
-				continue
-			}
-			// A copy does not say whether the journal is to be replayed.
-			if sb.compat.has(compatHasJournal) && sb.journalIno != 0 {
-				sb.incompat |= incompatNeedsRecover
-			}
-			return sb, at
 		}
 	}
 	return nil, 0
+}
+
+const minGroup = 256 // blocks that mke2fs lets a group have at least
+
+// sameSuperblock returns the superblock of the second group at a byte, if it is
+// a sound one of the same filesystem.
+func sameSuperblock(cache *fstree.Cache, at int64, bits uint, damaged []byte) *superblock {
+	b, err := cache.Bytes(at, superblockSize)
+	if err != nil {
+		return nil
+	}
+	sb, err := parseSuperblock(b)
+	if err != nil || sb.blockBits != bits || le.Uint16(b[superGroupAt:]) != 1 {
+		return nil
+	}
+	if id := [16]byte(damaged[0x68:]); id != sb.uuid && id != [16]byte{} {
+		return nil
+	}
+	// A copy does not say whether the journal is to be replayed.
+	if sb.compat.has(compatHasJournal) && sb.journalIno != 0 {
+		sb.incompat |= incompatNeedsRecover
+	}
+	return sb
 }
 
 // backup reads a descriptor's copy in the first group after group 0 that has

@@ -19,6 +19,7 @@ func TestCopiesOfSuperblockAndDescriptorsAreUsedWhereTheFirstAreDamaged(t *testi
 	}{
 		{"checksum of the superblock", "ext4-no-flex-bg", "its copy in block 1025 is used", func(b []byte) { b[super+0x10]++ }},
 		{"size of blocks", "ext4-no-flex-bg", "copy in block 1025", func(b []byte) { b[super+0x18] = 77 }},
+		{"blocks in a group", "ext4-no-flex-bg", "copy in block 1025", func(b []byte) { b[super+0x20] = 77 }},
 		{"all but the magic number", "crash-ext4-data-journal", "copy in block 8193", func(b []byte) {
 			clear(b[super : super+0x38])
 			clear(b[super+0x3A : super+1024])

@@ -121,6 +121,11 @@ func TestAnInodeOfAFastCommitBringsItsDataButNotItsMap(t *testing.T) {
 func TestAnInodeOfAFastCommitThatGetsExtentsBeginsWithNone(t *testing.T) {
 	p := newPatient(t, "ext2-1k")
 	in := p.find("sizes/4096.bin")
+	le.PutUint16(p.inode(in.num)[0x28+2:], 1) // an extent, if it were a map of extents
+	var err error
+	if p.e, err = open(bytes.NewReader(p.image), int64(len(p.image))); err != nil {
+		t.Fatal(err)
+	}
 	changed := slices.Clone(p.inode(in.num))
 	le.PutUint32(changed[0x20:], le.Uint32(changed[0x20:])|flagExtents)
 	if err := p.e.replayFast([]fastTagged{inodeTag(in.num, changed)}); err != nil {
