@@ -143,5 +143,6 @@ func unmount(server *fuse.Server, dir string, opts *Options, stopped <-chan stru
 type mount struct {
 	*Options
 	numbers *numbers
+	recent  recent
 	acl     bool // the kernel takes access control lists
 }

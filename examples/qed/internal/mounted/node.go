@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type node struct {
 	mount *mount
 	path  string // in the tree
 	stat  *fstree.Stat
+	file  atomic.Pointer[fstree.File] // open, or nil
 }
 
 var (
@@ -33,7 +35,6 @@ var (
 	_ fs.NodeOpendirHandler = (*node)(nil)
 	_ fs.NodeGetattrer      = (*node)(nil)
 	_ fs.NodeReadlinker     = (*node)(nil)
-	_ fs.NodeOpener         = (*node)(nil)
 	_ fs.NodeStatfser       = (*node)(nil)
 	_ fs.NodeGetxattrer     = (*node)(nil)
 	_ fs.NodeListxattrer    = (*node)(nil)
@@ -155,17 +156,6 @@ func rdev(major, minor uint32) uint32 { return minor&0xff | major<<8 | minor&^0x
 func (n *node) Readlink(context.Context) ([]byte, syscall.Errno) {
 	target, err := n.mount.Tree.ReadLink(n.path)
 	return []byte(target), n.errno(err)
-}
-
-func (n *node) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	if flags&(syscall.O_WRONLY|syscall.O_RDWR) != 0 {
-		return nil, 0, syscall.EROFS
-	}
-	f, err := n.mount.Tree.Open(n.path)
-	if err != nil {
-		return nil, 0, n.errno(err)
-	}
-	return &handle{node: n, file: f.(fstree.File)}, fuse.FOPEN_KEEP_CACHE, 0
 }
 
 func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
