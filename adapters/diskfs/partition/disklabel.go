@@ -3,7 +3,6 @@ package partition
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // Disklabels: tables of BSD, Sun and SGI, on a disk of their own or, BSD's,
@@ -95,6 +94,9 @@ func (d disk) readBSD(boot []byte) *Table {
 		}
 		t := &Table{Kind: BSD, SectorSize: 512}
 		for _, s := range slots {
+			if s.kind == 0 {
+				continue
+			}
 			s.container = s.start == 0 && s.length >= d.size/512 // c, the whole disk
 			d.addSlot(t, s)
 		}
@@ -126,8 +128,8 @@ func (d disk) addSlot(t *Table, s slot) {
 	})
 }
 
-// parseBSD decodes a BSD label (sys/disklabel.h). Partitions that are not in
-// use are left out.
+// parseBSD decodes a BSD label (sys/disklabel.h). Entries of kind 0 are not in
+// use.
 func parseBSD(b []byte) (slots []slot, ok bool) {
 	const (
 		magic   = 0x82564557
@@ -140,9 +142,7 @@ func parseBSD(b []byte) (slots []slot, ok bool) {
 	}
 	for i := range min(int(le.Uint16(b[138:])), most) {
 		e := b[entries+16*i:]
-		if kind := e[12]; kind != 0 {
-			slots = append(slots, slot{number: i + 1, kind: uint32(kind), start: int64(le.Uint32(e[4:])), length: int64(le.Uint32(e))})
-		}
+		slots = append(slots, slot{number: i + 1, kind: uint32(e[12]), start: int64(le.Uint32(e[4:])), length: int64(le.Uint32(e))})
 	}
 	return slots, true
 }
@@ -172,13 +172,17 @@ func (d disk) slices(t *Table, mbr bootRecord, next int) {
 			continue
 		}
 		base := int64(0)
-		// Since version 10 FreeBSD counts from the slice, where c is at 0.
-		if whole := slices.IndexFunc(label, func(s slot) bool { return s.number == 3 }); e.kind == typeFreeBSD && (whole < 0 || label[whole].start == 0) {
+		// Since version 10 FreeBSD counts from the slice, where c is at 0, be
+		// it in use or not.
+		const c = 2
+		if e.kind == typeFreeBSD && (len(label) <= c || label[c].start == 0) {
 			base = e.start
 		}
 		for _, s := range label {
 			s.start += base
 			switch {
+			case s.kind == 0:
+				continue
 			case next >= maxPartitions:
 				return
 			case s.start == e.start && s.length == e.length: // c, the slice itself

@@ -98,6 +98,10 @@ var disklabels = []struct {
 		setMBR(d, 0, entry{0, 0xa5, 100, 1000})
 		bsdLabel(d[101*sector:], [3]uint32{7, 116, 300}, [3]uint32{1, 500, 100}, [3]uint32{99, 100, 1000})
 	}, "1:100+1000x 5:116+300 6:500+100"},
+	{"freebsd counting from the disk, with a whole that is not in use", partition.MBR, func(d []byte) {
+		setMBR(d, 0, entry{0, 0xa5, 100, 1000})
+		bsdLabel(d[101*sector:], [3]uint32{7, 116, 300}, [3]uint32{1, 500, 100}, [3]uint32{0, 100, 1000})
+	}, "1:100+1000x 5:116+300 6:500+100"},
 	{"netbsd with a partition outside", partition.MBR, func(d []byte) {
 		setMBR(d, 0, entry{0, 0xa9, 100, 1000})
 		bsdLabel(d[101*sector:], [3]uint32{7, 100, 300}, [3]uint32{7, 99, 10}, [3]uint32{7, 1000, 101}, [3]uint32{7, 1000, 100})
