@@ -32,6 +32,14 @@ type Error struct {
 	Package string // "qedfile"
 	Op      string // the exported function that failed, as in "convert"; "" where that adds nothing
 	Err     error  // what happened
+
+	// message is what Err says, put together once: each error of a long
+	// chain is looked at by all those above it.
+	message string
+}
+
+func newError(pkg, op string, err error) *Error {
+	return &Error{Package: pkg, Op: op, Err: err, message: Message(err)}
 }
 
 func (e *Error) Error() string {
@@ -39,18 +47,23 @@ func (e *Error) Error() string {
 	if e.Op != "" {
 		prefix += e.Op + ": "
 	}
-	return prefix + Message(e.Err)
+	return prefix + e.Message()
 }
 
 // Unwrap returns what happened.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Message is the error without the package and the operation.
-func (e *Error) Message() string { return Message(e.Err) }
+func (e *Error) Message() string {
+	if e.message == "" {
+		return Message(e.Err) // not made by this package
+	}
+	return e.message
+}
 
 // Errorf is [fmt.Errorf] for an error of a package.
 func Errorf(pkg, format string, args ...any) error {
-	return &Error{Package: pkg, Err: fmt.Errorf(format, args...)}
+	return newError(pkg, "", fmt.Errorf(format, args...))
 }
 
 // Invalidf is an error of a package that matches [fs.ErrInvalid], for arguments
@@ -65,7 +78,7 @@ func Wrap(pkg, op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Package: pkg, Op: op, Err: err}
+	return newError(pkg, op, err)
 }
 
 // New returns an error for a caller to test for with [errors.Is]. It matches the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/qedfs/qedfs/backend/errs"
@@ -55,6 +56,16 @@ func TestErrorsMatchWhatTheyMean(t *testing.T) {
 	}
 	if err := errs.Wrap("qedfile", "commit", nil); err != nil {
 		t.Errorf("Wrap of nil = %v", err)
+	}
+}
+
+func TestALongChainTakesNoTime(t *testing.T) {
+	err := errFormat
+	for range 200 {
+		err = errs.Errorf("qedfile", "under: %w", errs.Wrap("qedfile", "open", &fs.PathError{Op: "open", Path: "x", Err: err}))
+	}
+	if got, want := errs.Message(err), strings.Repeat("under: open x: ", 200)+"not a valid image"; got != want {
+		t.Errorf("Message = %.80q ... of %d bytes, want %d", got, len(got), len(want))
 	}
 }
 
