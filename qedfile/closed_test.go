@@ -45,7 +45,7 @@ func TestEverythingFailsAfterCloseEvenWhatIsCached(t *testing.T) {
 			"ReadAt": readErr, "ReadAt of nothing": emptyErr, "ReadAt at the end": endErr, "Read": streamErr, "Seek": seekErr,
 			"WriteTo": writeToErr, "Extents": extentsErr, "Findings": findingsErr, "Check": checkErr,
 			"WriteAt": writeErr, "WriteZeroes": m.WriteZeroes(0, 512), "Discard": m.Discard(0, 512),
-			"Resize": m.Resize(512), "Sync": m.Sync(), "SetBacking": m.SetBacking("", false), "Close": m.Close(),
+			"Resize": m.Resize(512), "Sync": m.Sync(), "SetBacking": m.SetBacking("", nil), "Close": m.Close(),
 			"Compact": qedfile.Compact(t.Context(), backend.NewMemory(nil), m, nil),
 			"Convert": convertErr(t, m),
 		} {

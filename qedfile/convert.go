@@ -1,6 +1,7 @@
 package qedfile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -12,9 +13,11 @@ import (
 type ConvertOptions struct {
 	// SparseSize is how many zero bytes at least, aligned to as many, are
 	// left out of the target: qemu-img's -S. 0 means 4096 bytes, and more
-	// than 1 MiB means 1 MiB; a negative number copies every byte that the
-	// source stores, between files by the host where it can.
+	// than 1 MiB means 1 MiB.
 	SparseSize int64
+	// CopyAll copies every byte that the source stores, zeroes too, between
+	// files by the host where it can. SparseSize must be 0 then.
+	CopyAll bool
 	// SameBacking says that dst is an image over the same backing file as
 	// the image src: only what src itself stores is copied. It is qemu-img's
 	// -B.
@@ -50,6 +53,9 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	if opts == nil {
 		opts = &ConvertOptions{}
 	}
+	if opts.SparseSize < 0 || opts.CopyAll && opts.SparseSize != 0 {
+		return failed("convert", invalid("a sparse size of %d bytes", opts.SparseSize))
+	}
 	size := src.Size()
 	if dst.Size() < size {
 		if err := dst.Resize(size); err != nil {
@@ -71,7 +77,7 @@ func Convert(ctx context.Context, dst WritableDisk, src Disk, opts *ConvertOptio
 	if !blank {
 		c.clearTo = size
 	}
-	if raw, ok := dst.(*Raw); ok && opts.SparseSize < 0 && raw.s != nil {
+	if raw, ok := dst.(*Raw); ok && opts.CopyAll && raw.s != nil {
 		r := rangeCopier{dst: raw, src: src, clearTo: c.clearTo, progress: opts.Progress}
 		err = r.run(ctx, size)
 	} else {
@@ -118,11 +124,8 @@ func newCopier(dst WritableDisk, src Disk, opts *ConvertOptions) *copier {
 		c.workers = defaultWorkers()
 	}
 	c.image, _ = dst.(*Image)
-	switch {
-	case opts.SparseSize > 0:
-		c.grain = max(opts.SparseSize, sectorSize) / sectorSize * sectorSize
-	case opts.SparseSize == 0:
-		c.grain = defaultSparseSize
+	if !opts.CopyAll {
+		c.grain = max(cmp.Or(opts.SparseSize, defaultSparseSize), sectorSize) / sectorSize * sectorSize
 	}
 	if c.image != nil && c.grain > 0 {
 		// A cluster is written as a whole or not at all.

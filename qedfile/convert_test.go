@@ -55,7 +55,7 @@ func TestConvertOfAChainGivesTheBytesThatQemuGives(t *testing.T) {
 		name := qemuChain(t, rnd)
 		for _, sparse := range []int64{0, -1, 64 << 10} {
 			dst, mem := newRaw(t)
-			opts := &qedfile.ConvertOptions{SparseSize: sparse, Workers: 1 + rnd.IntN(5)}
+			opts := &qedfile.ConvertOptions{SparseSize: max(sparse, 0), CopyAll: sparse < 0, Workers: 1 + rnd.IntN(5)}
 			if err := qedfile.Convert(t.Context(), dst, open(t, name), opts); err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestConvertBetweenFilesGivesTheBytesThatQemuGives(t *testing.T) {
 		want := qemuRaw(t, name)
 		for _, mapped := range []bool{false, true} {
 			for _, sparse := range []int64{0, -1} {
-				opts := &qedfile.ConvertOptions{SparseSize: sparse}
+				opts := &qedfile.ConvertOptions{CopyAll: sparse < 0}
 				copied := filepath.Join(t.TempDir(), "copy.raw")
 				// What the file held is gone afterwards, up to the end of the disk.
 				writeFile(t, copied, bytes.Repeat([]byte{0xaa}, rnd.IntN(2<<20)))
@@ -384,7 +384,7 @@ func copySize(t *testing.T, src qedfile.Disk, opts *qedfile.CreateOptions) int64
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := qedfile.Convert(t.Context(), m, src, &qedfile.ConvertOptions{SparseSize: -1}); err != nil {
+	if err := qedfile.Convert(t.Context(), m, src, &qedfile.ConvertOptions{CopyAll: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Close(); err != nil {

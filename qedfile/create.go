@@ -3,7 +3,6 @@ package qedfile
 import (
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/newfile"
@@ -14,10 +13,6 @@ const (
 	DefaultClusterSize = 64 << 10 // bytes
 	DefaultTableSize   = 4        // clusters
 )
-
-// SizeOfBacking, as the size of a new image, stands for that of its backing
-// file.
-const SizeOfBacking = -1
 
 const maxFileSize = math.MaxInt64 &^ (sectorSize - 1)
 
@@ -39,6 +34,10 @@ type CreateOptions struct {
 	// QED records only whether it is raw.
 	BackingRaw bool
 
+	// SizeOfBacking makes the disk as large as that of the backing file. The
+	// size that is given must be 0.
+	SizeOfBacking bool
+
 	// Open says how the new image is opened, first of all whether its
 	// backing file may be. It is always opened for writing.
 	Open Options
@@ -48,7 +47,7 @@ type CreateOptions struct {
 // never replaces a file. The file has its name once it is whole and on the
 // disk.
 //
-// A size of [SizeOfBacking] is that of the backing file.
+// With [CreateOptions.SizeOfBacking] the size is that of the backing file.
 func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
 	if opts == nil {
 		opts = &CreateOptions{}
@@ -68,7 +67,9 @@ func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
 	if err := f.Commit(); err != nil {
 		return nil, err
 	}
-	return OpenFile(name, os.O_RDWR, &opts.Open)
+	open := opts.Open
+	open.Writable = true
+	return Open(name, &open)
 }
 
 // CreateIn is Create in an empty storage. The image owns it from then on; if
@@ -80,7 +81,10 @@ func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error
 	if opts == nil {
 		opts = &CreateOptions{}
 	}
-	if size == SizeOfBacking {
+	if opts.SizeOfBacking {
+		if size != 0 {
+			return nil, failed("create", invalid("a size of %d bytes and that of the backing file", size))
+		}
 		var err error
 		if size, err = opts.backingSize(); err != nil {
 			return nil, err

@@ -70,8 +70,8 @@ func TestNewImagesOverABackingFileAreThoseOfQemu(t *testing.T) {
 	} {
 		theirs, ours := at("theirs-"+test.format), at("ours-"+test.format)
 		oracle.Run(t, "qemu-img", "create", "-q", "-f", "qed", "-b", test.file, "-F", test.format, theirs)
-		m, err := qedfile.Create(ours, qedfile.SizeOfBacking, &qedfile.CreateOptions{
-			BackingFile: test.file, BackingRaw: test.format == "raw",
+		m, err := qedfile.Create(ours, 0, &qedfile.CreateOptions{
+			SizeOfBacking: true, BackingFile: test.file, BackingRaw: test.format == "raw",
 			Open: qedfile.Options{Backing: qedfile.SiblingBacking(ours)},
 		})
 		if err != nil {
@@ -104,7 +104,8 @@ func TestCreateRefusesWhatNoImageCanBe(t *testing.T) {
 		{"a name too long for old versions of qemu", 0, qedfile.CreateOptions{BackingFile: strings.Repeat("x", 1024)}, "1024 bytes"},
 		{"a name with a zero byte", 0, qedfile.CreateOptions{BackingFile: "a\x00b"}, "NUL"},
 		{"a backing file that may not be opened", 0, qedfile.CreateOptions{BackingFile: "/etc/passwd"}, "not allowed"},
-		{"no size at all", qedfile.SizeOfBacking, qedfile.CreateOptions{}, "neither a size"},
+		{"no size at all", 0, qedfile.CreateOptions{SizeOfBacking: true}, "neither a size"},
+		{"two sizes", 512, qedfile.CreateOptions{SizeOfBacking: true}, "a size of 512 bytes and"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "new.qed")

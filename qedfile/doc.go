@@ -3,15 +3,17 @@
 //
 // # Use
 //
-//	img, err := qedfile.Open("disk.qed", &qedfile.Options{Backing: qedfile.SiblingBacking("disk.qed")})
+//	img, err := qedfile.OpenChain("disk.qed", nil)
 //	if err != nil {
 //		return err
 //	}
 //	defer img.Close()
 //	n, err := img.ReadAt(sector, 2048*512)
 //
-// [Open] opens a file for reading, [OpenFile] also for writing, [New] takes the
-// image from any [backend.Reader], [Create] makes a new one. An [Image] is an
+// [OpenChain] opens a file and the backing files beside it, [Open] a file and
+// the backing files that its options allow. [NewReader] takes the image from any
+// [io.ReaderAt], [New] from a [backend.Reader] or [backend.Storage], such as one
+// on a web server. [Create] makes a new one. An [Image] is an
 // [io.ReaderAt], [io.WriterAt] and [io.ReadSeeker] of the disk's bytes.
 // [Image.Extents] tells where they lie, [Image.Check] whether the tables are
 // right, and mends them. [Convert], [Compare], [Commit], [Rebase], [Compact]

@@ -153,7 +153,7 @@ func ExampleRebase() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := qedfile.Rebase(context.Background(), img, next, "new.raw", true, nil); err != nil {
+	if err := qedfile.Rebase(context.Background(), img, next, "new.raw", &qedfile.RebaseOptions{Raw: true}); err != nil {
 		log.Fatal(err)
 	}
 	b := make([]byte, 8)

@@ -13,9 +13,9 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-func ExampleOpen() {
+func ExampleOpenChain() {
 	const name = "../testdata/chain.qed"
-	img, err := qedfile.Open(name, &qedfile.Options{Backing: qedfile.SiblingBacking(name)})
+	img, err := qedfile.OpenChain(name, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 const defaultCacheBytes = 16 << 20
 
 // Options say how an image is opened. The zero value, and nil, open it for
-// reading and refuse one that has a backing file.
+// reading and refuse one that has a backing file: [OpenChain] opens such.
 type Options struct {
 	// Backing opens the backing file that the image names. Nil refuses it.
 	// See [SiblingBacking] and [AnyBacking].
@@ -29,7 +29,7 @@ type Options struct {
 	CacheBytes int64
 
 	// Writable opens the image for writing; [New] then needs a
-	// [backend.Storage]. [OpenFile] has a flag for it instead.
+	// [backend.Storage].
 	Writable bool
 
 	// Dirty says what to do when an image that was not closed properly is
@@ -90,33 +90,58 @@ var (
 	_ io.WriterTo   = (*Image)(nil)
 )
 
-// Open opens an image file for reading.
+// Open opens an image file. Errors are those of [New] and of
+// [backend.OpenFile], in an [fs.PathError].
+//
+// An image that has a backing file is refused with [ErrBackingDenied] unless
+// Options.Backing allows it: who made the image chose the name of that file.
+// [OpenChain] allows those in the image's directory.
 func Open(name string, opts *Options) (*Image, error) {
-	return OpenFile(name, os.O_RDONLY, opts)
+	if opts == nil {
+		opts = &Options{}
+	}
+	flag := os.O_RDONLY
+	if opts.Writable {
+		flag = os.O_RDWR
+	}
+	f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: opts.ForceShare})
+	if err != nil {
+		return nil, err
+	}
+	m, err := New(f, opts)
+	if err == nil {
+		return m, nil
+	}
+	f.Close()
+	if opts.Backing == nil && errors.Is(err, ErrBackingDenied) {
+		err = fmt.Errorf("%w: to allow files in the image's directory, use qedfile.OpenChain(%q, nil)", err, name)
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 }
 
-// OpenFile opens an image file with flag os.O_RDONLY or os.O_RDWR; it ignores
-// [Options.Writable]. Errors are those of [New] and of [backend.OpenFile], in
-// an [fs.PathError].
-func OpenFile(name string, flag int, opts *Options) (*Image, error) {
-	if flag != os.O_RDONLY && flag != os.O_RDWR {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: invalid("flag %#x is neither O_RDONLY nor O_RDWR", flag)}
-	}
+// OpenChain is [Open] with the backing files that lie in the directory of the
+// image, as [SiblingBacking] opens them. Options.Backing must be nil.
+func OpenChain(name string, opts *Options) (*Image, error) {
 	var o Options
 	if opts != nil {
 		o = *opts
 	}
-	o.Writable = flag == os.O_RDWR
-	f, err := backend.OpenFile(name, flag, &backend.FileOptions{ForceShare: o.ForceShare})
+	if o.Backing != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: invalid("two ways to open backing files")}
+	}
+	o.Backing = SiblingBacking(name)
+	return Open(name, &o)
+}
+
+// NewReader opens the image of size bytes that r holds, for reading: a member
+// of an archive, a part of a file, bytes in memory. Closing the image leaves r
+// open. Errors are those of [New].
+func NewReader(r io.ReaderAt, size int64, opts *Options) (*Image, error) {
+	section, err := backend.NewSection(r, 0, size)
 	if err != nil {
 		return nil, err
 	}
-	m, err := New(f, &o)
-	if err != nil {
-		f.Close()
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	return m, nil
+	return New(section, opts)
 }
 
 // New opens the image that r holds. The image owns r from then on and closes

@@ -104,7 +104,7 @@ func TestIotest024RebasesWithoutAChange(t *testing.T) {
 		})
 	}
 	verify()
-	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("new.qed")), "new.qed", false, nil); err != nil {
+	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("new.qed")), "new.qed", nil); err != nil {
 		t.Fatal(err)
 	}
 	io.check()
@@ -127,7 +127,7 @@ func TestIotest024RebaseCopiesNothingThatIsTheSame(t *testing.T) {
 	io.write(0x22, cluster, 2*cluster)
 	io.write(0x11, 3*cluster, cluster)
 	io.create("image.qed", mib, over("test.qed", 0))
-	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("new.qed")), "new.qed", false, nil); err != nil {
+	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("new.qed")), "new.qed", nil); err != nil {
 		t.Fatal(err)
 	}
 	io.check()
@@ -159,7 +159,7 @@ func TestIotest028AllowsASmallerBackingFile(t *testing.T) {
 	}
 	verify(io.m)
 	io.check()
-	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("test.qed")), "test.qed", false, nil); err != nil {
+	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("test.qed")), "test.qed", nil); err != nil {
 		t.Fatal(err)
 	}
 	io.check()
@@ -279,11 +279,11 @@ func TestIotest043FindsLoopsOfBackingFiles(t *testing.T) {
 		return io
 	}
 	pointTo := func(t *testing.T, name, base string) {
-		m, err := qedfile.OpenFile(name, os.O_RDWR, &qedfile.Options{Backing: qedfile.AnyBacking(name)})
+		m, err := qedfile.Open(name, &qedfile.Options{Writable: true, Backing: qedfile.AnyBacking(name)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(m.SetBacking(base, false), m.Close()); err != nil {
+		if err := errors.Join(m.SetBacking(base, nil), m.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -321,7 +321,7 @@ func TestIotest050RebaseKeepsZeroClusters(t *testing.T) {
 	io.write(0x5a, 0, mib)
 	io.create("image.qed", 10*mib, over("test.qed", 0))
 	io.zero(0, mib)
-	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("new.qed")), "new.qed", false, nil); err != nil {
+	if err := qedfile.Rebase(t.Context(), io.m, open(t, io.path("new.qed")), "new.qed", nil); err != nil {
 		t.Fatal(err)
 	}
 	io.check()
@@ -346,8 +346,8 @@ func TestIotest110TakesNamesRelativeToTheImage(t *testing.T) {
 	t.Chdir(dir)
 	for _, name := range []string{"sub/top.qed", filepath.Join(dir, "sub", "other.qed")} {
 		opts := over("base.qed", 0)
-		opts.Open.Backing = qedfile.SiblingBacking(name)
-		m, err := qedfile.Create(name, qedfile.SizeOfBacking, opts)
+		opts.Open.Backing, opts.SizeOfBacking = qedfile.SiblingBacking(name), true
+		m, err := qedfile.Create(name, 0, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -364,8 +364,8 @@ func TestIotest110TakesNamesRelativeToTheImage(t *testing.T) {
 func TestIotest111FailsWithoutTheBackingFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "top.qed")
 	opts := over("missing.qed", 0)
-	opts.Open.Backing = qedfile.SiblingBacking(name)
-	if _, err := qedfile.Create(name, qedfile.SizeOfBacking, opts); !errors.Is(err, fs.ErrNotExist) {
+	opts.Open.Backing, opts.SizeOfBacking = qedfile.SiblingBacking(name), true
+	if _, err := qedfile.Create(name, 0, opts); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
@@ -377,12 +377,14 @@ func TestIotest126TellsColonsFromProtocols(t *testing.T) {
 	io := newCase(t, 64*mib, nil)
 	io.create("image:base.qed", 64*mib, nil)
 	io.write(9, 0, 512)
-	io.create("image:top.qed", qedfile.SizeOfBacking, over("./image:base.qed", 0))
+	sized := over("./image:base.qed", 0)
+	sized.SizeOfBacking = true
+	io.create("image:top.qed", 0, sized)
 	io.read(9, 0, 512)
 	opts := over("image:base.qed", 0)
 	name := io.path("other.qed")
-	opts.Open.Backing = qedfile.AnyBacking(name)
-	if _, err := qedfile.Create(name, qedfile.SizeOfBacking, opts); !errors.Is(err, qedfile.ErrBackingDenied) {
+	opts.Open.Backing, opts.SizeOfBacking = qedfile.AnyBacking(name), true
+	if _, err := qedfile.Create(name, 0, opts); !errors.Is(err, qedfile.ErrBackingDenied) {
 		t.Errorf("a name like a protocol: error %v", err)
 	}
 }

@@ -76,7 +76,7 @@ func (io *qemuCase) close() {
 func (io *qemuCase) reopen() {
 	io.t.Helper()
 	io.close()
-	m, err := qedfile.OpenFile(io.name, os.O_RDWR, &qedfile.Options{Backing: qedfile.AnyBacking(io.name)})
+	m, err := qedfile.Open(io.name, &qedfile.Options{Writable: true, Backing: qedfile.AnyBacking(io.name)})
 	if err != nil {
 		io.t.Fatal(err)
 	}
@@ -321,11 +321,11 @@ func TestIotest042HandlesImagesOfNoSize(t *testing.T) {
 	}
 	io.check()
 	base := open(t, io.path("test.qed"))
-	if err := io.m.SetBacking("test.qed", false); err != nil {
+	if err := io.m.SetBacking("test.qed", nil); err != nil {
 		t.Fatal(err)
 	}
 	io.reopen()
-	if err := qedfile.Rebase(t.Context(), io.m, base, "test.qed", false, nil); err != nil {
+	if err := qedfile.Rebase(t.Context(), io.m, base, "test.qed", nil); err != nil {
 		t.Fatal(err)
 	}
 	io.check()
@@ -409,8 +409,8 @@ func TestIotest116RefusesBrokenHeaders(t *testing.T) {
 			if _, err := f.WriteAt([]byte(test.poke), test.at); err != nil {
 				t.Fatal(err)
 			}
-			for _, flag := range []int{os.O_RDONLY, os.O_RDWR} {
-				if _, err := qedfile.OpenFile(io.name, flag, nil); err == nil {
+			for _, writable := range []bool{false, true} {
+				if _, err := qedfile.Open(io.name, &qedfile.Options{Writable: writable}); err == nil {
 					t.Error("it was opened")
 				}
 			}

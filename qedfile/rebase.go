@@ -9,6 +9,8 @@ import (
 
 // RebaseOptions says how Rebase works. The zero value is right for most.
 type RebaseOptions struct {
+	// Raw says that the new backing file is raw and not to be probed.
+	Raw bool
 	// Progress is called with the bytes of the disk that are done, and
 	// their number.
 	Progress func(done, total int64)
@@ -25,7 +27,7 @@ type RebaseOptions struct {
 // after a sync: a crash, or an error, leaves the image with its old backing
 // file and its content. The open image goes on reading through the old one.
 // Nothing else may use the image meanwhile.
-func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, opts *RebaseOptions) error {
+func Rebase(ctx context.Context, img *Image, base Disk, name string, opts *RebaseOptions) error {
 	if opts == nil {
 		opts = &RebaseOptions{}
 	}
@@ -35,7 +37,7 @@ func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, o
 	if err := img.checkWritable(); err != nil {
 		return failed("rebase", err)
 	}
-	if err := img.Header().setBacking(name, raw); err != nil {
+	if err := img.Header().setBacking(name, opts.Raw); err != nil {
 		return failed("rebase", err) // before the work, not after
 	}
 	r := &rebaser{img: img, size: img.Size(), progress: opts.Progress}
@@ -44,7 +46,7 @@ func Rebase(ctx context.Context, img *Image, base Disk, name string, raw bool, o
 	if err := inOrder(ctx, defaultWorkers(), r.pieces(ctx), stages[*piece]{before: r.compare, inTurn: r.write}); err != nil {
 		return failed("rebase", err)
 	}
-	return img.SetBacking(name, raw)
+	return img.SetBacking(name, &SetBackingOptions{Raw: opts.Raw})
 }
 
 // A rebaser copies to an image what its old backing file shows there and the

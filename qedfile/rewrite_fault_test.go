@@ -71,7 +71,7 @@ func TestFailedRebaseKeepsTheContent(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return qedfile.Rebase(t.Context(), m, base, "new.raw", true, nil)
+			return qedfile.Rebase(t.Context(), m, base, "new.raw", &qedfile.RebaseOptions{Raw: true})
 		})
 	}, func(left *backend.Memory, _ error) {
 		h, err := qedfile.ReadHeader(left)

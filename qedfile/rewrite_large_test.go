@@ -58,7 +58,7 @@ func TestRebaseOfLargeClustersHidesWhatOnlyTheNewBaseShows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(qedfile.Rebase(t.Context(), m, base, "new.raw", true, nil), m.Close()); err != nil {
+		if err := errors.Join(qedfile.Rebase(t.Context(), m, base, "new.raw", &qedfile.RebaseOptions{Raw: true}), m.Close()); err != nil {
 			t.Fatal(err)
 		}
 		shows(t, l.file, backend.NewMemory(bytes.Repeat([]byte{5}, 10<<20)), l.content, "rebased")

@@ -322,7 +322,7 @@ func TestCommitIsWhatQemuCommits(t *testing.T) {
 		oracle.Run(t, "qemu-img", "commit", "-f", "qed", filepath.Join(other, "top.qed"))
 		middle := filepath.Join(dir, "middle.qed")
 		m, err := qedfile.Open(name, &qedfile.Options{Backing: func(qedfile.BackingRef) (qedfile.Disk, error) {
-			return qedfile.OpenFile(middle, 2, &qedfile.Options{Backing: qedfile.AnyBacking(middle)})
+			return qedfile.Open(middle, &qedfile.Options{Writable: true, Backing: qedfile.AnyBacking(middle)})
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -360,7 +360,7 @@ func TestRebaseKeepsWhatTheImageShows(t *testing.T) {
 			newBase, name = backend.NewMemory(b), "new.raw"
 			base, _ = qedfile.NewRaw(newBase)
 		}
-		if err := qedfile.Rebase(t.Context(), m, base, name, true, nil); err != nil {
+		if err := qedfile.Rebase(t.Context(), m, base, name, &qedfile.RebaseOptions{Raw: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Close(); err != nil {
@@ -393,7 +393,7 @@ func TestRebaseCopiesOnlyWhatDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := qedfile.Rebase(t.Context(), m, same, "same.raw", true, nil); err != nil {
+	if err := qedfile.Rebase(t.Context(), m, same, "same.raw", &qedfile.RebaseOptions{Raw: true}); err != nil {
 		t.Fatal(err)
 	}
 	after, err := m.Check(t.Context(), nil)
@@ -414,7 +414,7 @@ func TestCrashedRebaseKeepsTheContent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := qedfile.Rebase(t.Context(), m, base, name, true, nil); err != nil {
+		if err := qedfile.Rebase(t.Context(), m, base, name, &qedfile.RebaseOptions{Raw: true}); err != nil {
 			t.Fatal(err)
 		}
 		for n := range disk.Len() + 1 {
@@ -452,7 +452,7 @@ func TestQemuReadsWhatWasRebased(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := qedfile.Rebase(t.Context(), m, base, "next.raw", true, nil); err != nil {
+		if err := qedfile.Rebase(t.Context(), m, base, "next.raw", &qedfile.RebaseOptions{Raw: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := errors.Join(m.Close(), base.Close()); err != nil {

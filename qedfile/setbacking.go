@@ -5,11 +5,16 @@ import (
 	"strings"
 )
 
+// SetBackingOptions says what is stored with the name of a backing file.
+type SetBackingOptions struct {
+	// Raw says that the file is raw and not to be probed.
+	Raw bool
+}
+
 // SetBacking changes the name of the backing file in the header, and nothing
 // else: it is for those who know that the new file shows what the old one
-// did. An empty name removes the backing file. raw says that the file is not
-// to be probed. The open image goes on reading through the chain that it was
-// opened with.
+// did. An empty name removes the backing file. The open image goes on reading
+// through the chain that it was opened with.
 //
 // The name goes to offset 64, as qemu puts it, unless a crash could then mix it
 // with the old one: the header and a name of up to 448 bytes are one sector,
@@ -17,7 +22,10 @@ import (
 // fit into the header area and have at most 1023 bytes, which every
 // version of qemu opens. An image with compat bits, none of which are known
 // here, can only lose its backing file: [ErrUnsupported].
-func (m *Image) SetBacking(name string, raw bool) error {
+func (m *Image) SetBacking(name string, opts *SetBackingOptions) error {
+	if opts == nil {
+		opts = &SetBackingOptions{}
+	}
 	w := &m.write
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -31,7 +39,7 @@ func (m *Image) SetBacking(name string, raw bool) error {
 		return err
 	}
 	h := m.Header()
-	if err := h.setBacking(name, raw); err != nil {
+	if err := h.setBacking(name, opts.Raw); err != nil {
 		return err
 	}
 	b := h.encode()

@@ -32,7 +32,7 @@ func TestSetBackingWritesWhatQemuWrites(t *testing.T) {
 	} {
 		oracle.Run(t, "qemu-img", append(append([]string{"rebase", "-u", "-f", "qed"}, step.rebase...), theirs)...)
 		m := openForWriting(t, ours)
-		if err := m.SetBacking(step.name, step.raw); err != nil {
+		if err := m.SetBacking(step.name, &qedfile.SetBackingOptions{Raw: step.raw}); err != nil {
 			t.Fatal(err)
 		}
 		if got := m.Header().BackingFile; got != step.name {
@@ -69,11 +69,11 @@ func TestSetBackingRefusesWhatDoesNotFit(t *testing.T) {
 	}
 	defer m.Close()
 	for _, name := range []string{strings.Repeat("n", 1024), "a\x00b"} {
-		if err := m.SetBacking(name, true); err == nil {
+		if err := m.SetBacking(name, &qedfile.SetBackingOptions{Raw: true}); err == nil {
 			t.Errorf("a name of %d bytes was accepted", len(name))
 		}
 	}
-	if err := m.SetBacking(strings.Repeat("n", 1023), true); err != nil {
+	if err := m.SetBacking(strings.Repeat("n", 1023), &qedfile.SetBackingOptions{Raw: true}); err != nil {
 		t.Error(err)
 	}
 
@@ -83,10 +83,10 @@ func TestSetBackingRefusesWhatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if err := m.SetBacking("x", true); !errors.Is(err, qedfile.ErrUnsupported) {
+	if err := m.SetBacking("x", &qedfile.SetBackingOptions{Raw: true}); !errors.Is(err, qedfile.ErrUnsupported) {
 		t.Errorf("with compat bits: %v", err)
 	}
-	if err := m.SetBacking("", false); err != nil {
+	if err := m.SetBacking("", nil); err != nil {
 		t.Errorf("removing with compat bits: %v", err)
 	}
 }
@@ -131,7 +131,7 @@ func crashSetBacking(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	write := func(fill byte, off int64) error { return second(m.WriteAt(bytes.Repeat([]byte{fill}, 4096), off)) }
-	if err := errors.Join(write(1, 0), m.SetBacking(to, true)); err != nil {
+	if err := errors.Join(write(1, 0), m.SetBacking(to, &qedfile.SetBackingOptions{Raw: true})); err != nil {
 		t.Fatal(err)
 	}
 	returned := record.Len()
@@ -177,7 +177,7 @@ func TestANewNameDoesNotHideKnownCorruption(t *testing.T) {
 	if err := second(m.ReadAt(make([]byte, 1), 4096)); !errors.Is(err, qedfile.ErrCorrupt) {
 		t.Fatalf("read of an invalid entry: %v", err)
 	}
-	if err := errors.Join(second(m.WriteAt([]byte{1}, 0)), m.SetBacking("b", true), m.Close()); err != nil {
+	if err := errors.Join(second(m.WriteAt([]byte{1}, 0)), m.SetBacking("b", &qedfile.SetBackingOptions{Raw: true}), m.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if !dirty(t, storage) {

@@ -35,7 +35,7 @@ func qemuCheck(t *testing.T, name string, cluster int64) {
 
 func openForWriting(t *testing.T, name string) *qedfile.Image {
 	t.Helper()
-	m, err := qedfile.OpenFile(name, os.O_RDWR, &qedfile.Options{Backing: qedfile.AnyBacking(name)})
+	m, err := qedfile.Open(name, &qedfile.Options{Writable: true, Backing: qedfile.AnyBacking(name)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func TestAnImageThatIsOpenedForReadingCannotBeChanged(t *testing.T) {
 		"Discard":     func() error { return m.Discard(0, 1) },
 		"Resize":      func() error { return m.Resize(512) },
 		"Sync":        func() error { return m.Sync() },
-		"SetBacking":  func() error { return m.SetBacking("x", true) },
+		"SetBacking":  func() error { return m.SetBacking("x", &qedfile.SetBackingOptions{Raw: true}) },
 	} {
 		if err := change(); !errors.Is(err, qedfile.ErrReadOnly) {
 			t.Errorf("%s: %v, want ErrReadOnly", name, err)

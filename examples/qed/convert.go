@@ -96,7 +96,7 @@ func (c *convertCommand) convert(ctx context.Context, from, to string) error {
 	defer progress.finish()
 	opts := &qedfile.ConvertOptions{SparseSize: int64(c.sparse), Workers: c.workers, Progress: progress.set}
 	if c.sparse == 0 {
-		opts.SparseSize = -1
+		opts.SparseSize, opts.CopyAll = 0, true
 		src.Disk = opaque{src.Disk}
 	}
 	if c.inPlace {

@@ -43,7 +43,7 @@ backing file is opened. A relative name is relative to the image.`,
 		}
 		defer d.Close()
 		if *unsafe {
-			err = d.image.SetBacking(*base, format == formatRaw)
+			err = d.image.SetBacking(*base, &qedfile.SetBackingOptions{Raw: format == formatRaw})
 		} else {
 			progress := a.newProgress("rebase", *asked)
 			defer progress.finish()
@@ -60,12 +60,13 @@ backing file is opened. A relative name is relative to the image.`,
 // rebase opens the new backing file, which the user has named, wherever it is.
 func (a *app) rebase(ctx context.Context, d *disk, name, format string, opts *qedfile.RebaseOptions) error {
 	if name == "" {
-		return qedfile.Rebase(ctx, d.image, nil, "", false, opts)
+		return qedfile.Rebase(ctx, d.image, nil, "", opts)
 	}
 	base, err := a.openDiskFor(backingFile(d.name, name), access{format: format})
 	if err != nil {
 		return fmt.Errorf("backing file: %w", err)
 	}
 	defer base.Close()
-	return qedfile.Rebase(ctx, d.image, base.Disk, name, format == formatRaw, opts)
+	opts.Raw = format == formatRaw
+	return qedfile.Rebase(ctx, d.image, base.Disk, name, opts)
 }

@@ -114,7 +114,7 @@ func sequentialReads(r readerAt, size int64) error {
 
 // allocate writes the first n bytes of an image in pieces of 64 KiB.
 func allocate(name string, n int64) error {
-	img, err := qedfile.OpenFile(name, os.O_RDWR, nil)
+	img, err := qedfile.Open(name, &qedfile.Options{Writable: true})
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func openFile(name string, opts *Options) (qedfile.Disk, error) {
 	}
 	switch opts.Format {
 	case FormatAuto, FormatQED:
-		m, err := qedfile.OpenFile(name, flag, image)
+		m, err := qedfile.Open(name, image)
 		if errors.Is(err, qedfile.ErrFormat) && opts.Format == FormatAuto {
 			return nil, fmt.Errorf("%w; a raw disk is opened by its format", err)
 		}

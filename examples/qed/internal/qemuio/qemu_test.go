@@ -134,7 +134,7 @@ func openDevice(name string, o qemuio.OpenOptions) (*qemuio.Device, error) {
 		raw, err := openRaw(name, flag)
 		return &qemuio.Device{Disk: raw, Writable: raw, Format: "raw"}, err
 	}
-	img, err := qedfile.OpenFile(name, flag, nil)
+	img, err := qedfile.Open(name, &qedfile.Options{Writable: !o.ReadOnly})
 	if err != nil {
 		return nil, err
 	}
