@@ -196,6 +196,10 @@ func (c *Cached) reserve(i, last int64) []*cachedBlock {
 func (c *Cached) load(run []*cachedBlock) {
 	start := run[0].index * c.blockSize
 	end := min(start+int64(len(run))*c.blockSize, c.size)
+	for _, b := range run {
+		b.err = errPanicked
+	}
+	defer c.settle(run) // also where the reader panics
 	buf := make([]byte, end-start)
 	n, err := c.r.ReadAt(buf, start)
 	if n < len(buf) && (err == nil || err == io.EOF) {
@@ -208,13 +212,14 @@ func (c *Cached) load(run []*cachedBlock) {
 		case to > int64(n):
 			b.err = err
 		case len(run) == 1:
-			b.data = buf
+			b.data, b.err = buf, nil
 		default:
-			b.data = append([]byte(nil), buf[from:to]...)
+			b.data, b.err = append([]byte(nil), buf[from:to]...), nil
 		}
 	}
-	c.settle(run)
 }
+
+var errPanicked = errorf("the reader panicked")
 
 // settle makes loaded blocks count against the budget and forgets those that
 // failed, then lets whoever waits for them go on.

@@ -110,12 +110,19 @@ func (c *tableCache) get(key uint64, pin bool, load func() (*tableSlice, error))
 		}
 		c.mu.Lock()
 	}
-	l := &sliceLoad{done: make(chan struct{})}
+	l := &sliceLoad{done: make(chan struct{}), err: errPanicked}
 	c.loading[key] = l
 	c.mu.Unlock()
 
+	defer c.settle(key, l, pin) // also where the storage panics
 	l.slice, l.err = load()
+	return l.slice, l.err
+}
 
+var errPanicked = errorf("the storage panicked")
+
+// settle keeps a slice that was loaded and lets whoever waits for it go on.
+func (c *tableCache) settle(key uint64, l *sliceLoad, pin bool) {
 	c.mu.Lock()
 	delete(c.loading, key)
 	if l.err == nil {
@@ -124,7 +131,6 @@ func (c *tableCache) get(key uint64, pin bool, load func() (*tableSlice, error))
 	}
 	c.mu.Unlock()
 	close(l.done)
-	return l.slice, l.err
 }
 
 func (c *tableCache) resident(key uint64) *tableSlice {

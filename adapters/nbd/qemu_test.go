@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -22,11 +21,7 @@ import (
 // when the server has ended and the image is closed.
 func served(t *testing.T, image string, writable bool, work func(uri string)) {
 	t.Helper()
-	flag := os.O_RDONLY
-	if writable {
-		flag = os.O_RDWR
-	}
-	img, err := qedfile.OpenFile(image, flag, &qedfile.Options{Backing: qedfile.SiblingBacking(image)})
+	img, err := qedfile.OpenChain(image, &qedfile.Options{Writable: writable})
 	if err != nil {
 		t.Fatal(err)
 	}
