@@ -17,9 +17,9 @@ func newConvert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert [flags] SRC DST",
 		Short: "Copy a disk into a new image or a raw file",
-		Long: `Copy what a disk shows, through its backing files, into a new QED image or a
-raw file. Zeroes are left out: the raw file is sparse, the image stores only
-clusters that hold something.
+		Long: `Copy what a disk shows, through its backing files, into a new image or a raw
+file. Zeroes are left out: the raw file is sparse, the image stores only
+clusters that hold something. -c compresses the clusters of a qcow2 image.
 
 With -B the new image lies over a backing file that shows what the one of SRC
 does, and only what SRC itself stores is copied.
@@ -30,12 +30,13 @@ raw copy can also go to a device, which is written in place.`,
 	}
 	c := &convertCommand{app: a, sparse: 4096}
 	a.addOpenFlags(cmd)
-	addFormatFlag(cmd, &c.format, "output-format", "O", "format of the copy (default: raw)")
+	addChoice(cmd, &c.format, "output-format", "O", "", "format of the copy (default: raw)", writtenFormats()...)
 	c.options = addDiskOptions(cmd)
 	flags := cmd.Flags()
 	backing := flags.StringP("backing-file", "B", "", "the backing `file` of the copy, relative to it")
 	var backingFmt string
-	addFormatFlag(cmd, &backingFmt, "backing-format", "F", "format of the backing file")
+	addReadFormatFlag(cmd, &backingFmt, "backing-format", "F", "format of the backing file")
+	flags.BoolVarP(&c.compress, "compress", "c", false, "compress; for qcow2")
 	flags.VarP(&c.sparse, "sparse", "S", "leave out zeroes from so many on; 0 writes every byte")
 	flags.BoolVarP(&c.inPlace, "no-create", "n", false, "DST exists: write over what it shows")
 	flags.IntVarP(&c.workers, "workers", "m", 0, "work on so many pieces at once, 1 to 16 (default: one for each processor, 2 to 4)")
@@ -67,6 +68,7 @@ type convertCommand struct {
 	sparse   sizeFlag
 	inPlace  bool
 	workers  int
+	compress bool
 	progress *bool
 }
 
@@ -78,10 +80,18 @@ func (c *convertCommand) validate() error {
 		return fmt.Errorf("-S %d: not a multiple of 512 up to %d", c.sparse, maxSparse)
 	case o.size >= 0:
 		return errors.New("-o: the size is that of the source")
+	case c.compress && !isForeign(c.format):
+		return fmt.Errorf("-c: nothing is compressed in %s", qedfile.FormatTitle(c.format))
+	case c.sparse == 0 && isForeign(c.format):
+		return fmt.Errorf("-S 0: zeroes are always left out of %s", qedfile.FormatTitle(c.format))
 	case o.backing == "":
 		return nil
 	case c.format == formatRaw || c.inPlace:
 		return errors.New("a backing file is for a new QED image")
+	case isForeign(c.format) && o.backingFmt == "":
+		return errors.New("a backing file needs its format told, by -F")
+	case isForeign(c.format):
+		return nil
 	}
 	return o.checkBacking()
 }
@@ -101,6 +111,17 @@ func (c *convertCommand) convert(ctx context.Context, from, to string) error {
 	}
 	if c.inPlace {
 		return c.convertOnto(ctx, to, c.format, src, opts)
+	}
+	if isForeign(c.format) {
+		if c.options.backing != "" {
+			base, err := c.openDiskFor(backingFile(to, c.options.backing), access{format: c.options.backingFmt})
+			if err != nil {
+				return err
+			}
+			defer base.Close()
+		}
+		copy := &foreignCopy{c.format, c.options, c.compress, c.workers, progress.set}
+		return copy.write(ctx, to, src.Disk)
 	}
 	if c.options.backing != "" {
 		opts.SameBacking = true

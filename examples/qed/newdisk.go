@@ -23,6 +23,7 @@ type diskOptions struct {
 	size        int64 // bytes, -1 when not told
 	backing     string
 	backingFmt  string
+	foreign     map[string]string   // what only images of other formats have
 	unsynced    bool                // do not wait until the new file is on the host's disk
 	chain       qedfile.BackingFunc // opens the backing file while the disk is filled; nil where it does not matter
 }
@@ -55,7 +56,7 @@ func (f *diskOptionsFlag) Set(s string) error {
 		case "backing_fmt":
 			f.backingFmt = value
 		default:
-			err = fmt.Errorf("the options are cluster_size, table_size, size, backing_file and backing_fmt")
+			err = (*diskOptions)(f).setForeign(name, value)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", option, err)
@@ -107,7 +108,7 @@ func (o *diskOptions) create() *qedfile.CreateOptions {
 // onlyGeometry refuses the options that have no meaning where a disk is a copy
 // of another.
 func (o *diskOptions) onlyGeometry() error {
-	if o.size >= 0 || o.backing != "" || o.backingFmt != "" {
+	if o.size >= 0 || o.backing != "" || o.backingFmt != "" || len(o.foreign) > 0 {
 		return errors.New("-o: only cluster_size and table_size can be told here")
 	}
 	return nil
@@ -143,6 +144,9 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 }
 
 func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qedfile.WritableDisk, error) {
+	if err := o.noForeign(format); err != nil {
+		return nil, err
+	}
 	if format == formatQED {
 		return qedfile.CreateIn(s, size, o.create())
 	}

@@ -56,29 +56,38 @@ func (d *deflateDecoder) decode(dst, src []byte) error {
 // cluster, as in QEMU.
 type zstdDecoder struct{ pool sync.Pool }
 
+type zstdState struct {
+	*zstd.Decoder
+	out []byte
+}
+
+// zstdRoom is how much longer than a cluster a buffer is, for the decoder to
+// copy without looking where it ends.
+const zstdRoom = 1 << 10
+
 func (d *zstdDecoder) decode(dst, src []byte) error {
-	z, _ := d.pool.Get().(*zstd.Decoder)
-	if z == nil {
-		var err error
-		z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<maxClusterBits))
+	s, _ := d.pool.Get().(*zstdState)
+	if s == nil {
+		z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(1<<maxClusterBits))
 		if err != nil {
 			return err
 		}
+		s = &zstdState{Decoder: z, out: make([]byte, 0, len(dst)+zstdRoom)}
 	}
-	defer d.pool.Put(z)
+	defer d.pool.Put(s)
 	for len(dst) > 0 {
 		n, err := frameLen(src)
 		if err != nil {
 			return err
 		}
-		out, err := z.DecodeAll(src[:n], dst[:0:len(dst)])
+		out, err := s.DecodeAll(src[:n], s.out[:0])
 		if err != nil {
 			return err
 		}
 		if len(out) > len(dst) {
 			return fmt.Errorf("a frame of %d bytes where %d are left of the cluster", len(out), len(dst))
 		}
-		dst, src = dst[len(out):], src[n:]
+		dst, src = dst[copy(dst, out):], src[n:]
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (e *zstdEncoder) encode(dst, src []byte) ([]byte, error) {
 	z, _ := e.pool.Get().(*zstd.Encoder)
 	if z == nil {
 		var err error
-		z, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		z, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithEncoderLevel(zstd.SpeedFastest),
 			zstd.WithWindowSize(1<<maxClusterBits), zstd.WithLowerEncoderMem(true))
 		if err != nil {
 			return nil, err
