@@ -67,7 +67,8 @@ func (e *engine) open() (err error) {
 		return err
 	}
 	d, err := e.describe(".", info)
-	e.nodes = []node{{info: info, details: d}}
+	e.byIno = map[uint64]int{}
+	e.add(node{info: info, details: d})
 	return err
 }
 

@@ -22,9 +22,9 @@ type details struct {
 // maxNodes bounds what the table of a hostile image can grow to.
 const maxNodes = 1 << 20
 
-// engine gives the files of go-erofs identities: their places in a table that
-// grows as directories are listed. One lock serialises go-erofs, whose files
-// are not for several goroutines.
+// engine finds the files of go-erofs, which has paths alone, by their inode
+// numbers: in a table that grows as directories are listed. One lock serialises
+// go-erofs, whose files are not for several goroutines.
 type engine struct {
 	fsys  fs.FS
 	meter *meter
@@ -32,10 +32,15 @@ type engine struct {
 	end   int64 // of the volume, as it says or as it is: the greater
 
 	mu    sync.Mutex
-	nodes []node
+	nodes []node         // the root first
+	byIno map[uint64]int // but for those that have an error
 }
 
-// node is a file that a listing has shown.
+// unreadable is the tree of an [fstree.ID] whose inode is not known: it has the
+// node's place in the table instead.
+const unreadable = 1
+
+// node is a file that a listing has shown, by the first name that it was found by.
 type node struct {
 	parent   int
 	name     string // as stored
@@ -43,7 +48,13 @@ type node struct {
 	details  details
 	err      error // why nothing but its name and type is known
 	listed   bool
-	children []int // sorted by name
+	children []child // sorted by name
+}
+
+// child is a name in a directory.
+type child struct {
+	name string
+	node int
 }
 
 var _ fstree.Engine = (*engine)(nil)
@@ -65,15 +76,35 @@ func (e *engine) call(what string, f func() error) (err error) {
 
 func (e *engine) Info() fstree.Info { return e.info }
 
-func (e *engine) Root() fstree.ID { return fstree.ID{} }
+func (e *engine) Root() fstree.ID { return e.id(0) }
+
+// id identifies a node.
+func (e *engine) id(n int) fstree.ID {
+	if e.nodes[n].err != nil {
+		return fstree.ID{Tree: unreadable, Ino: uint64(n)}
+	}
+	return fstree.ID{Ino: e.nodes[n].details.stat.Ino}
+}
+
+// find returns the place in the table for an identity; the lock is held.
+func (e *engine) find(id fstree.ID) (int, error) {
+	if id.Tree == unreadable && id.Ino < uint64(len(e.nodes)) {
+		return int(id.Ino), e.nodes[id.Ino].err
+	}
+	n, ok := e.byIno[id.Ino]
+	if !ok {
+		return 0, fs.ErrNotExist
+	}
+	return n, nil
+}
 
 // node returns the entry of the table for an identity; the lock is held.
 func (e *engine) node(id fstree.ID) (*node, error) {
-	if id.Ino >= uint64(len(e.nodes)) {
-		return nil, fs.ErrNotExist
+	n, err := e.find(id)
+	if err != nil {
+		return nil, err
 	}
-	n := &e.nodes[id.Ino]
-	return n, n.err
+	return &e.nodes[n], nil
 }
 
 func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
@@ -101,17 +132,16 @@ func (e *engine) entries(dir fstree.ID) ([]fstree.Entry, error) {
 	return entries, err
 }
 
-func (e *engine) entry(n int) fstree.Entry {
-	c := &e.nodes[n]
-	return fstree.Entry{Name: c.name, ID: fstree.ID{Ino: uint64(n)}, Type: c.details.stat.Mode.Type()}
+func (e *engine) entry(c child) fstree.Entry {
+	return fstree.Entry{Name: c.name, ID: e.id(c.node), Type: e.nodes[c.node].details.stat.Mode.Type()}
 }
 
 func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	children, err := e.children(dir)
-	i, found := slices.BinarySearchFunc(children, name, func(c int, name string) int {
-		return strings.Compare(e.nodes[c].name, name)
+	i, found := slices.BinarySearchFunc(children, name, func(c child, name string) int {
+		return strings.Compare(c.name, name)
 	})
 	switch {
 	case found:
@@ -123,21 +153,19 @@ func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 }
 
 // children lists a directory once; the lock is held.
-func (e *engine) children(dir fstree.ID) ([]int, error) {
-	n, err := e.node(dir)
+func (e *engine) children(dir fstree.ID) ([]child, error) {
+	at, err := e.find(dir)
 	if err != nil {
 		return nil, err
 	}
+	n := &e.nodes[at]
 	if !n.info.IsDir() {
 		return nil, fstree.ErrNotDir
 	}
 	if n.listed {
 		return n.children, nil
 	}
-	where := e.path(int(dir.Ino))
-	if e.leadsBack(int(dir.Ino)) {
-		return nil, &fstree.DamageError{FS: "erofs", Structure: "directory " + where, Block: -1, Why: "leads back to a directory above it"}
-	}
+	where := e.path(at)
 	var list []fs.DirEntry
 	err = e.call("directory "+where, func() (err error) {
 		list, err = fs.ReadDir(e.fsys, where)
@@ -146,15 +174,15 @@ func (e *engine) children(dir fstree.ID) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	children, err := e.grow(int(dir.Ino), where, list)
-	n = &e.nodes[dir.Ino] // the table may have moved
+	children, err := e.grow(at, where, list)
+	n = &e.nodes[at] // the table may have moved
 	n.listed, n.children = err == nil, children
 	return children, err
 }
 
 // grow adds the entries of a directory to the table.
-func (e *engine) grow(dir int, where string, list []fs.DirEntry) ([]int, error) {
-	var children []int
+func (e *engine) grow(dir int, where string, list []fs.DirEntry) ([]child, error) {
+	var children []child
 	seen := make(map[string]bool, len(list))
 	err := e.call("directory "+where, func() error {
 		for _, d := range list {
@@ -173,13 +201,26 @@ func (e *engine) grow(dir int, where string, list []fs.DirEntry) ([]int, error) 
 				n.details.stat.Mode = d.Type()
 			}
 			seen[name] = true
-			children = append(children, len(e.nodes))
-			e.nodes = append(e.nodes, n)
+			children = append(children, child{name, e.add(n)})
 		}
 		return nil
 	})
-	slices.SortFunc(children, func(a, b int) int { return strings.Compare(e.nodes[a].name, e.nodes[b].name) })
+	slices.SortFunc(children, func(a, b child) int { return strings.Compare(a.name, b.name) })
 	return children, err
+}
+
+// add puts a node into the table, unless its inode is there by another name, and
+// returns its place.
+func (e *engine) add(n node) int {
+	at := len(e.nodes)
+	if n.err == nil {
+		if known, ok := e.byIno[n.details.stat.Ino]; ok {
+			return known
+		}
+		e.byIno[n.details.stat.Ino] = at
+	}
+	e.nodes = append(e.nodes, n)
+	return at
 }
 
 // path is the path of a node as the parser understands it.
@@ -193,18 +234,6 @@ func (e *engine) path(n int) string {
 	}
 	slices.Reverse(elems)
 	return strings.Join(elems, "/")
-}
-
-// leadsBack reports whether a directory is one of those above it.
-func (e *engine) leadsBack(n int) bool {
-	ino := e.nodes[n].details.stat.Ino
-	for n != 0 {
-		n = e.nodes[n].parent
-		if e.nodes[n].details.stat.Ino == ino {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
@@ -240,13 +269,13 @@ func (e *engine) Xattrs(id fstree.ID) (map[string][]byte, error) {
 func (e *engine) Open(id fstree.ID) (content fstree.Content, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n, err := e.node(id)
+	n, err := e.find(id)
 	if err != nil {
 		return nil, err
 	}
-	where := e.path(int(id.Ino))
+	where, info := e.path(n), e.nodes[n].info
 	err = e.call("file "+where, func() error {
-		content, err = e.content(where, n.info)
+		content, err = e.content(where, info)
 		return err
 	})
 	if err != nil {

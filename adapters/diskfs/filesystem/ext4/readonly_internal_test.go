@@ -158,3 +158,73 @@ func TestADescriptorWithoutASoundCopyLosesItsGroup(t *testing.T) {
 		}
 	}
 }
+
+// Names of one hash may go on in the next leaf, whose own hash is odd then.
+func TestNamesOfOneHashAreFoundInTheNextLeaf(t *testing.T) {
+	p := newPatient(t, "ext4-no-csum")
+	many := p.find("many")
+	root := p.block(many, 0)
+	hasher, ok := p.e.hasher(root[indexRootInfo+4])
+	if !ok {
+		t.Fatal("no hash")
+	}
+	entries := root[indexRootInfo+8:]
+	leaf := p.block(many, uint64(le.Uint32(entries[indexEntrySize+4:])))
+	var name string
+	if _, err := p.e.scan(many, dirBlock{data: leaf}, func(d dirent) bool { name = string(d.name); return false }); err != nil || name == "" {
+		t.Fatalf("a leaf without names: %v", err)
+	}
+	hash, _ := hasher([]byte(name))
+	le.PutUint32(entries[indexEntrySize:], hash|1)
+	e, err := open(bytes.NewReader(p.image), int64(len(p.image)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := e.lookupHashed(many, []byte(name)); err != nil || string(d.name) != name {
+		t.Errorf("%q: %v", name, err)
+	}
+	le.PutUint32(entries[indexEntrySize:], hash&^1+2)
+	if e, err = open(bytes.NewReader(p.image), int64(len(p.image))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.lookupHashed(many, []byte(name)); err != fs.ErrNotExist {
+		t.Errorf("%q in a leaf of another hash: %v", name, err)
+	}
+}
+
+// A commit whose checksum is wrong ends the journal: as something of an earlier
+// use of the ring if it is older, as one that is torn where commits do not wait for
+// the blocks before them, else as damage.
+func TestWhatAWrongChecksumOfACommitMeans(t *testing.T) {
+	commit := func(time uint64) []byte {
+		b := make([]byte, 1024)
+		be.PutUint64(b[0x30:], time)
+		b[0x10] = 1 // the checksum
+		return b
+	}
+	for _, tt := range []struct {
+		name                    string
+		compat, incompat        featureSet
+		suspect                 bool
+		commit                  []byte
+		more, damaged, unusable bool
+	}{
+		{"damaged", 0, journalChecksumV3, false, commit(100), false, true, false},
+		{"perhaps torn", 0, journalChecksumV3 | journalAsyncCommit, false, commit(100), false, false, false},
+		{"of an earlier use", 0, journalChecksumV3, false, commit(10), false, false, false},
+		{"of an earlier use, with its descriptor", 0, journalChecksumV3, true, commit(10), false, false, false},
+		{"descriptor damaged", 0, journalChecksumV3, true, commit(100), false, false, true},
+		{"version 1, without one", journalChecksum, 0, false, make([]byte, 1024), true, false, false},
+		{"version 1, wrong", journalChecksum, 0, false, commit(100), false, true, false},
+		{"no checksums", 0, 0, false, commit(100), true, false, false},
+	} {
+		r := &recovery{j: &journal{compat: tt.compat, incompat: tt.incompat}, blocks: map[uint64]tagged{}, suspect: tt.suspect, lastTime: 50}
+		if tt.more && be.Uint64(tt.commit[0x30:]) == 0 {
+			r.lastTime = 0
+		}
+		more, err := r.commit(tt.commit)
+		if more != tt.more || errors.Is(err, fstree.ErrDamaged) != tt.unusable || (r.damage != nil) != tt.damaged {
+			t.Errorf("%s: more %v, %v, damage %v", tt.name, more, err, r.damage)
+		}
+	}
+}

@@ -112,6 +112,7 @@ func compareOn(t *testing.T, r io.ReaderAt, size int64, records []Record, c Conf
 		}
 	}
 	checkErrors(t, fsys, records)
+	checkIdentity(t, fsys, records)
 	report(t, compare(fsys, records, c.skip))
 	compareConcurrently(t, fsys, records, c.skip, 8)
 }
