@@ -147,6 +147,10 @@ func QemuMap(tb testing.TB, format, name string) []MapEntry {
 	if err := json.Unmarshal([]byte(out), &entries); err != nil {
 		tb.Fatal(err)
 	}
+	// It calls holes of a file that is a part of the disk data and zeroes.
+	for i := range entries {
+		entries[i].Data = entries[i].Data && !entries[i].Zero
+	}
 	return entries
 }
 
