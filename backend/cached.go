@@ -18,10 +18,10 @@ type CacheOptions struct {
 // Cached keeps blocks of a slow reader that does not change, such as [HTTP].
 //
 // Blocks that lie together are fetched by one read, and a block that several
-// callers miss at the same time is fetched once. Where the block before a
-// missing one is there already, reading is taken to be sequential, and twice
-// as much is fetched as the time before. What was not used for longest goes
-// first. It is safe for concurrent use and starts no goroutine.
+// callers miss at the same time is fetched once. A read grows with what was
+// asked for around it: see region. Where reading is sequential, the next blocks
+// are fetched while the last ones are used. What was not used for longest goes
+// first. It is safe for concurrent use; its goroutines end with Close.
 type Cached struct {
 	r         Reader
 	size      int64
@@ -33,13 +33,16 @@ type Cached struct {
 	blocks map[int64]*cachedBlock
 	used   *list.List // loaded blocks, the last used in front
 	closed bool
+
+	ahead sync.WaitGroup // loads that nobody waits for yet
+	slots chan struct{}  // as many of them run at the same time
 }
 
 // cachedBlock is being loaded until done is closed; data and err do not change
 // after that.
 type cachedBlock struct {
 	index int64
-	run   int64 // blocks that were fetched together with it
+	asked bool // somebody wanted it: it was not only read ahead
 	done  chan struct{}
 	data  []byte
 	err   error
@@ -74,6 +77,7 @@ func NewCached(r Reader, opts *CacheOptions) (*Cached, error) {
 		maxBlocks: int(min(blocks, 1<<30)),
 		blocks:    make(map[int64]*cachedBlock),
 		used:      list.New(),
+		slots:     make(chan struct{}, loadsAhead),
 	}, nil
 }
 
@@ -99,14 +103,17 @@ func (c *Cached) NextData(off int64) (start, end int64, err error) {
 // Close drops the blocks and closes the reader beneath.
 func (c *Cached) Close() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.closed {
+		c.mu.Unlock()
 		return fs.ErrClosed
 	}
 	c.closed = true
 	clear(c.blocks)
 	c.used.Init()
-	return c.r.Close()
+	c.mu.Unlock()
+	err := c.r.Close()
+	c.ahead.Wait()
+	return err
 }
 
 // ReadAt implements [io.ReaderAt].
@@ -124,6 +131,9 @@ func (c *Cached) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := p[:min(int64(len(p)), c.size-off)]
+	if run := c.maxRun * c.blockSize; int64(len(want)) > run {
+		c.Prefetch([]Range{{off + run, int64(len(want)) - run}})
+	}
 	for done := 0; done < len(want); {
 		at := off + int64(done)
 		last := (off + int64(len(want)) - 1) / c.blockSize
@@ -150,15 +160,22 @@ func (c *Cached) block(i, last int64) ([]byte, error) {
 		}
 		b := c.blocks[i]
 		if b == nil {
-			run := c.reserve(i, last)
+			run, after := c.miss(i, last)
 			c.mu.Unlock()
+			c.loadAhead(after)
 			c.load(run)
-			return run[0].data, run[0].err
+			return run[i-run[0].index].data, run[i-run[0].index].err
+		}
+		var after [][]*cachedBlock
+		if !b.asked {
+			b.asked = true
+			after = c.follow(i)
 		}
 		if b.place != nil {
 			c.used.MoveToFront(b.place)
 		}
 		c.mu.Unlock()
+		c.loadAhead(after)
 		<-b.done
 		if b.err == nil {
 			return b.data, nil
@@ -166,29 +183,6 @@ func (c *Cached) block(i, last int64) ([]byte, error) {
 		// Whoever fetched it failed, perhaps at a block that was only read
 		// ahead: it is forgotten by now, so try for ourselves.
 	}
-}
-
-// reserve marks block i and missing blocks after it as being loaded. The lock
-// is held.
-func (c *Cached) reserve(i, last int64) []*cachedBlock {
-	want := last - i + 1
-	if before := c.blocks[i-1]; before != nil {
-		want = max(want, 2*before.run)
-	}
-	want = min(want, c.maxRun, (c.size-1)/c.blockSize-i+1)
-	var run []*cachedBlock
-	for n := range want {
-		if c.blocks[i+n] != nil {
-			break
-		}
-		b := &cachedBlock{index: i + n, done: make(chan struct{})}
-		c.blocks[i+n] = b
-		run = append(run, b)
-	}
-	for _, b := range run {
-		b.run = int64(len(run))
-	}
-	return run
 }
 
 // load fetches a run of reserved blocks by one read. Each gets memory of its
