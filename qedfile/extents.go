@@ -83,11 +83,10 @@ type extentMerger struct {
 	backingSize int64 // bytes, rounded up to a sector
 }
 
-// hole emits what the chain has in place of an unallocated run.
+// hole emits what the chain has in place of an unallocated run. Where it has
+// nothing the run stays, with the place that it may have in the file: QEMU's
+// map shows it.
 func (o *extentMerger) hole(hole Extent) bool {
-	if o.backing == nil {
-		return o.add(hole)
-	}
 	end := hole.Start + hole.Length
 	below := min(end, max(hole.Start, o.backingSize))
 	if below > hole.Start && !o.below(hole.Start, below) {
@@ -96,7 +95,11 @@ func (o *extentMerger) hole(hole Extent) bool {
 	if below == end {
 		return true
 	}
-	return o.add(Extent{Start: below, Length: end - below, Kind: Unallocated, Offset: -1})
+	if hole.Offset >= 0 {
+		hole.Offset += below - hole.Start
+	}
+	hole.Start, hole.Length = below, end-below
+	return o.add(hole)
 }
 
 // below emits the runs of the backing file from start to end, a layer deeper.
