@@ -3,7 +3,6 @@ package qeddiskfs
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 // FileSystem is go-diskfs's interface of a filesystem.
@@ -43,14 +43,14 @@ func GetFilesystem(d *disk.Disk, number int) (FileSystem, error) {
 	r := io.NewSectionReader(d.Backend, offset, size)
 	sig, err := probe.Identify(r, size)
 	if sig.Type == "" && err != nil {
-		return nil, fmt.Errorf("qeddiskfs: partition %d: %w", number, err)
+		return nil, errs.Errorf("qeddiskfs", "partition %d: %w", number, err)
 	}
 	fsys, err := filesystem.OpenType(sig.Type, r, size)
 	if errors.Is(err, ErrNoFilesystem) {
 		return nil, disk.NewUnknownFilesystemError(number)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("qeddiskfs: partition %d: %w", number, err)
+		return nil, errs.Errorf("qeddiskfs", "partition %d: %w", number, err)
 	}
 	return &goFilesystem{FS: fsys, sig: sig}, nil
 }
@@ -67,7 +67,7 @@ func findPartition(d *disk.Disk, number int) (*partition.Partition, error) {
 		return nil, &disk.NoPartitionTableError{}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("qeddiskfs: %w", err)
+		return nil, errs.Wrap("qeddiskfs", "", err)
 	}
 	p, err := table.Partition(number)
 	if err != nil {

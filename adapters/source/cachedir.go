@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 const (
@@ -47,7 +48,7 @@ type cacheDir struct {
 
 func openCacheDir(name string, limit int64) (*cacheDir, error) {
 	if limit < 0 {
-		return nil, fmt.Errorf("source: a cache of %d bytes: %w", limit, fs.ErrInvalid)
+		return nil, errs.Invalidf("source", "a cache of %d bytes", limit)
 	}
 	if err := os.MkdirAll(name, 0o700); err != nil {
 		return nil, err

@@ -15,11 +15,12 @@ import (
 	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/adapters/wrapped"
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/errs"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
 // ErrScheme is returned for a URL whose scheme is not known.
-var ErrScheme = errors.New("source: URLs of this scheme are not read")
+var ErrScheme = errs.New("source", "URLs of this scheme are not read", errors.ErrUnsupported)
 
 // A SchemeFunc opens what a URL names. The context holds for later reads too.
 // A reader whose method Version() string returns something is taken for the

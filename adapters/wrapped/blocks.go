@@ -3,6 +3,7 @@ package wrapped
 import (
 	"container/list"
 	"fmt"
+	"github.com/qedfs/qedfs/backend/errs"
 	"io"
 	"io/fs"
 	"sort"
@@ -81,7 +82,7 @@ func (b *blocks) Close() error {
 // ReadAt implements [io.ReaderAt].
 func (b *blocks) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
-		return 0, fmt.Errorf("wrapped: offset %d: %w", off, fs.ErrInvalid)
+		return 0, errs.Errorf("wrapped", "offset %d: %w", off, fs.ErrInvalid)
 	}
 	if _, err := b.Size(); err != nil || len(p) == 0 {
 		return 0, err
@@ -95,7 +96,7 @@ func (b *blocks) ReadAt(p []byte, off int64) (int, error) {
 		i := sort.Search(len(b.index), func(i int) bool { return b.index[i].off+b.index[i].size > at })
 		data, err := b.block(i)
 		if err != nil {
-			return done, fmt.Errorf("wrapped: block %d at %d: %w", i, b.index[i].packed, err)
+			return done, errs.Errorf("wrapped", "block %d at %d: %w", i, b.index[i].packed, err)
 		}
 		done += copy(p[done:], data[at-b.index[i].off:])
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/qedfs/qedfs/backend/errs"
 	"io"
 	"strings"
 
@@ -14,19 +15,19 @@ import (
 
 var (
 	// ErrNotWrapped is returned for what is no archive and not compressed.
-	ErrNotWrapped = errors.New("wrapped: neither an archive nor compressed")
+	ErrNotWrapped = errs.New("wrapped", "neither an archive nor compressed", nil)
 
 	// ErrChoice is returned for an archive with several images of which none
 	// was chosen, and for one without any. The error names some.
-	ErrChoice = errors.New("wrapped: one member must be named")
+	ErrChoice = errs.New("wrapped", "one member must be named", nil)
 
 	// ErrLimit is returned where unpacking would exceed a limit of the
 	// options.
-	ErrLimit = errors.New("wrapped: limit exceeded")
+	ErrLimit = errs.New("wrapped", "limit exceeded", nil)
 
 	// ErrDamaged is returned for an archive or a stream that contradicts
 	// itself or ends early.
-	ErrDamaged = errors.New("wrapped: damaged")
+	ErrDamaged = errs.New("wrapped", "damaged", nil)
 )
 
 // Options bound what is unpacked. The zero value, and nil, are the defaults.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/qedfs/qedfs/backend/errs"
 	"io"
 
 	"github.com/klauspost/compress/zstd"
@@ -88,14 +89,14 @@ func (a *zipArchive) open(ctx context.Context, name string, opts *Options) (back
 		return nil, noMember(name)
 	}
 	if f.Flags&zipEncrypted != 0 {
-		return nil, fmt.Errorf("wrapped: member %.100q is encrypted: %w", name, errors.ErrUnsupported)
+		return nil, errs.Errorf("wrapped", "member %.100q is encrypted: %w", name, errors.ErrUnsupported)
 	}
 	if r, err := a.stored(f); r != nil || err != nil {
 		return r, err
 	}
 	r, err := f.Open()
 	if errors.Is(err, zip.ErrAlgorithm) {
-		return nil, fmt.Errorf("wrapped: member %.100q is compressed by method %d: %w", name, f.Method, errors.ErrUnsupported)
+		return nil, errs.Errorf("wrapped", "member %.100q is compressed by method %d: %w", name, f.Method, errors.ErrUnsupported)
 	}
 	if err != nil {
 		return nil, damaged(err)

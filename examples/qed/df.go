@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -9,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newDf(a *app) *cobra.Command {
@@ -33,6 +32,7 @@ filesystem keeps for root counts as available.
 			return err
 		}
 		defer f.Close()
+		f.reportVolumes()
 		usages := f.usages()
 		switch {
 		case out.json():
@@ -75,9 +75,6 @@ func (f *files) usages() []usage {
 		v := &f.volumes[i]
 		fsys, err := v.FS()
 		if err != nil {
-			if !errors.Is(err, imagefs.ErrNoFilesystem) && !errors.Is(err, imagefs.ErrUnsupported) {
-				f.fail(err)
-			}
 			continue
 		}
 		list = append(list, newUsage(v.Name, fsys.Info()))
@@ -102,7 +99,7 @@ func printUsages(w io.Writer, usages []usage, format func(int64) string) error {
 	}
 	fmt.Fprintf(t, "Volume\tFilesystem\t%s\tUsed\tAvailable\tUse%%\t\n", head)
 	for _, u := range usages {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", showName(u.Volume), u.Filesystem,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", show.Name(u.Volume), u.Filesystem,
 			format(u.Size), format(u.Used), format(u.Free), percent(uint64(u.Used), uint64(u.Size)))
 	}
 	return t.Flush()
@@ -113,7 +110,7 @@ func printInodes(w io.Writer, usages []usage) error {
 	fmt.Fprintln(t, "Volume\tFilesystem\tInodes\tIUsed\tIFree\tIUse%\t")
 	for _, u := range usages {
 		used := u.Inodes - u.FreeInodes
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t\n", showName(u.Volume), u.Filesystem,
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%s\t\n", show.Name(u.Volume), u.Filesystem,
 			u.Inodes, used, u.FreeInodes, percent(used, u.Inodes))
 	}
 	return t.Flush()

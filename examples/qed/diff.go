@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/treediff"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newDiff(a *app) *cobra.Command {
@@ -74,12 +75,8 @@ func (d *differ) run(ctx context.Context, rootA, rootB string, opts *treediff.Op
 	if _, err := d.b.tree.Stat(rootB); err != nil {
 		return d.b.explain(rootB, err)
 	}
-	if rootA == "." {
-		d.a.reportUnreadable()
-	}
-	if rootB == "." {
-		d.b.reportUnreadable()
-	}
+	d.a.requireFiles(rootA)
+	d.b.requireFiles(rootB)
 	a, b := treediff.Side{Tree: d.a.tree, Root: rootA}, treediff.Side{Tree: d.b.tree, Root: rootB}
 	for diff, err := range treediff.Compare(ctx, a, b, opts) {
 		if ctx.Err() != nil {
@@ -128,7 +125,7 @@ func (d *differ) print(diff *treediff.Difference) error {
 		return printDifference(d.w, sign, diff)
 	}
 	c := change{Change: word, Fields: diff.Fields}
-	c.Path, c.PathHex = storedPath(diff.Path)
+	c.Path, c.PathHex = jsonPath(diff.Path)
 	var err error
 	if diff.A != nil {
 		if c.A, err = d.a.newEntry(diff.A.Path, diff.A.Stat); err != nil {
@@ -148,6 +145,6 @@ func printDifference(w io.Writer, sign string, diff *treediff.Difference) error 
 	if len(diff.Fields) > 0 {
 		what = ": " + strings.Join(diff.Fields, ", ")
 	}
-	_, err := fmt.Fprintf(w, "%s %s%s\n", sign, showName(diff.Path), what)
+	_, err := fmt.Fprintf(w, "%s %s%s\n", sign, show.Name(diff.Path), what)
 	return err
 }

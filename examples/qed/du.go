@@ -12,6 +12,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -40,7 +41,7 @@ it begins at the volumes.
 		}
 		defer f.Close()
 		c.files, c.w, c.format = f, bufio.NewWriter(a.stdout), sizeFormat(*human)
-		c.seen = make(map[linkKey]bool)
+		c.seen = make(map[fstree.FileID]bool)
 		if out.json() {
 			c.json = json.NewEncoder(c.w)
 			c.json.SetEscapeHTML(false)
@@ -65,15 +66,9 @@ type counting struct {
 	json                   *json.Encoder
 	format                 func(int64) string
 	summary, all, apparent bool
-	seen                   map[linkKey]bool // files with several names
-	open                   []directory      // that the walk is in, the innermost last
-	dir                    string           // path of the innermost one
-}
-
-// linkKey tells files with several names apart.
-type linkKey struct {
-	volume string
-	id     fstree.ID
+	seen                   map[fstree.FileID]bool // files with several names
+	open                   []directory            // that the walk is in, the innermost last
+	dir                    string                 // path of the innermost one
 }
 
 // directory is what has been counted below one so far. Its path is the begin
@@ -101,9 +96,7 @@ func (c *counting) count(ctx context.Context, root string) error {
 	if !info.IsDir() { // a walk would follow a link
 		return c.print(root, c.size(info.Sys().(*imagefs.Stat)))
 	}
-	if root == "." {
-		c.reportUnreadable()
-	}
+	c.requireFiles(root)
 	for e, err := range c.tree.Walk(ctx, root, &fstree.WalkOptions{Stat: true}) {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -131,8 +124,7 @@ func (c *counting) add(e *fstree.WalkEntry, root string) error {
 	}
 	size := c.size(st)
 	if st.Nlink > 1 && !e.IsDir() {
-		volume, _, _ := strings.Cut(e.Path, "/")
-		key := linkKey{volume, e.ID}
+		key := e.FileID()
 		if c.seen[key] {
 			return nil
 		}
@@ -197,10 +189,10 @@ func (c *counting) print(path string, bytes int64) error {
 			PathHex string `json:"path_hex,omitempty"`
 			Bytes   int64  `json:"bytes"`
 		}
-		line.Path, line.PathHex = storedPath(path)
+		line.Path, line.PathHex = jsonPath(path)
 		line.Bytes = bytes
 		return c.json.Encode(line)
 	}
-	_, err := fmt.Fprintf(c.w, "%s\t%s\n", c.format(bytes), showName(path))
+	_, err := fmt.Fprintf(c.w, "%s\t%s\n", c.format(bytes), show.Name(path))
 	return err
 }

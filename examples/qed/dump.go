@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -54,7 +55,7 @@ func (f *files) volume(arg string) (*imagefs.Volume, error) {
 	v, err := f.Volume(name)
 	switch {
 	case err != nil && strings.Contains(name, "/"):
-		return nil, fmt.Errorf("%s: not a volume", showName(name))
+		return nil, fmt.Errorf("%s: not a volume", show.Name(name))
 	case err != nil:
 		return nil, f.explain(name, err)
 	}
@@ -74,7 +75,7 @@ func (f *files) stream(ctx context.Context, v *imagefs.Volume, progress *progres
 		done += int64(n)
 		progress.set(done, v.Size)
 		if err != nil && !(err == io.EOF && done == v.Size) {
-			return fmt.Errorf("%s: byte %d: %w", showName(v.Name), done, err)
+			return fmt.Errorf("%s: byte %d: %w", show.Name(v.Name), done, err)
 		}
 	}
 	return nil

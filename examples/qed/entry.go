@@ -42,7 +42,7 @@ func (f *files) newEntry(name string, st *imagefs.Stat) (*entry, error) {
 		Ino:   st.Ino,
 		Mtime: timestamp(st.Mtime),
 	}
-	e.Path, e.PathHex = storedPath(name)
+	e.Path, e.PathHex = jsonPath(name)
 	switch {
 	case st.Mode&fs.ModeDevice != 0:
 		e.Rdev = fmt.Sprintf("%d:%d", st.Major, st.Minor)
@@ -51,7 +51,7 @@ func (f *files) newEntry(name string, st *imagefs.Stat) (*entry, error) {
 		if err != nil {
 			return e, err
 		}
-		e.Target, e.TargetHex = storedTarget(target)
+		e.Target, e.TargetHex = jsonTarget(target)
 	}
 	return e, nil
 }

@@ -4,14 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/backend/errs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 // Exit codes. Subcommands that have more meanings, as check and compare do,
@@ -73,30 +72,7 @@ func fileError(name string, err error) error {
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// libraryPrefix matches what packages that do not make their errors by package
-// errs put before them. It tells a programmer where to look, and a user nothing.
-var libraryPrefix = regexp.MustCompile(`\b(?:(?:qeddiskfs|fstree|source|wrapped): )+`)
-
 // message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {
-	return printable(libraryPrefix.ReplaceAllString(errs.Message(err), ""))
+	return show.Lines(errs.Message(err))
 }
-
-// printable is text from an image for the terminal, which control characters
-// in it could make do something. They are shown as an escape.
-func printable(s string) string {
-	if !strings.ContainsFunc(s, forbidden) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if forbidden(r) {
-			fmt.Fprintf(&b, `\x%02x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func forbidden(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }

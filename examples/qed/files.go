@@ -12,6 +12,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -100,43 +101,63 @@ func (f *files) explain(name string, err error) error {
 		names = append(names, f.volumes[i].Name)
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("%s: the disk has no volumes", showName(name))
+		return fmt.Errorf("%s: the disk has no volumes", show.Name(name))
 	}
-	return fmt.Errorf("%s: no volume is named %s; there are %s", showName(name), showName(first), strings.Join(names, ", "))
+	return fmt.Errorf("%s: no volume is named %s; there are %s", show.Name(name), show.Name(first), strings.Join(names, ", "))
 }
 
-// reportUnreadable says which volumes a walk of the root leaves out. What is
-// no filesystem is none of its business, and what the tool has no reader for
-// is no failure.
-func (f *files) reportUnreadable() {
-	readable := 0
-	for i := range f.volumes {
-		v := &f.volumes[i]
-		_, err := v.FS()
-		switch {
-		case err == nil:
-			readable++
-		case errors.Is(err, imagefs.ErrNoFilesystem), v.Filesystem == "swap", v.Filesystem == "LVM2_member":
-		case errors.Is(err, imagefs.ErrUnsupported):
-			f.note(err)
-		default:
-			f.fail(err)
-		}
+// requireFiles reports an image without any files, for a command that is
+// about to go through all of it.
+func (f *files) requireFiles(root string) {
+	if root != "." {
+		return
 	}
-	if readable == 0 && f.count == 0 {
+	if list, err := f.tree.ReadDir("."); len(list) == 0 && err == nil {
 		f.fail(errors.New("no filesystem found that can be read; 'qed volumes' shows what is there"))
 	}
 }
 
+// reportVolumes reports the volumes whose files cannot be read, for a command
+// that does not go through the tree, and returns how many can be.
+func (f *files) reportVolumes() (readable int) {
+	for i := range f.volumes {
+		_, err := f.volumes[i].FS()
+		switch {
+		case err == nil:
+			readable++
+		case !errors.Is(err, imagefs.ErrNoFiles):
+			f.fail(err)
+		}
+	}
+	f.reportProblems()
+	return readable
+}
+
+// reportProblems reports why there may be volumes that are not listed.
+func (f *files) reportProblems() {
+	problems, err := f.Problems()
+	for _, p := range append(problems, err) {
+		if p != nil {
+			f.fail(p)
+		}
+	}
+}
+
 // failures says on standard error what goes wrong with single files, while the
-// command goes on with the others.
+// command goes on with the others. It says nothing twice.
 type failures struct {
 	a     *app
 	cmd   *cobra.Command
 	count int
+	said  map[string]bool
 }
 
-func (a *app) newFailures(cmd *cobra.Command) *failures { return &failures{a: a, cmd: cmd} }
+// maxSaid is how many messages are remembered to say none of them twice.
+const maxSaid = 4096
+
+func (a *app) newFailures(cmd *cobra.Command) *failures {
+	return &failures{a: a, cmd: cmd, said: make(map[string]bool)}
+}
 
 // fail reports an error that makes the exit code 1.
 func (f *failures) fail(err error) {
@@ -146,8 +167,15 @@ func (f *failures) fail(err error) {
 
 // note reports what the user should know and what is no failure.
 func (f *failures) note(err error) {
+	line := message(pathError(err))
+	if f.said[line] {
+		return
+	}
+	if len(f.said) < maxSaid {
+		f.said[line] = true
+	}
 	f.a.progress.clear()
-	fmt.Fprintf(f.a.stderr, "%s: %s\n", commandPrefix(f.cmd), message(pathError(err)))
+	fmt.Fprintf(f.a.stderr, "%s: %s\n", commandPrefix(f.cmd), line)
 }
 
 // failed is what the command returns in the end.
@@ -161,8 +189,14 @@ func (f *failures) failed() error {
 // pathError leaves out of an error the name of the call that failed, and shows
 // the path as listings do.
 func pathError(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		return fmt.Errorf("%s: %w", showName(pe.Path), pe.Err)
+	switch err := err.(type) {
+	case *fs.PathError:
+		if err.Path == "." { // the disk as a whole
+			return err.Err
+		}
+		return fmt.Errorf("%s: %w", show.Name(err.Path), err.Err)
+	case *imagefs.VolumeError:
+		return fmt.Errorf("%s: %w", show.Name(err.Volume), err.Err)
 	}
 	return err
 }
@@ -173,5 +207,5 @@ func atPath(name string, err error) error {
 	if pe, ok := err.(*fs.PathError); ok {
 		err = pe.Err
 	}
-	return fmt.Errorf("%s: %w", showName(name), err)
+	return fmt.Errorf("%s: %w", show.Name(name), err)
 }

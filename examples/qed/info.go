@@ -14,6 +14,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -87,9 +88,9 @@ func (i *imageInfo) print(w io.Writer) {
 		fmt.Fprintln(w, "cleanly shut down: no")
 	}
 	if i.BackingFilename != "" {
-		fmt.Fprintf(w, "backing file: %s", printable(i.BackingFilename))
+		fmt.Fprintf(w, "backing file: %s", show.Text(i.BackingFilename))
 		if i.FullBackingFilename != i.BackingFilename {
-			fmt.Fprintf(w, " (actual path: %s)", printable(i.FullBackingFilename))
+			fmt.Fprintf(w, " (actual path: %s)", show.Text(i.FullBackingFilename))
 		}
 		fmt.Fprintln(w)
 		if i.BackingFormat != "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -93,9 +94,7 @@ func (l *lister) list(ctx context.Context, name string, follow bool) error {
 	if !info.IsDir() {
 		return l.print(name, name, fs.FileInfoToDirEntry(info))
 	}
-	if name == "." {
-		l.reportUnreadable()
-	}
+	l.requireFiles(name)
 	return l.walk(ctx, name)
 }
 
@@ -134,7 +133,7 @@ func hidden(name string) bool { return name != "" && name[0] == '.' }
 // print prints one file.
 func (l *lister) print(name, shown string, d fs.DirEntry) error {
 	if l.json == nil && !l.long {
-		_, err := l.w.WriteString(showName(shown) + "\n")
+		_, err := l.w.WriteString(show.Name(shown) + "\n")
 		return err
 	}
 	info, err := d.Info()
@@ -168,12 +167,12 @@ func (l *lister) printLong(name, shown string, st *imagefs.Stat) error {
 		mtime = st.Mtime.Local().Format("2006-01-02 15:04")
 	}
 	_, err := fmt.Fprintf(l.w, "%s %2d %5d %5d %9s %s %s%s\n",
-		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, sizeColumn(st), mtime, showName(shown), suffix)
+		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, sizeColumn(st), mtime, show.Name(shown), suffix)
 	return err
 }
 
 // showTarget is a link's target as people see it, escaped like a path.
 func showTarget(target string) string {
-	shown, _ := storedTarget(target)
-	return showName(shown)
+	shown, _ := jsonTarget(target)
+	return show.Name(shown)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -103,18 +104,22 @@ func TestNamesArePrintedSoThatNoTerminalObeysThem(t *testing.T) {
 		"c1\u009b31m":        `$'c1\u009b31m'`,
 		"\uFFFDFF":           "\uFFFDFF", // an escaped byte
 	} {
-		if got := showName(name); got != want {
+		if got := show.Name(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
 		}
 	}
 }
 
-func TestAStoredReplacementCharacterIsGivenToProgramsAsItIs(t *testing.T) {
-	stored := "a\uFFFDb"
-	if name, hexBytes := storedPath("d/" + fstree.EscapeName(stored)); name != "d/"+stored || hexBytes != "" {
-		t.Errorf("%q, %q", name, hexBytes)
-	}
-	if name, hexBytes := storedPath(fstree.EscapeName("a\xff")); name != "a\uFFFDFF" || hexBytes != "61ff" {
-		t.Errorf("%q, %q", name, hexBytes)
+func TestProgramsGetThePathThatTheCommandTakesBack(t *testing.T) {
+	for _, c := range []struct{ shown, hex string }{
+		{"d/plain", ""},
+		{"d/größe", ""},
+		{fstree.EscapeName("a\xff"), "61ff"},
+		{"d/" + fstree.EscapeName("a/b"), "642f612f62"},
+		{"d/" + fstree.EscapeName("a\uFFFDb"), "642f61efbfbd62"},
+	} {
+		if name, hexBytes := jsonPath(c.shown); name != c.shown || hexBytes != c.hex {
+			t.Errorf("%q: %q, %q", c.shown, name, hexBytes)
+		}
 	}
 }

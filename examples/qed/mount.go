@@ -48,6 +48,7 @@ lets other users in, as far as the modes of the files allow.`,
 		} else if err := f.checkRoot(root); err != nil {
 			return err
 		}
+		f.reportNotes()
 		var mu sync.Mutex
 		err = mounted.Mount(cmd.Context(), args[1], &mounted.Options{
 			Disks: disks, Tree: f.tree, Root: root, Volumes: f.volumes, Source: args[0], Others: *others,
@@ -75,11 +76,9 @@ func (f *files) checkRoot(root string) error {
 	if _, err := f.tree.Stat(root); err != nil {
 		return f.explain(root, err)
 	}
-	if root == "." {
-		f.reportUnreadable()
-		if list, err := f.tree.ReadDir("."); err != nil || len(list) == 0 {
-			return errors.Join(err, f.failed())
-		}
+	if root == "." && f.reportVolumes() == 0 {
+		f.requireFiles(root)
+		return f.failed()
 	}
 	return nil
 }

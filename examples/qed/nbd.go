@@ -20,6 +20,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/adapters/nbd"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newNBD(a *app) *cobra.Command {
@@ -217,13 +218,13 @@ func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 		}
 		switch {
 		case v.Size == 0:
-			return nil, fmt.Errorf("%s: has no bytes", showName(v.Name))
+			return nil, fmt.Errorf("%s: has no bytes", show.Name(v.Name))
 		case v.Offset >= 0:
 			exports[i].Offset, exports[i].Length = v.Offset, v.Size
 		case n.readOnly:
 			exports[i].Disk = &volumeDisk{v.Reader(), v, d.Disk}
 		default:
-			return nil, fmt.Errorf("%s: does not lie on the disk in one piece, and can only be served with -r", showName(v.Name))
+			return nil, fmt.Errorf("%s: does not lie on the disk in one piece, and can only be served with -r", show.Name(v.Name))
 		}
 	}
 	return exports, nil

@@ -46,6 +46,8 @@ password. Nothing in the image is run or rendered by the browser.`,
 			return err
 		}
 		f.noteListener(l, args[0])
+		f.reportVolumes()
+		f.reportNotes()
 		return serve(cmd.Context(), l, f.site(args[0], host).Handler())
 	}
 	return cmd

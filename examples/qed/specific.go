@@ -9,6 +9,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 // snapshotInfo has the keys of qemu-img info for an internal snapshot.
@@ -46,7 +47,7 @@ func printSnapshots(w io.Writer, list []snapshotInfo) {
 			icount = fmt.Sprint(*s.ICount)
 		}
 		clock := fmt.Sprintf("%02d:%02d:%02d.%03d", s.ClockSec/3600, s.ClockSec/60%60, s.ClockSec%60, s.ClockNsec/1e6)
-		fmt.Fprintf(w, "%-9s %-16s %8s%20s%13s%11s\n", printable(s.ID), printable(s.Name), bytesize.Format(s.VMStateSize),
+		fmt.Fprintf(w, "%-9s %-16s %8s%20s%13s%11s\n", show.Text(s.ID), show.Text(s.Name), bytesize.Format(s.VMStateSize),
 			time.Unix(s.DateSec, 0).Format(time.DateTime), clock, icount)
 	}
 }
@@ -104,11 +105,11 @@ func printDetails(w io.Writer, indent string, details []layer.Detail) {
 		case []string:
 			fmt.Fprintf(w, "%s%s:", indent, key)
 			for i, s := range v {
-				fmt.Fprintf(w, "\n%s    [%d]: %s", indent, i, printable(s))
+				fmt.Fprintf(w, "\n%s    [%d]: %s", indent, i, show.Text(s))
 			}
 			fmt.Fprintln(w)
 		case string:
-			fmt.Fprintf(w, "%s%s: %s\n", indent, key, printable(v))
+			fmt.Fprintf(w, "%s%s: %s\n", indent, key, show.Text(v))
 		default:
 			fmt.Fprintf(w, "%s%s: %v\n", indent, key, v)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -128,9 +129,9 @@ func (f *files) countExtents(name string) (n int, err error) {
 
 // print prints a file for people.
 func (s *status) print(w io.Writer, name string) {
-	fmt.Fprintf(w, "    File: %s", showName(name))
+	fmt.Fprintf(w, "    File: %s", show.Name(name))
 	if s.mode&fs.ModeSymlink != 0 {
-		fmt.Fprintf(w, " -> %s", showName(s.Target))
+		fmt.Fprintf(w, " -> %s", show.Name(s.Target))
 	}
 	fmt.Fprintf(w, "\n    Type: %s\n    Size: %d bytes, %d blocks of 512", typeName(s.mode), s.Size, s.Blocks)
 	if s.Extents != nil {
@@ -149,7 +150,7 @@ func (s *status) print(w io.Writer, name string) {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(s.Xattrs)) {
-		fmt.Fprintf(w, "   Xattr: %s=%s\n", showName(k), strconv.Quote(string(s.Xattrs[k])))
+		fmt.Fprintf(w, "   Xattr: %s=%s\n", show.Name(k), strconv.Quote(string(s.Xattrs[k])))
 	}
 }
 

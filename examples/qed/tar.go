@@ -46,9 +46,7 @@ zeroes; both are said, and the exit code is 1.`,
 		if _, err := f.tree.Stat(root); err != nil {
 			return f.explain(root, err)
 		}
-		if root == "." {
-			f.reportUnreadable()
-		}
+		f.requireFiles(root)
 		return f.tar(cmd.Context(), root, a.newProgress("tar", *asked))
 	}
 	return cmd

@@ -10,6 +10,8 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newTree(a *app) *cobra.Command {
@@ -60,10 +62,8 @@ func (t *drawing) draw(root string) error {
 	if err != nil {
 		return t.explain(root, err)
 	}
-	if root == "." {
-		t.reportUnreadable()
-	}
-	fmt.Fprintln(t.w, showName(root))
+	t.requireFiles(root)
+	fmt.Fprintln(t.w, show.Name(root))
 	t.nDirs++
 	if err := t.children(root, "", 1); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (t *drawing) children(dir, indent string, level int) error {
 		if dir != "." {
 			name = dir + "/" + name
 		}
-		fmt.Fprintf(t.w, "%s%s%s%s\n", indent, branch, showName(d.Name()), t.target(name, d))
+		fmt.Fprintf(t.w, "%s%s%s%s\n", indent, branch, show.Name(d.Name()), t.target(name, d))
 		if !d.IsDir() {
 			t.nFiles++
 			continue

@@ -10,9 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
-	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
-	"github.com/qedfs/qedfs/qedfile"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newVolumes(a *app) *cobra.Command {
@@ -46,7 +45,8 @@ damage), and that the image was not closed properly, is said on standard error.`
 		if err != nil {
 			return err
 		}
-		return f.noteVolumes()
+		f.openAll()
+		return f.failed()
 	}
 	return cmd
 }
@@ -59,8 +59,8 @@ func printVolumes(w io.Writer, volumes []imagefs.Volume) error {
 		if v.Offset >= 0 {
 			offset = strconv.FormatInt(v.Offset, 10)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", showName(v.Name), v.Kind, offset, bytesize.Format(v.Size),
-			orDash(v.Filesystem), orDash(showName(v.Label)), orDash(v.UUID), orDash(v.Type))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show.Name(v.Name), v.Kind, offset, bytesize.Format(v.Size),
+			orDash(v.Filesystem), orDash(show.Text(v.Label)), orDash(show.Text(v.UUID)), orDash(v.Type))
 	}
 	return t.Flush()
 }
@@ -72,50 +72,15 @@ func orDash(s string) string {
 	return s
 }
 
-// noteVolumes says what a user should know of the disk and its filesystems.
-func (f *files) noteVolumes() error {
-	if m, ok := f.disk.(*qedfile.Image); ok && m.Header().NeedCheck() {
-		f.note(errors.New("the image was not closed properly; 'qed check' looks whether it is sound"))
-	}
-	if err := f.noteForeign(); err != nil {
-		return err
-	}
-	notes, err := f.Notes()
-	if err != nil {
-		return err
-	}
-	for _, n := range notes {
-		f.note(errors.New(n))
-	}
+// openAll opens every filesystem, so that what is to be known of them is known.
+// What is no filesystem, or none that can be read here, the list names; damage
+// it does not.
+func (f *files) openAll() {
 	for i := range f.volumes {
-		v := &f.volumes[i]
-		fsys, err := v.FS()
-		switch {
-		case err == nil:
-			for _, n := range fsys.Info().Notes {
-				f.note(fmt.Errorf("%s: %s", v.Name, n))
-			}
-		case !errors.Is(err, imagefs.ErrNoFilesystem) && !errors.Is(err, imagefs.ErrUnsupported):
+		_, err := f.volumes[i].FS()
+		if err != nil && !errors.Is(err, imagefs.ErrNoFilesystem) && !errors.Is(err, imagefs.ErrUnsupported) {
 			f.fail(err)
 		}
 	}
-	return f.failed()
-}
-
-// noteForeign says so where what is read as a raw disk looks like an image or
-// an archive: its bytes are not those of a disk.
-func (f *files) noteForeign() error {
-	if _, ok := f.disk.(*qedfile.Raw); !ok {
-		return nil
-	}
-	section, err := backend.NewSection(f.disk, 0, f.disk.Size())
-	if err != nil {
-		return err
-	}
-	format, err := qedfile.Probe(section)
-	if err != nil || format == formatRaw {
-		return err
-	}
-	f.note(fmt.Errorf("read as a raw disk, but it looks like %s", qedfile.FormatTitle(format)))
-	return nil
+	f.reportProblems()
 }

@@ -38,7 +38,7 @@ func (s *stream) queueFile(ctx context.Context, e *fstree.WalkEntry) error {
 		mtime: st.Mtime, major: st.Major, minor: st.Minor,
 	}
 	if st.Nlink > 1 && !st.Mode.IsDir() {
-		key := linkKey{volumeOf(e.Path), e.ID}
+		key := e.FileID()
 		if first := s.links[key]; first != nil {
 			return s.queue(ctx, &furtherName{m, first})
 		}

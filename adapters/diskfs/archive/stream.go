@@ -44,7 +44,7 @@ func Write(ctx context.Context, w io.Writer, tree *imagefs.Tree, root string, op
 		order: make(chan *queued, buffers),
 		work:  make(chan *queued, buffers),
 		free:  make(chan *buffer, buffers),
-		links: make(map[linkKey]*member),
+		links: make(map[fstree.FileID]*member),
 	}
 	for range buffers {
 		s.free <- new(buffer)
@@ -79,7 +79,7 @@ type stream struct {
 	order chan *queued // what is written, in order
 	work  chan *queued // the same for those who load it
 	free  chan *buffer // those that nothing is read into
-	links map[linkKey]*member
+	links map[fstree.FileID]*member
 }
 
 type buffer [bufferSize]byte
@@ -93,12 +93,6 @@ type job interface {
 type queued struct {
 	job  job
 	done chan struct{} // closed when it is loaded
-}
-
-// linkKey tells files with several names apart.
-type linkKey struct {
-	volume string
-	id     fstree.ID
 }
 
 // produce walks the tree and queues the jobs.
@@ -182,7 +176,7 @@ func (s *stream) memberName(path string, dir bool) string {
 	if path == s.root && dir {
 		return "./"
 	}
-	name := "." + fstree.UnescapeName(rel)
+	name := "." + fstree.OutwardPath(rel)
 	if dir {
 		name += "/"
 	}
@@ -200,13 +194,6 @@ func (p *problem) load(*stream) {}
 func (p *problem) write(s *stream) error {
 	s.problem(p.path, p.err)
 	return nil
-}
-
-// volumeOf is the part of a path that tells inode numbers of different
-// volumes apart.
-func volumeOf(path string) string {
-	volume, _, _ := strings.Cut(path, "/")
-	return volume
 }
 
 var errUnknownType = errors.New("of no type that tar knows")

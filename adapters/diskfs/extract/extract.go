@@ -59,7 +59,7 @@ func Copy(ctx context.Context, tree *imagefs.Tree, sources []string, dest string
 	defer func() { err = errors.Join(err, root.Close()) }()
 	c := &copier{
 		Options: *opts, tree: tree, root: root, buf: make([]byte, 1<<20),
-		links: make(map[linkKey]string), folds: foldsCase(root), taken: make(map[string]string),
+		links: make(map[fstree.FileID]string), folds: foldsCase(root), taken: make(map[string]string),
 	}
 	for i, source := range sources {
 		if err := c.source(ctx, source, names[i]); err != nil {
@@ -109,18 +109,12 @@ type copier struct {
 	buf  []byte
 	done int64 // bytes written
 
-	links    map[linkKey]string // files with several names, to the first
+	links    map[fstree.FileID]string // files with several names, to the first
 	symlinks []deferred
 	dirs     []deferred
 
 	folds bool              // the host takes names for the same that differ in case
 	taken map[string]string // if so: folded names to what took them
-}
-
-// linkKey tells files with several names apart.
-type linkKey struct {
-	volume string
-	id     fstree.ID
 }
 
 // deferred is what is left to do for a file when the others are there.
@@ -211,8 +205,7 @@ func (c *copier) linked(e *fstree.WalkEntry, d *deferred) bool {
 	if d.stat.Nlink < 2 {
 		return false
 	}
-	volume, _, _ := strings.Cut(e.Path, "/")
-	key := linkKey{volume, e.ID}
+	key := e.FileID()
 	first, ok := c.links[key]
 	if !ok {
 		c.links[key] = d.name

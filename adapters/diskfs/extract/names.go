@@ -18,13 +18,11 @@ import (
 // up to the square of its depth.
 const maxPath = 4096
 
-// hostPath turns a path of the tree into one of the host, with the bytes as
-// they are stored.
+// hostPath turns a path of the tree into one of the host.
 func hostPath(name string) (string, error) {
-	elems := strings.Split(name, "/")
-	for i, elem := range elems {
-		elems[i] = fstree.UnescapeName(elem)
-		if err := checkName(elems[i], runtime.GOOS); err != nil {
+	elems := strings.Split(fstree.OutwardPath(name), "/")
+	for _, elem := range elems {
+		if err := checkName(elem, runtime.GOOS); err != nil {
 			return "", err
 		}
 	}

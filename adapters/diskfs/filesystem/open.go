@@ -59,11 +59,8 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 // for it: "ext4", "vfat", ... It is the one place that knows which reader
 // serves what. Its errors are those of [Open]; "" is nothing recognised.
 func OpenType(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) {
-	switch kind {
-	case "":
+	if kind == "" {
 		return nil, ErrNoFilesystem
-	case "LVM2_member":
-		return nil, fmt.Errorf("a physical volume of LVM, its logical volumes stand beside it: %w", ErrUnsupported)
 	}
 	open := reader(kind)
 	if open == nil {

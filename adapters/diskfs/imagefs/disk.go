@@ -10,6 +10,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/errs"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -45,9 +46,18 @@ type Disk struct {
 	disk       qedfile.Disk
 	sectorSize int64 // as told
 
-	once  sync.Once // guards what follows
-	found contents
-	err   error
+	mu     sync.Mutex // guards what follows
+	looked bool
+	found  contents
+	err    error
+	closed bool
+}
+
+// Note is what a user should know of a disk, or of one of its filesystems, and
+// what hides nothing.
+type Note struct {
+	Volume string // its name, "" where the note is about the disk
+	Text   string // "journal replayed in memory", ...
 }
 
 // Open opens a disk by the name of its file.
@@ -97,7 +107,7 @@ func openFile(name string, opts *Options) (qedfile.Disk, error) {
 		}
 		return raw, nil
 	}
-	return nil, fmt.Errorf("imagefs: format %q: %w", opts.Format, fs.ErrInvalid)
+	return nil, errs.Invalidf("imagefs", "format %q", opts.Format)
 }
 
 // OpenDisk opens a disk that is already there, such as an image that the
@@ -109,13 +119,22 @@ func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	switch opts.SectorSize {
 	case 0, 512, 4096:
 	default:
-		return nil, fmt.Errorf("imagefs: sector size %d: %w", opts.SectorSize, fs.ErrInvalid)
+		return nil, errs.Invalidf("imagefs", "sector size %d", opts.SectorSize)
 	}
 	return &Disk{disk: d, sectorSize: opts.SectorSize}, nil
 }
 
-// Close closes the disk beneath.
-func (d *Disk) Close() error { return d.disk.Close() }
+// Close closes the disk beneath. Whatever is asked of its volumes, trees and
+// open files afterwards fails with [fs.ErrClosed].
+func (d *Disk) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	for i := range d.found.volumes {
+		d.found.volumes[i].close()
+	}
+	return d.disk.Close()
+}
 
 // Bytes is the disk itself.
 func (d *Disk) Bytes() qedfile.Disk { return d.disk }
@@ -125,7 +144,15 @@ func (d *Disk) Size() int64 { return d.disk.Size() }
 
 // find looks for the volumes, once.
 func (d *Disk) find() error {
-	d.once.Do(func() { d.found, d.err = explore(d.disk, d.sectorSize) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return fs.ErrClosed
+	}
+	if !d.looked {
+		d.looked = true
+		d.found, d.err = explore(d.disk, d.sectorSize)
+	}
 	return d.err
 }
 
@@ -143,12 +170,12 @@ func (d *Disk) Volume(name string) (*Volume, error) {
 	if err := d.find(); err != nil {
 		return nil, err
 	}
-	for i := range d.found.volumes {
-		if d.found.volumes[i].Name == name {
-			return &d.found.volumes[i], nil
+	for _, v := range d.found.volumes {
+		if v.Name == name {
+			return &v, nil
 		}
 	}
-	return nil, fmt.Errorf("imagefs: volume %s: %w", name, fs.ErrNotExist)
+	return nil, &VolumeError{name, fs.ErrNotExist}
 }
 
 // PartitionTable returns the disk's partition table, or an error that matches
@@ -158,18 +185,41 @@ func (d *Disk) PartitionTable() (*partition.Table, error) {
 		return nil, err
 	}
 	if d.found.table == nil {
-		return nil, fmt.Errorf("imagefs: %w", partition.ErrNoTable)
+		return nil, errs.Wrap("imagefs", "", partition.ErrNoTable)
 	}
 	return d.found.table, nil
 }
 
-// Notes are what a user should know of the disk besides: that the backup of a
-// damaged partition table was used, that a volume group is incomplete.
-func (d *Disk) Notes() ([]string, error) {
+// Problems say why there may be volumes on the disk that [Disk.Volumes] does
+// not list: a partition that begins past the end of the disk, a damaged
+// description of a volume group. Listing the root of the tree gives them as its
+// error.
+func (d *Disk) Problems() ([]error, error) {
 	if err := d.find(); err != nil {
 		return nil, err
 	}
-	return slices.Clone(d.found.notes), nil
+	return slices.Clone(d.found.problems), nil
+}
+
+// Notes are what a user should know of the disk and of those of its
+// filesystems that have been opened: that the backup of a damaged partition
+// table was used, that a journal was replayed in memory. Nothing is left out
+// for what is noted.
+func (d *Disk) Notes() ([]Note, error) {
+	if err := d.find(); err != nil {
+		return nil, err
+	}
+	var notes []Note
+	for _, text := range d.found.notes {
+		notes = append(notes, Note{Text: text})
+	}
+	for i := range d.found.volumes {
+		v := &d.found.volumes[i]
+		for _, text := range v.notes() {
+			notes = append(notes, Note{v.Name, text})
+		}
+	}
+	return notes, nil
 }
 
 // FS returns the tree of the whole disk. Its top directories are the volumes.

@@ -149,7 +149,7 @@ func TestAnImageThatWasCutShowsTheRest(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 	notes, err := d.Notes()
-	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "corrupt image") {
+	if err != nil || len(notes) != 1 || !strings.Contains(notes[0].Text, "corrupt image") {
 		t.Errorf("notes are %q, %v", notes, err)
 	}
 }

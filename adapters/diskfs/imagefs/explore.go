@@ -9,14 +9,16 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+	"github.com/qedfs/qedfs/backend/errs"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
 // contents is what is found on a disk.
 type contents struct {
-	volumes []Volume
-	table   *partition.Table // nil where there is none
-	notes   []string
+	volumes  []Volume
+	table    *partition.Table // nil where there is none
+	notes    []string
+	problems []error // why there may be volumes that are not among these
 }
 
 // explore looks for everything on a disk that can hold a filesystem: first
@@ -24,7 +26,7 @@ type contents struct {
 func explore(d qedfile.Disk, sectorSize int64) (contents, error) {
 	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: sectorSize})
 	if err != nil && !errors.Is(err, partition.ErrNoTable) {
-		return contents{}, fmt.Errorf("imagefs: %w", err)
+		return contents{}, err
 	}
 	c := contents{table: table}
 	whole := identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
@@ -36,6 +38,7 @@ func explore(d qedfile.Disk, sectorSize int64) (contents, error) {
 	}
 	if table != nil {
 		c.notes = append(c.notes, table.Notes...)
+		c.problems = append(c.problems, table.Problems...)
 		c.addPartitions(d)
 	}
 	c.addLogical()
@@ -49,8 +52,8 @@ func (c *contents) addPartitions(d io.ReaderAt) {
 			Name: fmt.Sprintf("p%d", p.Number), Kind: Partition, Type: p.Type,
 			Offset: p.Offset, Size: p.Size, Partition: p,
 		}
-		if p.Extended { // what it begins with is no filesystem
-			v = place(v, d)
+		if why, ok := reserved(p); ok { // what it begins with is no filesystem
+			v = v.holding(d, fmt.Errorf("%s: %w", why, ErrNoFiles))
 		} else {
 			v = identify(v, d)
 		}
@@ -60,7 +63,7 @@ func (c *contents) addPartitions(d io.ReaderAt) {
 
 // addLogical adds the logical volumes of the groups whose physical volumes
 // are among the volumes found so far, however many a group is spread over.
-// Damage there is no reason not to show the rest; it is noted.
+// Damage there is no reason not to show the rest; it is one of the problems.
 func (c *contents) addLogical() {
 	var devices []lvm.Device
 	for _, v := range c.volumes {
@@ -70,20 +73,36 @@ func (c *contents) addLogical() {
 	}
 	groups, err := lvm.Scan(devices)
 	if err != nil {
-		c.notes = append(c.notes, err.Error())
+		c.problems = append(c.problems, err)
 	}
 	taken := make(map[string]bool)
 	for _, g := range groups {
 		for _, lv := range g.Volumes {
 			name := fstree.EscapeName(lv.MapperName())
 			if taken[name] {
-				c.notes = append(c.notes, fmt.Sprintf("a second logical volume is named %s and left out", name))
+				c.problems = append(c.problems, errs.Errorf("imagefs", "a second logical volume is named %s", name))
 				continue
 			}
 			taken[name] = true
 			c.volumes = append(c.volumes, logicalVolume(name, lv))
 		}
 	}
+}
+
+// reserved says what a partition is for that holds no files by its type.
+func reserved(p *partition.Partition) (why string, ok bool) {
+	if p.Extended {
+		return "an extended partition", true
+	}
+	switch p.Type {
+	case "21686148-6449-6E6F-744E-656564454649":
+		return "boot code (BIOS boot)", true
+	case "9E1A2D38-C612-4316-AA26-8B49521E5A8B", "0x41":
+		return "boot code (PReP)", true
+	case "E3C9E316-0B5C-4DB8-817D-F92DF00215AE":
+		return "reserved by Windows", true
+	}
+	return "", false
 }
 
 // logicalVolume makes a Volume of a logical one. One that can't be read is
@@ -94,39 +113,34 @@ func logicalVolume(name string, lv *lvm.Volume) Volume {
 	if err == nil {
 		return identify(v, r)
 	}
-	v.data = unreadable{err}
-	return v.without(err)
-}
-
-// unreadable is the bytes of a volume that can't be read.
-type unreadable struct{ err error }
-
-func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }
-
-// without is a volume whose filesystem can't be opened.
-func (v Volume) without(err error) Volume {
-	v.open = &opened{err: fmt.Errorf("imagefs: volume %s: %w", v.Name, err)}
-	v.open.once.Do(func() {})
-	return v
-}
-
-// place lets a volume read its part of a device; one that does not say where
-// it lies begins with the device.
-func place(v Volume, device io.ReaderAt) Volume {
-	v.data = io.NewSectionReader(device, max(v.Offset, 0), v.Size)
-	v.open = &opened{}
-	return v
-}
-
-// identify places a volume and adds what it holds.
-func identify(v Volume, device io.ReaderAt) Volume {
-	v = place(v, device)
-	sig, err := probe.Identify(v.data, v.Size)
-	if sig.Type == "" && err != nil {
-		return v.without(err)
+	if errors.Is(err, lvm.ErrPool) {
+		return v.holding(unreadable{err}, fmt.Errorf("a pool of logical volumes: %w", ErrNoFiles))
 	}
+	return v.holding(unreadable{err}, err)
+}
+
+// holding gives a volume its part of a device; one that does not say where it
+// lies begins with the device. err says why it has no filesystem, if that is
+// known.
+func (v Volume) holding(device io.ReaderAt, err error) Volume {
+	data := io.NewSectionReader(device, max(v.Offset, 0), v.Size)
+	v.content = &content{data: data, size: v.Size, name: v.Name, kind: v.Filesystem, err: err}
+	return v
+}
+
+// identify adds what a volume holds.
+func identify(v Volume, device io.ReaderAt) Volume {
+	sig, err := probe.Identify(io.NewSectionReader(device, max(v.Offset, 0), v.Size), v.Size)
 	// A bad sector where something else could have been is no reason to
 	// leave what was found.
 	v.Filesystem, v.Label, v.UUID = sig.Type, sig.Label, sig.UUID
-	return v
+	switch sig.Type {
+	case "":
+		return v.holding(device, err)
+	case "swap", "swsuspend":
+		return v.holding(device, fmt.Errorf("swap space: %w", ErrNoFiles))
+	case "LVM2_member":
+		return v.holding(device, fmt.Errorf("a physical volume of LVM: %w", ErrNoFiles))
+	}
+	return v.holding(device, nil)
 }

@@ -14,9 +14,15 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
 
-// Tree is the files of a whole disk. Its top directories are the volumes
-// whose filesystem can be read; below them it is what [fstree.FS] is, open
-// files included. It is safe for concurrent use.
+// Tree is the files of a whole disk. Its top directories are the volumes;
+// below them it is what [fstree.FS] is, open files included. It is safe for
+// concurrent use.
+//
+// A volume that is there for something else than files ([ErrNoFiles]) is no
+// directory of the tree. Every other one is: where its filesystem cannot be
+// read, because it is damaged, encrypted, of a kind without a reader or not
+// recognised, each use of its directory gives the reason as its error, so that
+// whoever goes through the tree meets it.
 type Tree struct {
 	disk *Disk
 }
@@ -55,9 +61,17 @@ func (t *Tree) locate(op, name string) (fsys *fstree.FS, volume, rest string, er
 		fsys, err = v.FS()
 	}
 	if err != nil {
-		return nil, "", "", &fs.PathError{Op: op, Path: name, Err: err}
+		return nil, "", "", &fs.PathError{Op: op, Path: name, Err: reason(err)}
 	}
 	return fsys, volume, rest, nil
+}
+
+// reason is an error without the name of the volume, which a path begins with.
+func reason(err error) error {
+	if v, ok := err.(*VolumeError); ok {
+		return v.Err
+	}
+	return err
 }
 
 // in puts the path in the tree into an error of a volume.
@@ -135,8 +149,8 @@ func (t *Tree) ReadLink(name string) (string, error) {
 	return target, in(volume, err)
 }
 
-// ReadDir lists a directory, sorted by name. The root lists the volumes whose
-// filesystem can be read.
+// ReadDir lists a directory, sorted by name. The root lists the volumes; its
+// error is [Disk.Problems].
 func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	fsys, volume, rest, err := t.locate("readdir", name)
 	if err != nil {
@@ -149,7 +163,7 @@ func (t *Tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	return list, in(volume, err)
 }
 
-// volumes lists the root.
+// volumes lists the root, with an error for what may be missing in it.
 func (t *Tree) volumes() ([]fs.DirEntry, error) {
 	if err := t.disk.find(); err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: ".", Err: err}
@@ -157,17 +171,14 @@ func (t *Tree) volumes() ([]fs.DirEntry, error) {
 	var list []fs.DirEntry
 	for i := range t.disk.found.volumes {
 		v := &t.disk.found.volumes[i]
-		fsys, err := v.FS()
-		if err != nil {
-			continue
+		if v.inTree() {
+			list = append(list, volumeEntry{t, v.Name})
 		}
-		info, err := fsys.Stat(".")
-		if err != nil {
-			continue
-		}
-		list = append(list, fs.FileInfoToDirEntry(volumeInfo{info, v.Name}))
 	}
 	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	if problems := t.disk.found.problems; len(problems) > 0 {
+		return list, &fs.PathError{Op: "readdir", Path: ".", Err: errors.Join(problems...)}
+	}
 	return list, nil
 }
 
@@ -198,7 +209,9 @@ func (t *Tree) Sub(dir string) (fs.FS, error) {
 }
 
 // Walk yields a directory and all that is below it as [fstree.FS.Walk] does,
-// through all the volumes if it begins at the root.
+// through all the volumes if it begins at the root. A volume whose filesystem
+// cannot be read is yielded twice: as a directory, and then with the error,
+// even where it is skipped.
 func (t *Tree) Walk(ctx context.Context, root string, opts *fstree.WalkOptions) iter.Seq2[*fstree.WalkEntry, error] {
 	return func(yield func(*fstree.WalkEntry, error) bool) {
 		fsys, volume, rest, err := t.locate("walk", root)
@@ -208,7 +221,7 @@ func (t *Tree) Walk(ctx context.Context, root string, opts *fstree.WalkOptions) 
 		case fsys == nil:
 			t.walkAll(ctx, opts, yield)
 		default:
-			walkVolume(ctx, fsys, volume, rest, opts, yield)
+			t.walkVolume(ctx, fsys, volume, rest, opts, yield)
 		}
 	}
 }
@@ -225,7 +238,14 @@ func (t *Tree) walkAll(ctx context.Context, opts *fstree.WalkOptions, yield func
 	}
 	for _, d := range list {
 		fsys, _, _, err := t.locate("walk", d.Name())
-		if err == nil && !walkVolume(ctx, fsys, d.Name(), ".", opts, yield) {
+		if err != nil {
+			e := &fstree.WalkEntry{Path: d.Name(), DirEntry: d}
+			if !yield(e, ctx.Err()) || ctx.Err() != nil || !yield(e, err) {
+				return
+			}
+			continue
+		}
+		if !t.walkVolume(ctx, fsys, d.Name(), ".", opts, yield) {
 			return
 		}
 	}
@@ -234,14 +254,14 @@ func (t *Tree) walkAll(ctx context.Context, opts *fstree.WalkOptions, yield func
 // walkVolume walks a part of one volume. It returns false when the walk is
 // over. The walk goes on from the entry that it yielded, so that what is
 // changed in it for the caller is changed back.
-func walkVolume(ctx context.Context, fsys *fstree.FS, volume, root string, opts *fstree.WalkOptions, yield func(*fstree.WalkEntry, error) bool) bool {
+func (t *Tree) walkVolume(ctx context.Context, fsys *fstree.FS, volume, root string, opts *fstree.WalkOptions, yield func(*fstree.WalkEntry, error) bool) bool {
 	for e, err := range fsys.Walk(ctx, root, opts) {
 		inVolume, entry := e.Path, e.DirEntry
 		switch {
 		case e.Path != ".":
 			e.Path = volume + "/" + e.Path
 		case e.DirEntry != nil:
-			e.DirEntry = volumeEntry{e.DirEntry, volume}
+			e.DirEntry = volumeEntry{t, volume}
 			fallthrough
 		default:
 			e.Path = volume
@@ -263,22 +283,17 @@ type volumeInfo struct {
 func (i volumeInfo) Name() string   { return i.name }
 func (i volumeInfo) String() string { return fs.FormatFileInfo(i) }
 
-// volumeEntry is the same as an entry of a walk.
+// volumeEntry is a volume in the root of the tree.
 type volumeEntry struct {
-	fs.DirEntry
+	tree *Tree
 	name string
 }
 
-func (e volumeEntry) Name() string   { return e.name }
-func (e volumeEntry) String() string { return fs.FormatDirEntry(e) }
-
-func (e volumeEntry) Info() (fs.FileInfo, error) {
-	info, err := e.DirEntry.Info()
-	if err != nil {
-		return nil, err
-	}
-	return volumeInfo{info, e.name}, nil
-}
+func (e volumeEntry) Name() string               { return e.name }
+func (e volumeEntry) IsDir() bool                { return true }
+func (e volumeEntry) Type() fs.FileMode          { return fs.ModeDir }
+func (e volumeEntry) Info() (fs.FileInfo, error) { return e.tree.Lstat(e.name) }
+func (e volumeEntry) String() string             { return fs.FormatDirEntry(e) }
 
 // volumeDir is a volume's root directory, open.
 type volumeDir struct {
@@ -320,20 +335,20 @@ func (d *rootDir) Close() error {
 	return nil
 }
 
+// ReadDir lists the volumes. What may be missing among them is the error of
+// the first call, beside its entries.
 func (d *rootDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return nil, &fs.PathError{Op: "readdir", Path: ".", Err: fs.ErrClosed}
 	}
+	var err error
 	if !d.read {
-		list, err := d.tree.volumes()
-		if err != nil {
-			return nil, err
-		}
-		d.list, d.read = list, true
+		d.read = true
+		d.list, err = d.tree.volumes()
 	}
-	if n > 0 && len(d.list) == 0 {
+	if n > 0 && len(d.list) == 0 && err == nil {
 		return nil, io.EOF
 	}
 	if n <= 0 || n > len(d.list) {
@@ -341,7 +356,7 @@ func (d *rootDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	}
 	list := slices.Clone(d.list[:n])
 	d.list = d.list[n:]
-	return list, nil
+	return list, err
 }
 
 // rootInfo describes the root of the tree, which is stored nowhere.

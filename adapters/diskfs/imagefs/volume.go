@@ -1,13 +1,16 @@
 package imagefs
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 // Stat is what the Sys method of every [fs.FileInfo] in every tree returns a
@@ -15,14 +18,39 @@ import (
 type Stat = fstree.Stat
 
 var (
-	// ErrNoFilesystem is returned by [Volume.FS] for a volume in which
-	// nothing is recognised.
+	// ErrNoFilesystem is matched by the error of [Volume.FS] for a volume in
+	// which no filesystem is recognised.
 	ErrNoFilesystem = filesystem.ErrNoFilesystem
 
+	// ErrNoFiles is matched by the error of [Volume.FS] for a volume that is
+	// there for something else than files: swap, boot code, an extended
+	// partition, a physical volume of a group, nothing but zeroes. Such a
+	// volume is not in the tree. It matches [ErrNoFilesystem] and
+	// [ErrUnsupported] as well.
+	ErrNoFiles error = noFiles{}
+
 	// ErrUnsupported is matched by the error of [Volume.FS] for a volume
-	// that holds something that is recognised and can't be read.
-	ErrUnsupported = fstree.ErrUnsupported
+	// that holds something that is recognised and can't be read. It matches
+	// [errors.ErrUnsupported].
+	ErrUnsupported = filesystem.ErrUnsupported
 )
+
+type noFiles struct{}
+
+func (noFiles) Error() string        { return "holds no files" }
+func (noFiles) Is(target error) bool { return target == ErrNoFilesystem || target == ErrUnsupported }
+
+// VolumeError is why the filesystem of a volume can't be opened.
+type VolumeError struct {
+	Volume string // its name
+	Err    error
+}
+
+func (e *VolumeError) Error() string { return "imagefs: volume " + e.Volume + ": " + e.Err.Error() }
+func (e *VolumeError) Unwrap() error { return e.Err }
+
+// Message is the error without the name of this package; see package errs.
+func (e *VolumeError) Message() string { return "volume " + e.Volume + ": " + errs.Message(e.Err) }
 
 // Kind says what a volume is.
 type Kind string
@@ -33,7 +61,8 @@ const (
 	LogicalVolume Kind = "lv"        // of LVM2
 )
 
-// Volume is a part of a disk that can hold a filesystem.
+// Volume is a part of a disk that can hold a filesystem. It is a copy for the
+// caller: changing its fields changes nothing for others.
 type Volume struct {
 	Name       string `json:"name"`       // "p1", "vg-lv", "disk": its directory in the tree
 	Kind       Kind   `json:"kind"`       //
@@ -47,29 +76,108 @@ type Volume struct {
 	// Partition is the entry in the partition table, nil for other kinds.
 	Partition *partition.Partition `json:"-"`
 
-	data io.ReaderAt
-	open *opened // shared by the copies of a Volume
+	*content
 }
 
-// opened is a filesystem that is opened when it is first asked for.
-type opened struct {
-	once sync.Once
-	fsys *fstree.FS
-	err  error
+// content is what all the copies of a Volume share.
+type content struct {
+	data io.ReaderAt
+	size int64
+	name string
+	kind string // of filesystem
+	err  error  // why there is nothing to open, if that is known
+
+	mu     sync.Mutex
+	opened bool
+	fsys   *fstree.FS
+	failed error
+	closed bool
 }
 
 // Reader returns the volume's bytes. Each reader has an offset of its own.
-func (v *Volume) Reader() *io.SectionReader { return io.NewSectionReader(v.data, 0, v.Size) }
-
-// FS returns the volume's filesystem. It is opened once and shared. The error
-// matches [ErrNoFilesystem] where nothing is recognised, [ErrUnsupported]
-// where what is recognised can't be read.
-func (v *Volume) FS() (*fstree.FS, error) {
-	v.open.once.Do(func() {
-		v.open.fsys, v.open.err = filesystem.OpenType(v.Filesystem, v.data, v.Size)
-		if v.open.err != nil {
-			v.open.err = fmt.Errorf("imagefs: volume %s: %w", v.Name, v.open.err)
-		}
-	})
-	return v.open.fsys, v.open.err
+func (v *Volume) Reader() *io.SectionReader {
+	if v.content == nil {
+		return io.NewSectionReader(unreadable{fs.ErrInvalid}, 0, 0)
+	}
+	return io.NewSectionReader(v.data, 0, v.size)
 }
+
+// FS returns the volume's filesystem. It is opened once and shared. Every error
+// is a [*VolumeError]. It matches [ErrNoFiles] where the volume is there for
+// something else, [ErrNoFilesystem] where nothing is recognised,
+// [ErrUnsupported] where what is recognised can't be read, and [fs.ErrClosed]
+// once the disk is closed; everything else is damage, or a failure to read.
+func (v *Volume) FS() (*fstree.FS, error) {
+	c := v.content
+	if c == nil {
+		return nil, &VolumeError{v.Name, fmt.Errorf("not a volume of a disk: %w", fs.ErrInvalid)}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, &VolumeError{c.name, fs.ErrClosed}
+	}
+	if !c.opened {
+		c.opened = true
+		var err error
+		if c.fsys, err = c.open(); err != nil {
+			c.failed = &VolumeError{c.name, err}
+		}
+	}
+	return c.fsys, c.failed
+}
+
+func (c *content) open() (*fstree.FS, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if c.kind == "" && allZero(c.data, c.size) {
+		return nil, fmt.Errorf("nothing but zeroes: %w", ErrNoFiles)
+	}
+	return filesystem.OpenType(c.kind, c.data, c.size)
+}
+
+// allZero reports whether the begin of a volume is zeroes, as that of one that
+// was never used. Every signature of a filesystem lies in it.
+func allZero(r io.ReaderAt, size int64) bool {
+	b := make([]byte, min(size, 1<<20))
+	if n, err := r.ReadAt(b, 0); n < len(b) || err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// inTree reports whether the volume is one of the top directories.
+func (v *Volume) inTree() bool {
+	_, err := v.FS()
+	return !errors.Is(err, ErrNoFiles)
+}
+
+// notes are those of the filesystem, if it has been opened.
+func (c *content) notes() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fsys == nil {
+		return nil
+	}
+	return c.fsys.Info().Notes
+}
+
+func (c *content) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.fsys != nil {
+		_ = c.fsys.Close()
+	}
+}
+
+// unreadable is the bytes of a volume that can't be read.
+type unreadable struct{ err error }
+
+func (u unreadable) ReadAt([]byte, int64) (int, error) { return 0, u.err }

@@ -20,6 +20,10 @@ var (
 	// package does not read; the error that wraps it names the kind. It is
 	// a [fstree.ErrUnsupported].
 	ErrUnsupported = fmt.Errorf("lvm: %w", fstree.ErrUnsupported)
+
+	// ErrPool is the [ErrUnsupported] of a pool, in which other volumes of
+	// the group lie and which has no contents of its own.
+	ErrPool = fmt.Errorf("%w: a pool", ErrUnsupported)
 )
 
 // Device is something that may be a physical volume.
@@ -289,6 +293,8 @@ func (s *segment) layOut(extentSize int64, seg *section) error {
 	case "zero":
 		s.zero = true
 		return nil
+	case "thin-pool", "cache-pool", "vdo-pool":
+		return fmt.Errorf("%w: a volume of type %q", ErrPool, kind)
 	default:
 		return fmt.Errorf("%w: a volume of type %q", ErrUnsupported, kind)
 	}

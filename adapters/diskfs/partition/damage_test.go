@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,7 +117,7 @@ func TestGPTIsReadAsFarAsOneCopyIsGood(t *testing.T) {
 		{"no MBR at all", func(d []byte) []byte { clear(d[:sector]); return d }, intact, ""},
 		{"grown disk", func(d []byte) []byte { return append(d, make([]byte, 1<<20)...) }, intact, ""},
 		{"disk cut in a partition", func(d []byte) []byte { return d[:200*sector] }, "1:64+64 3:128+72", "cut"},
-		{"disk cut before a partition", func(d []byte) []byte { return d[:128*sector] }, "1:64+64", "left out"},
+		{"disk cut before a partition", func(d []byte) []byte { return d[:128*sector] }, "1:64+64", "past the end"},
 		{"hybrid MBR", func(d []byte) []byte {
 			setMBR(d, 0, entry{0x80, 0x83, 64, 64}, entry{0, 0xee, 1, 63})
 			return d
@@ -131,7 +132,7 @@ func TestGPTIsReadAsFarAsOneCopyIsGood(t *testing.T) {
 			if got := list(table); table.Kind != partition.GPT || got != c.want {
 				t.Errorf("%s with %q, want %q", table.Kind, got, c.want)
 			}
-			if notes := strings.Join(table.Notes, "; "); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {
+			if notes := said(table); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {
 				t.Errorf("notes %q, want something of %q", notes, c.note)
 			}
 		})
@@ -206,7 +207,7 @@ func TestMBRChains(t *testing.T) {
 		}, "1:100+100 3:300+100 5:101+9 6:301+7", ""},
 		{"partitions behind the end of the disk", func(d []byte) {
 			setMBR(d, 0, entry{0, 0x83, 100, 100000}, entry{0, 0x83, 5000, 10})
-		}, "1:100+1948", "left out"},
+		}, "1:100+1948", "past the end"},
 		{"an extended partition at the end of 32 bits", func(d []byte) {
 			setMBR(d, 0, entry{0, 0x83, 1, 10}, entry{0, 0x05, 0xffffffff, 0xffffffff})
 		}, "1:1+10", "leaves the disk"},
@@ -230,7 +231,7 @@ func expect(t *testing.T, table *partition.Table, want, note string) {
 	if got := list(table); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if notes := strings.Join(table.Notes, "; "); !strings.Contains(notes, note) || (note == "") != (notes == "") {
+	if notes := said(table); !strings.Contains(notes, note) || (note == "") != (notes == "") {
 		t.Errorf("notes %q, want something of %q", notes, note)
 	}
 }
@@ -316,4 +317,13 @@ func FuzzRead(f *testing.F) {
 		}
 		table.GoTable()
 	})
+}
+
+// said is all that a table says of what is wrong with it.
+func said(t *partition.Table) string {
+	list := slices.Clone(t.Notes)
+	for _, err := range t.Problems {
+		list = append(list, err.Error())
+	}
+	return strings.Join(list, "; ")
 }

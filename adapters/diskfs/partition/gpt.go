@@ -63,7 +63,7 @@ func (d disk) gptTable(parsed *gpt.Table, sector int64) *Table {
 	const farAway = 1 << 48
 	for _, p := range parsed.Partitions {
 		if p.Start > p.End {
-			t.note("partition %d ends before it begins and is left out", p.Index)
+			t.lose("partition %d ends before it begins", p.Index)
 			continue
 		}
 		start, length := min(p.Start, farAway), min(p.End-p.Start, farAway)+1

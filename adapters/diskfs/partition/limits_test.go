@@ -36,7 +36,7 @@ func TestAGPTIsHeldToItsLimits(t *testing.T) {
 		"more entries than are read":     {func(h []byte) { le.PutUint32(h[80:], 4097) }, nil, "", ""},
 		"a partition of one sector":      {nil, func(e []byte) { le.PutUint64(e[40:], 64) }, "1:64+1 3:128+128", ""},
 		"a partition that ends before":   {nil, func(e []byte) { le.PutUint64(e[40:], 63) }, "3:128+128", "ends before it begins"},
-		"a partition in no disk's reach": {nil, func(e []byte) { le.PutUint64(e[32:], 1<<62); le.PutUint64(e[40:], 1<<63) }, "3:128+128", "left out"},
+		"a partition in no disk's reach": {nil, func(e []byte) { le.PutUint64(e[32:], 1<<62); le.PutUint64(e[40:], 1<<63) }, "3:128+128", "past the end"},
 		"a partition of no disk's size":  {nil, func(e []byte) { le.PutUint64(e[40:], 1<<63) }, "1:64+1984 3:128+128", "is cut"},
 	} {
 		disk := newGPT()

@@ -170,17 +170,17 @@ func (d disk) logical(t *Table, extended entry, next int) int {
 	for empty := 0; empty <= maxEmptyLinks && next < maxPartitions; empty++ {
 		off := at * t.SectorSize
 		if seen[at] {
-			t.note("the chain of logical partitions loops at sector %d", at)
+			t.lose("the chain of logical partitions loops at sector %d", at)
 			return next
 		}
 		seen[at] = true
 		if off > d.size-512 {
-			t.note("the chain of logical partitions leaves the disk at sector %d", at)
+			t.lose("the chain of logical partitions leaves the disk at sector %d", at)
 			return next
 		}
 		sector, err := d.read(off, 512)
 		if err != nil {
-			t.note("the chain of logical partitions is lost: %v", err)
+			t.lose("the chain of logical partitions is lost: %w", err)
 			return next
 		}
 		ebr, _, ok := parseBootRecord(sector)

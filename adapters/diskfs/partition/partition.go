@@ -38,6 +38,7 @@ type Table struct {
 	SectorSize int64  // bytes: what the table counts in
 	Partitions []Partition
 	Notes      []string // what a user should know: "the backup GPT was used", ...
+	Problems   []error  // what the table describes, and is not among the partitions
 
 	gpt *gpt.Table // as go-diskfs read it
 }
@@ -63,7 +64,7 @@ type Options struct {
 
 // Read reads the partition table of the size bytes of r. It returns
 // [ErrNoTable] where there is none. A part of a table that can't be read hides
-// what it describes, and is told in Table.Notes; an error means that there
+// what it describes, and is one of Table.Problems; an error means that there
 // may be a table, and nothing of it can be had.
 func Read(r io.ReaderAt, size int64, opts *Options) (*Table, error) {
 	sectorSizes := []int64{512, 4096}
@@ -136,13 +137,18 @@ func readError(off int64, err error) error {
 func (d disk) add(t *Table, p Partition) {
 	switch {
 	case p.Offset >= d.size:
-		t.note("partition %d begins behind the end of the disk and is left out", p.Number)
+		t.lose("partition %d begins past the end of the disk", p.Number)
 		return
 	case p.Size > d.size-p.Offset:
-		t.note("partition %d ends behind the end of the disk and is cut", p.Number)
+		t.note("partition %d ends past the end of the disk and is cut", p.Number)
 		p.Size = d.size - p.Offset
 	}
 	t.Partitions = append(t.Partitions, p)
+}
+
+// lose records that something of the disk is not among the partitions.
+func (t *Table) lose(format string, args ...any) {
+	t.Problems = append(t.Problems, fmt.Errorf("partition: "+format, args...))
 }
 
 func (t *Table) note(format string, args ...any) {

@@ -230,6 +230,15 @@ func (in *inode) device() (major, minor uint32) {
 	return dev & 0xFFF00 >> 8, dev&0xFF | dev>>12&0xFFF00
 }
 
+// Subdirs implements [fstree.SubdirCounter].
+func (e *engine) Subdirs(dir fstree.ID) (n uint64, ok bool) {
+	st, err := e.Stat(dir)
+	if err != nil {
+		return 0, false
+	}
+	return fstree.SubdirsByLinks(&st)
+}
+
 // Stat implements [fstree.Engine].
 func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 	var in inode // on the stack: a listing asks for very many

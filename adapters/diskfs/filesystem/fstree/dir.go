@@ -56,7 +56,7 @@ func (d *dir) Close() error {
 func (d *dir) ReadDir(n int) (_ []fs.DirEntry, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
+	if d.closed || d.tree.closed.Load() {
 		return nil, pathError("readdir", d.name, fs.ErrClosed)
 	}
 	defer d.tree.guard("readdir", d.name, &err)
@@ -68,12 +68,12 @@ func (d *dir) ReadDir(n int) (_ []fs.DirEntry, err error) {
 		d.done = true
 		list, err = d.tree.list(d.info.st.id)
 	default:
-		var errs []error
+		var errs damages
 		for !d.done {
 			part, err := d.some(math.MaxInt)
 			list = append(list, part...)
-			if err != nil && len(errs) < maxErrors {
-				errs = append(errs, err)
+			if err != nil {
+				errs.add(err)
 			}
 		}
 		err = errors.Join(errs...)
@@ -132,6 +132,9 @@ func (d *dirEntry) String() string    { return fs.FormatDirEntry(d) }
 
 // Info reads the inode.
 func (d *dirEntry) Info() (_ fs.FileInfo, err error) {
+	if d.tree.closed.Load() {
+		return nil, pathError("lstat", d.name, fs.ErrClosed)
+	}
 	if d.info != nil {
 		return d.info, nil
 	}

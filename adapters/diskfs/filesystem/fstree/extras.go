@@ -4,10 +4,10 @@ package fstree
 // kinds of filesystem have, and whether this one has it:
 //
 //	if s, ok := fstree.As[fstree.Streams](fsys); ok {
-//		names, err := s.Streams(st.FileID())
+//		names, err := s.Streams(st.FileID().ID)
 //	}
 //
-// Such an interface identifies a file by its [ID], which [Stat.FileID] gives.
+// Such an interface identifies a file by its [ID], which is part of [Stat.FileID].
 func As[T any](f *FS) (T, bool) {
 	t, ok := f.engine.(T)
 	return t, ok

@@ -60,7 +60,7 @@ func (f *file) Close() error {
 func (f *file) Read(p []byte) (n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
+	if f.closed || f.tree.closed.Load() {
 		return 0, pathError("read", f.name, fs.ErrClosed)
 	}
 	if len(p) == 0 {
@@ -78,7 +78,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	closed := f.closed
 	f.mu.Unlock()
-	if closed {
+	if closed || f.tree.closed.Load() {
 		return 0, pathError("read", f.name, fs.ErrClosed)
 	}
 	if off < 0 {
@@ -144,7 +144,7 @@ func (f *file) Seek(offset int64, whence int) (int64, error) {
 func (f *file) WriteTo(w io.Writer) (written int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
+	if f.closed || f.tree.closed.Load() {
 		return 0, pathError("read", f.name, fs.ErrClosed)
 	}
 	buf, _ := f.tree.buffers.Get().(*[copySize]byte)

@@ -1,14 +1,13 @@
 package fstree
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -16,10 +15,10 @@ const (
 	maxErrors   = 16      // errors of one directory that are kept
 )
 
-// FS is a filesystem as a tree of paths. Make one by [New].
+// FS is a filesystem as a tree of paths. Make one by [Open].
 type FS struct {
 	*tree
-	base []ID // the directories from the volume's root down to this FS's root
+	base []dirRef // the directories from the volume's root down to this FS's root
 }
 
 // tree is what an FS shares with those that Sub made of it.
@@ -27,6 +26,8 @@ type tree struct {
 	engine  Engine
 	names   nameCache
 	indexes indexes
+	places  places
+	closed  atomic.Bool
 	buffers sync.Pool // *[copySize]byte, for WriteTo
 }
 
@@ -40,7 +41,7 @@ var (
 
 // New returns the tree of a filesystem.
 func New(e Engine) *FS {
-	return &FS{tree: &tree{engine: e}, base: []ID{e.Root()}}
+	return &FS{tree: &tree{engine: e}, base: []dirRef{{id: e.Root()}}}
 }
 
 // Open returns the tree of a filesystem whose root is a directory. Every reader
@@ -63,6 +64,16 @@ func Open(e Engine) (f *FS, err error) {
 	return f, nil
 }
 
+// Close makes everything that is asked of the tree from now on fail with
+// [fs.ErrClosed], of its open files and of trees that Sub made of it, too. It
+// does not close what the volume is read from.
+func (f *FS) Close() error {
+	if f.closed.Swap(true) {
+		return fs.ErrClosed
+	}
+	return nil
+}
+
 // Info describes the filesystem.
 func (f *FS) Info() Info { return f.engine.Info() }
 
@@ -75,7 +86,7 @@ func (f *FS) Open(name string) (_ fs.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.info(path.Base(name), at.ID)
+	info, err := f.infoAt(path.Base(name), at)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
@@ -109,7 +120,7 @@ func (f *FS) stat(op, name string, follow bool) (_ fs.FileInfo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.info(path.Base(name), at.ID)
+	info, err := f.infoAt(path.Base(name), at)
 	if err != nil {
 		return nil, pathError(op, name, err)
 	}
@@ -151,26 +162,6 @@ func (f *FS) ReadDir(name string) (_ []fs.DirEntry, err error) {
 		err = pathError("readdir", name, err)
 	}
 	return dirEntries(list), err
-}
-
-// list reads a directory whole and sorts it.
-func (t *tree) list(dir ID) ([]dirEntry, error) {
-	var list []dirEntry
-	var errs []error
-	for e, err := range t.engine.ReadDir(dir) {
-		if err == nil {
-			var d dirEntry
-			if d, err = t.entry(e); err == nil {
-				list = append(list, d)
-				continue
-			}
-		}
-		if len(errs) < maxErrors {
-			errs = append(errs, err)
-		}
-	}
-	slices.SortFunc(list, func(a, b dirEntry) int { return strings.Compare(a.name, b.name) })
-	return list, errors.Join(errs...)
 }
 
 // ReadFile returns a file's contents, of at most 1 GiB.
@@ -234,13 +225,22 @@ func (f *FS) Sub(dir string) (_ fs.FS, err error) {
 	return &FS{tree: f.tree, base: slices.Clip(at.dirs)}, nil
 }
 
+// infoAt describes the file at a place.
+func (t *tree) infoAt(name string, at place) (*fileInfo, error) {
+	if at.stat == nil {
+		return t.info(name, at.ID)
+	}
+	at.stat.tree, at.stat.id = t, at.ID
+	return &fileInfo{name: name, st: *at.stat}, nil
+}
+
 // info describes the file of an identity.
 func (t *tree) info(name string, id ID) (*fileInfo, error) {
 	st, err := t.engine.Stat(id)
 	if err != nil {
 		return nil, err
 	}
-	st.engine, st.id = t.engine, id
+	st.tree, st.id = t, id
 	return &fileInfo{name: name, st: st}, nil
 }
 

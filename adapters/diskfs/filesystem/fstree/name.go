@@ -12,18 +12,19 @@ import (
 const escape = "\uFFFD"
 
 // EscapeName returns the form under which a tree shows a stored name. It is
-// the name itself, unless io/fs cannot carry it: bytes that are not valid
-// UTF-8 and slashes become U+FFFD and two hexadecimal digits, and so do "."
-// and "..", which only a damaged directory holds. A stored U+FFFD is escaped
-// too, so that the form is unambiguous.
+// the name itself, unless io/fs or the systems that names go to cannot
+// represent it: bytes that are not valid UTF-8, slashes and NULs become U+FFFD
+// and two hexadecimal digits, and so do "." and "..", which only a damaged
+// directory holds. A stored U+FFFD is escaped too, so that the form is
+// unambiguous.
 func EscapeName(stored string) string {
-	if stored != "." && stored != ".." && utf8.ValidString(stored) && !strings.ContainsAny(stored, "/"+escape) {
+	if stored != "." && stored != ".." && utf8.ValidString(stored) && !strings.ContainsAny(stored, unsafe+escape) {
 		return stored
 	}
 	var b strings.Builder
 	for i := 0; i < len(stored); {
 		r, n := utf8.DecodeRuneInString(stored[i:])
-		if r == utf8.RuneError || r == '/' || stored == "." || stored == ".." {
+		if r == utf8.RuneError || strings.ContainsRune(unsafe, r) || stored == "." || stored == ".." {
 			for _, c := range []byte(stored[i : i+n]) {
 				b.WriteString(escape)
 				b.WriteString(strings.ToUpper(hex.EncodeToString([]byte{c})))
@@ -35,6 +36,9 @@ func EscapeName(stored string) string {
 	}
 	return b.String()
 }
+
+// unsafe are the bytes that no system has in a name.
+const unsafe = "/\x00"
 
 // UnescapeName is the inverse of [EscapeName]. What is not an escape stands
 // for itself.
@@ -55,4 +59,37 @@ func UnescapeName(name string) string {
 		i++
 	}
 	return b.String()
+}
+
+// OutwardPath turns a path of a tree into the one under which its file leaves
+// the tree: as a member of an archive, or as a file of the host. Elements have
+// their stored bytes, as other programs would write them; those that could
+// mean another file there (".", "..", what holds a slash or a NUL) keep the
+// escaped form. Different paths stay different, and none has more or fewer
+// elements than before.
+func OutwardPath(shown string) string {
+	if !strings.Contains(shown, escape) {
+		return shown
+	}
+	elems := strings.Split(shown, "/")
+	for i, elem := range elems {
+		stored := UnescapeName(elem)
+		if !strings.ContainsAny(stored, unsafe) && !likeEscaped(stored) && EscapeName(stored) == elem && stored != "." && stored != ".." {
+			elems[i] = stored
+		}
+	}
+	return strings.Join(elems, "/")
+}
+
+// likeEscaped reports whether a stored name could be taken for the escaped form
+// of one that OutwardPath keeps escaped: each of those has the escape of a byte
+// that is unsafe, or of the first byte of a stored U+FFFD.
+func likeEscaped(stored string) bool {
+	for _, part := range strings.Split(stored, escape)[1:] {
+		switch part[:min(len(part), 2)] {
+		case "2F", "00", "2E", "EF":
+			return true
+		}
+	}
+	return false
 }

@@ -156,7 +156,7 @@ func TestEveryNameThatIsListedCanBeOpened(t *testing.T) {
 }
 
 func FuzzEscapeName(f *testing.F) {
-	for _, s := range []string{"plain", ".", "..", "a/b", "\xff", "\uFFFD41", "caf\xe9"} {
+	for _, s := range []string{"plain", ".", "..", "a/b", "\xff", "\uFFFD41", "caf\xe9", "a\x00b", "\uFFFD2F", "\uFFFD", "\uFFFDEF\uFFFDBF\uFFFDBD2F"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, stored string) {
@@ -166,6 +166,14 @@ func FuzzEscapeName(f *testing.F) {
 		}
 		if back := fstree.UnescapeName(shown); back != stored {
 			t.Errorf("%q came back as %q", stored, back)
+		}
+		out := fstree.OutwardPath(shown)
+		if out == "." && stored != "" || out == ".." || strings.ContainsAny(out, "/\x00") || out != stored && out != shown {
+			t.Errorf("%q leaves as %q", stored, out)
+		}
+		// What has the name of another's outward form leaves under its own.
+		if out != stored && fstree.OutwardPath(fstree.EscapeName(out)) == out {
+			t.Errorf("%q and %q both leave as %q", stored, out, out)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package fstree
 
 import (
 	"io/fs"
-	"slices"
 	"strings"
 )
 
@@ -13,8 +12,9 @@ const maxLinks = 40
 // place is where a path leads.
 type place struct {
 	ID   ID
-	Type fs.FileMode
-	dirs []ID // directories from the volume's root, the place last if it is one
+	Type fs.FileMode // of the inode
+	stat *Stat       // nil where it was not read on the way
+	dirs []dirRef    // directories from the volume's root, the place last if it is one
 }
 
 // resolve walks a path. It never leaves the volume: ".." in a link ends at
@@ -23,12 +23,15 @@ func (f *FS) resolve(op, name string, follow bool) (place, error) {
 	if !fs.ValidPath(name) {
 		return place{}, pathError(op, name, fs.ErrInvalid)
 	}
+	if f.closed.Load() {
+		return place{}, pathError(op, name, fs.ErrClosed)
+	}
 	rest := name
 	if name == "." {
 		rest = ""
 	}
-	var room [16]ID
-	at := place{ID: f.base[len(f.base)-1], Type: fs.ModeDir, dirs: append(room[:0], f.base...)}
+	var room [16]dirRef
+	at := dirPlace(append(room[:0], f.base...))
 	for links := 0; rest != ""; {
 		elem, next, more := strings.Cut(rest, "/")
 		rest = next
@@ -48,7 +51,7 @@ func (f *FS) resolve(op, name string, follow bool) (place, error) {
 				return place{}, pathError(op, name, fs.ErrNotExist)
 			}
 			if target[0] == '/' {
-				at = place{ID: f.base[0], Type: fs.ModeDir, dirs: at.dirs[:1]}
+				at = dirPlace(at.dirs[:1])
 			}
 			rest = escapeTarget(target)
 			if more {
@@ -64,61 +67,57 @@ func (f *FS) resolve(op, name string, follow bool) (place, error) {
 	return at, nil
 }
 
+// dirPlace is the place that is the last of a path of directories.
+func dirPlace(dirs []dirRef) place {
+	return place{ID: dirs[len(dirs)-1].id, Type: fs.ModeDir, dirs: dirs}
+}
+
 // step goes from a directory to one of its entries.
 func (f *FS) step(from place, elem string) (place, error) {
 	switch elem {
 	case "", ".": // only in the target of a link
 		return from, nil
 	case "..":
-		dirs := from.dirs[:max(len(from.dirs)-1, 1)]
-		return place{ID: dirs[len(dirs)-1], Type: fs.ModeDir, dirs: dirs}, nil
+		return dirPlace(from.dirs[:max(len(from.dirs)-1, 1)]), nil
 	}
-	e, err := f.lookup(from.ID, elem)
+	e, st, err := f.lookup(from.ID, elem)
 	if err != nil {
 		return place{}, err
 	}
-	to := place{ID: e.ID, Type: e.Type, dirs: from.dirs}
+	to := place{ID: e.ID, Type: e.Type, stat: st, dirs: from.dirs}
 	if e.Type == fs.ModeDir {
-		if err := f.checkCycle(from.dirs, e.ID); err != nil {
+		ref, err := f.enter(from.dirs, elem, e.ID)
+		if err != nil {
 			return place{}, err
 		}
-		to.dirs = append(from.dirs, e.ID)
+		to.dirs = append(from.dirs, ref)
 	}
 	return to, nil
 }
 
-// checkCycle returns an error for a directory that leads back to one above it,
-// which only a damaged volume has: following it would never end.
-func (t *tree) checkCycle(above []ID, dir ID) error {
-	if !slices.Contains(above, dir) {
-		return nil
-	}
-	return t.damagedDir("leads back to a directory above it")
-}
-
-// lookup finds an entry by its name as the tree shows it, and its type.
-func (t *tree) lookup(dir ID, shown string) (Entry, error) {
+// lookup finds an entry by its name as the tree shows it, and its type, which
+// is the inode's: what the entry says of it is a hint, for the kernel as well.
+// The inode is returned if it was read for that.
+func (t *tree) lookup(dir ID, shown string) (Entry, *Stat, error) {
 	key := nameKey{dir, shown}
 	if e, ok := t.names.get(key); ok {
-		return e, nil
+		return e, nil, nil
 	}
 	name := UnescapeName(shown)
 	e, ok := t.indexes.find(t.engine, dir, name)
 	if !ok {
 		var err error
 		if e, err = t.engine.Lookup(dir, name); err != nil {
-			return Entry{}, err
+			return Entry{}, nil, err
 		}
 	}
-	if e.Type == TypeUnknown {
-		st, err := t.engine.Stat(e.ID)
-		if err != nil {
-			return Entry{}, err
-		}
-		e.Type = st.Mode.Type()
+	st, err := t.engine.Stat(e.ID)
+	if err != nil {
+		return Entry{}, nil, err
 	}
+	e.Type = st.Mode.Type()
 	t.names.put(key, e)
-	return e, nil
+	return e, &st, nil
 }
 
 // escapeTarget turns the target of a link, bytes as stored, into a path of

@@ -21,26 +21,35 @@ type Stat struct {
 	Btime        time.Time // birth
 
 	// What Xattrs asks; a closure would cost every listed file an allocation.
-	engine Engine
-	id     ID
+	tree *tree
+	id   ID
+}
+
+// FileID tells a file apart from every other one of all trees: two names of
+// one file, and no others, have equal FileIDs. It can be the key of a map.
+type FileID struct {
+	tree *tree
+	ID   ID // within its filesystem
 }
 
 // Xattrs reads the extended attributes, by their full name as Linux shows
 // them. A file without any gives an empty map.
 func (s *Stat) Xattrs() (map[string][]byte, error) {
-	if s.engine == nil {
+	if s.tree == nil {
 		return map[string][]byte{}, nil
 	}
-	m, err := s.engine.Xattrs(s.id)
+	if s.tree.closed.Load() {
+		return nil, fs.ErrClosed
+	}
+	m, err := s.tree.engine.Xattrs(s.id)
 	if m == nil && err == nil {
 		m = map[string][]byte{}
 	}
 	return m, err
 }
 
-// FileID returns what tells this file apart from every other one of its
-// filesystem: two names of one file (hard links) have the same.
-func (s *Stat) FileID() ID { return s.id }
+// FileID returns the identity of the file.
+func (s *Stat) FileID() FileID { return FileID{s.tree, s.id} }
 
 // UnixMode turns type and permission bits as Unix stores them (st_mode) into
 // an [fs.FileMode].

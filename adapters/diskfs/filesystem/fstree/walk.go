@@ -10,7 +10,6 @@ import (
 // WalkEntry is a file that [FS.Walk] meets.
 type WalkEntry struct {
 	Path string // in the FS, "." for its root
-	ID   ID
 	fs.DirEntry
 
 	// Skip is for the body of the loop: set on a directory, it is not
@@ -18,6 +17,14 @@ type WalkEntry struct {
 	Skip bool
 
 	file *dirEntry // as the walk found it; DirEntry is the caller's to replace
+}
+
+// FileID returns the identity of the file, without reading its inode.
+func (e *WalkEntry) FileID() FileID {
+	if e.file == nil {
+		return FileID{}
+	}
+	return FileID{e.file.tree, e.file.id}
 }
 
 // Stat returns what the inode says.
@@ -49,7 +56,7 @@ func (e *WalkEntry) ReadLink() (target string, err error) {
 		return "", pathError("readlink", e.Path, fs.ErrInvalid)
 	}
 	defer e.file.tree.guard("readlink", e.Path, &err)
-	if target, err = e.file.tree.engine.Readlink(e.ID); err != nil {
+	if target, err = e.file.tree.engine.Readlink(e.file.id); err != nil {
 		return "", pathError("readlink", e.Path, err)
 	}
 	return target, nil
@@ -65,9 +72,9 @@ type WalkOptions struct {
 // Walk yields a directory and all that is below it: a directory before what
 // is in it, names of one directory in lexical order, as [fs.WalkDir] does.
 // Symbolic links are yielded and not followed, but for root itself. A
-// directory that the walk has been in already, which only a damaged volume
-// has, is an error and not entered again: the walk takes no longer than the
-// volume has directories.
+// directory that lies below itself, or has very many places in the tree, which
+// only a damaged volume has, is an error and not entered again: the work of a
+// walk is bounded by what the volume holds.
 //
 // An error comes with the entry that it concerns. Of a directory that cannot
 // be read, or only in part, it is yielded after the directory itself and
@@ -83,7 +90,7 @@ func (f *FS) Walk(ctx context.Context, root string, opts *WalkOptions) iter.Seq2
 			yield(&WalkEntry{Path: root}, err)
 			return
 		}
-		w := walk{fs: f, ctx: ctx, yield: yield, stat: opts != nil && opts.Stat, seen: map[ID]struct{}{}}
+		w := walk{fs: f, ctx: ctx, yield: yield, stat: opts != nil && opts.Stat, above: make(map[ID]struct{})}
 		defer w.ahead.stop()
 		d := dirEntry{tree: f.tree, name: path.Base(root), id: at.ID, typ: at.Type}
 		if !w.emit(root, &d) || !d.IsDir() || w.entry.Skip {
@@ -92,7 +99,10 @@ func (f *FS) Walk(ctx context.Context, root string, opts *WalkOptions) iter.Seq2
 		if root != "." {
 			w.dir = append(w.dir, root...)
 		}
-		w.descend(newListing(f.tree, at.ID, w.stat))
+		for _, d := range at.dirs {
+			w.above[d.id] = struct{}{}
+		}
+		w.descend(newListing(f.tree, at.ID, w.stat), at.dirs[len(at.dirs)-1])
 	}
 }
 
@@ -109,13 +119,13 @@ type walk struct {
 	stat  bool
 	entry WalkEntry       // the last one that was yielded
 	dir   []byte          // path of the directory that the walk is in, nothing for "."
-	seen  map[ID]struct{} // directories that were entered
+	above map[ID]struct{} // the directories that it is in
 	ahead ahead
 }
 
 // emit yields an entry. It returns false when the walk is over.
 func (w *walk) emit(name string, d *dirEntry) bool {
-	w.entry = WalkEntry{Path: name, ID: d.id, DirEntry: d, file: d}
+	w.entry = WalkEntry{Path: name, DirEntry: d, file: d}
 	if err := w.ctx.Err(); err != nil {
 		w.yield(&w.entry, err)
 		return false
@@ -130,7 +140,7 @@ func (w *walk) emitDamage(l *listing) bool {
 		name = string(w.dir)
 	}
 	d := &dirEntry{tree: l.tree, name: path.Base(name), id: l.id, typ: fs.ModeDir}
-	w.entry = WalkEntry{Path: name, ID: l.id, DirEntry: d, file: d}
+	w.entry = WalkEntry{Path: name, DirEntry: d, file: d}
 	return w.yield(&w.entry, pathError("readdir", name, l.err))
 }
 
@@ -144,40 +154,65 @@ func (w *walk) child(d *dirEntry) string {
 
 // descend yields what is in a directory, and below it. It returns false when
 // the walk is over.
-func (w *walk) descend(l *listing) bool {
+func (w *walk) descend(l *listing, at dirRef) bool {
 	l.names.do()
 	if l.err != nil && !w.emitDamage(l) {
 		return false
 	}
-	w.seen[l.id] = struct{}{}
 	window := aheadWindow{ahead: &w.ahead, listing: l}
 	for i := range l.list {
 		d := &l.list[i]
 		sub := window.next(i)
-		if !w.emit(w.child(d), d) {
+		wrong := w.typeOf(d)
+		if wrong != nil && d.IsDir() {
+			sub = newListing(l.tree, d.id, w.stat)
+		}
+		if !w.emit(w.child(d), d) || wrong != nil && !w.yield(&w.entry, pathError("walk", w.entry.Path, wrong)) {
 			return false
 		}
 		d.info = nil
 		if !d.IsDir() || w.entry.Skip {
 			continue
 		}
-		if _, twice := w.seen[d.id]; twice {
-			if !w.yield(&w.entry, pathError("walk", w.entry.Path, w.fs.damagedDir("has another place in the tree too"))) {
-				return false
-			}
-			continue
-		}
-		w.ahead.dirs = true
-		here := len(w.dir)
-		if here > 0 {
-			w.dir = append(w.dir, '/')
-		}
-		w.dir = append(w.dir, d.name...)
-		if !w.descend(sub) {
+		if !w.enter(sub, d, at) {
 			return false
 		}
-		w.dir = w.dir[:here]
 	}
+	return true
+}
+
+// typeOf gives an entry the type that its inode has, if that was read, and says
+// whether it stated another.
+func (w *walk) typeOf(d *dirEntry) error {
+	if d.info == nil || d.info.st.Mode.Type() == d.typ {
+		return nil
+	}
+	err := d.tree.wrongType(d, d.info.st.Mode.Type())
+	d.typ = d.info.st.Mode.Type()
+	return err
+}
+
+// enter descends into an entry of the directory that the walk is in.
+func (w *walk) enter(sub *listing, d *dirEntry, parent dirRef) bool {
+	at, err := dirRef{}, w.fs.loop()
+	if _, loop := w.above[d.id]; !loop {
+		at, err = w.fs.enterOnce(parent, d.name, d.id)
+	}
+	if err != nil {
+		return w.yield(&w.entry, pathError("walk", w.entry.Path, err))
+	}
+	w.ahead.dirs = true
+	w.above[d.id] = struct{}{}
+	here := len(w.dir)
+	if here > 0 {
+		w.dir = append(w.dir, '/')
+	}
+	w.dir = append(w.dir, d.name...)
+	if !w.descend(sub, at) {
+		return false
+	}
+	w.dir = w.dir[:here]
+	delete(w.above, d.id)
 	return true
 }
 

@@ -42,7 +42,7 @@ func ExampleOpen_streams() {
 		return
 	}
 	streams, _ := fstree.As[fstree.Streams](fsys)
-	stream, err := streams.OpenStream(info.Sys().(*fstree.Stat).FileID(), "Zone.Identifier")
+	stream, err := streams.OpenStream(info.Sys().(*fstree.Stat).FileID().ID, "Zone.Identifier")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -125,7 +125,7 @@ func TestStreamsAreListedAndReadOnRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := info.Sys().(*fstree.Stat).FileID()
+	id := info.Sys().(*fstree.Stat).FileID().ID
 	streams, ok := fstree.As[fstree.Streams](fsys)
 	if !ok {
 		t.Fatal("the tree has no streams")

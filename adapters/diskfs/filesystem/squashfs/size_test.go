@@ -25,7 +25,7 @@ func TestAFileWhoseBlocksEndOutsideTheVolumeIsNotOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place := info.Sys().(*fstree.Stat).FileID().Ino
+	place := info.Sys().(*fstree.Stat).FileID().ID.Ino
 	// The metadata is not compressed: the inode lies as it is after the block's
 	// two bytes of length, and the lengths of the file's blocks after 32 of it.
 	at := binary.LittleEndian.Uint64(image[64:]) + place>>16 + 2 + place&0xFFFF

@@ -81,6 +81,15 @@ func (v *volume) Info() fstree.Info { return v.info() }
 // Root returns the root directory.
 func (v *volume) Root() fstree.ID { return fstree.ID{Ino: v.sb.root} }
 
+// Subdirs implements [fstree.SubdirCounter].
+func (v *volume) Subdirs(dir fstree.ID) (n uint64, ok bool) {
+	st, err := v.Stat(dir)
+	if err != nil {
+		return 0, false
+	}
+	return fstree.SubdirsByLinks(&st)
+}
+
 // Stat returns what the inode says.
 func (v *volume) Stat(id fstree.ID) (fstree.Stat, error) {
 	ino, err := v.inode(id.Ino)

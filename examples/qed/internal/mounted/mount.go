@@ -76,7 +76,7 @@ func (o *Options) rootNode(options *fs.Options) (fs.InodeEmbedder, error) {
 	}
 	st := info.Sys().(*fstree.Stat)
 	// The kernel shows access control lists only if it checks permissions too.
-	m := &mount{Options: o, acl: o.Others || os.Geteuid() == 0, numbers: &numbers{top: st.FileID().Tree}}
+	m := &mount{Options: o, acl: o.Others || os.Geteuid() == 0, numbers: &numbers{top: st.FileID().ID.Tree}}
 	if o.Root == "." {
 		m.numbers.volumes = make(map[string]uint64)
 		for i := range o.Volumes {

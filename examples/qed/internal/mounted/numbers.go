@@ -53,7 +53,7 @@ func (n *numbers) of(path string, st *fstree.Stat) uint64 {
 		name, _, _ := strings.Cut(path, "/")
 		volume = n.volumes[name]
 	}
-	id := st.FileID()
+	id := st.FileID().ID
 	subvolume := id.Tree ^ n.top
 	if st.Ino != 0 && st.Ino>>inoBits == 0 && subvolume>>subvolumeBits == 0 && volume>>volumeBits == 0 {
 		return volume<<(inoBits+subvolumeBits) | subvolume<<inoBits | st.Ino
