@@ -51,6 +51,8 @@ type connection struct {
 	}
 	writers atomic.Int32 // workers that wait to write
 
+	// Setting a deadline fails on a closed connection alone, of which reading and
+	// writing tell too.
 	deadlines sync.Mutex
 	stopping  bool // no further request is taken
 }
@@ -69,8 +71,8 @@ func (c *connection) stop() {
 	defer c.deadlines.Unlock()
 	c.stopping = true
 	now := time.Now()
-	c.raw.SetReadDeadline(now)
-	c.raw.SetWriteDeadline(now.Add(stopGrace))
+	_ = c.raw.SetReadDeadline(now)
+	_ = c.raw.SetWriteDeadline(now.Add(stopGrace))
 }
 
 func (c *connection) isStopping() bool {
@@ -86,9 +88,9 @@ func (c *connection) readWithin(d time.Duration) {
 	switch {
 	case c.stopping:
 	case d == 0:
-		c.raw.SetReadDeadline(time.Time{})
+		_ = c.raw.SetReadDeadline(time.Time{})
 	default:
-		c.raw.SetReadDeadline(time.Now().Add(d))
+		_ = c.raw.SetReadDeadline(time.Now().Add(d))
 	}
 }
 
@@ -97,7 +99,7 @@ func (c *connection) writeWithin(d time.Duration) {
 	c.deadlines.Lock()
 	defer c.deadlines.Unlock()
 	if !c.stopping {
-		c.raw.SetWriteDeadline(time.Now().Add(d))
+		_ = c.raw.SetWriteDeadline(time.Now().Add(d))
 	}
 }
 
@@ -107,8 +109,8 @@ func (c *connection) writeWithin(d time.Duration) {
 // little for the client to hang up.
 func (c *connection) close() {
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && c.isStopping() && half.CloseWrite() == nil {
-		c.raw.SetReadDeadline(time.Now().Add(lingerTime))
-		io.Copy(io.Discard, c.raw)
+		_ = c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.Copy(io.Discard, c.raw)
 	}
 	c.conn.Close()
 }

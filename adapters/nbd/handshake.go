@@ -97,7 +97,9 @@ func (c *connection) answer(ctx context.Context, opt option, data []byte) error 
 	case optListMetaContext, optSetMetaContext:
 		return c.answerMeta(opt, data)
 	case optAbort:
-		c.reply(opt, repAck, nil) // the client need not wait for it
+		if err := c.reply(opt, repAck, nil); err != nil {
+			return err
+		}
 		return io.EOF
 	case optList, optStartTLS, optStructuredReply:
 		if len(data) > 0 {
@@ -149,16 +151,15 @@ func (c *connection) chooseByName(name string) error {
 	if !c.noZeroes {
 		b = append(b, make([]byte, 124)...)
 	}
-	if _, err := c.conn.Write(b); err != nil {
-		return err
-	}
 	c.choose(d)
-	return nil
+	_, err := c.conn.Write(b)
+	return err
 }
 
-// choose begins the transmission. Contexts that were set for another export
-// do not hold.
+// choose ends the handshake, before the client learns so: from then on the
+// server has a client. Contexts that were set for another export do not hold.
 func (c *connection) choose(d *device) {
+	c.server.joined()
 	c.device = d
 	if c.meta.device != d {
 		c.meta = metaContexts{}
@@ -179,13 +180,10 @@ func (c *connection) answerInfo(opt option, data []byte) error {
 			return err
 		}
 	}
-	if err := c.reply(opt, repAck, nil); err != nil {
-		return err
-	}
 	if opt == optGo {
 		c.choose(d)
 	}
-	return nil
+	return c.reply(opt, repAck, nil)
 }
 
 // infos is what a client is told of an export: the name only if it wants it,

@@ -95,8 +95,8 @@ func qemuIO(t *testing.T, format, name string, commands []string) {
 
 // history is a random list of commands for qemu-io on a disk of this size.
 func history(rng *rand.Rand, size int64, n int) []string {
-	list := make([]string, n)
-	for i := range list {
+	var list []string
+	for range n {
 		length := 1 + rng.Int64N(1<<(rng.IntN(12)+9))
 		if rng.IntN(2) == 0 {
 			length = (length + 4095) &^ 4095
@@ -107,17 +107,17 @@ func history(rng *rand.Rand, size int64, n int) []string {
 		}
 		switch rng.IntN(8) {
 		case 0, 1, 2:
-			list[i] = fmt.Sprintf("write -P %d %d %d", 1+rng.IntN(255), off, length)
+			list = append(list, fmt.Sprintf("write -P %d %d %d", 1+rng.IntN(255), off, length))
 		case 3:
-			list[i] = fmt.Sprintf("write -f -P %d %d %d", 1+rng.IntN(255), off, length)
+			list = append(list, fmt.Sprintf("write -f -P %d %d %d", 1+rng.IntN(255), off, length))
 		case 4:
-			list[i] = fmt.Sprintf("write -z %d %d", off, length)
+			list = append(list, fmt.Sprintf("write -z %d %d", off, length))
 		case 5:
-			list[i] = fmt.Sprintf("write -z -u %d %d", off, length)
+			list = append(list, fmt.Sprintf("write -z -u %d %d", off, length))
 		case 6:
-			list[i] = fmt.Sprintf("aio_write -P %d %d %d", 1+rng.IntN(255), off, length)
+			list = append(list, fmt.Sprintf("aio_write -P %d %d %d", 1+rng.IntN(255), off, length))
 		case 7:
-			list[i] = "flush"
+			list = append(list, "flush")
 		}
 	}
 	return append(list, "aio_flush")

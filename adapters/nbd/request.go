@@ -176,7 +176,9 @@ func (c *connection) readRequest(ctx context.Context, q *request) error {
 		return err
 	}
 	q.payload = payload
-	c.r.Discard(requestSize)
+	if _, err := c.r.Discard(requestSize); err != nil {
+		return err
+	}
 	if q.command == cmdDisconnect {
 		return errDisconnect
 	}

@@ -253,9 +253,10 @@ func (s *server) serve(ctx context.Context, conn net.Conn) {
 	defer c.close()
 	defer whenDone(ctx, c.stop)()
 	err := c.handshake(ctx)
-	if err == nil {
-		s.joined()
+	if c.device != nil {
 		defer s.left()
+	}
+	if err == nil {
 		err = c.transmit(ctx)
 	}
 	if err != nil && err != io.EOF && ctx.Err() == nil {

@@ -178,7 +178,7 @@ func (n *nbdServer) run(ctx context.Context, name string) (err error) {
 		if err := os.WriteFile(n.pidFile, fmt.Appendln(nil, os.Getpid()), 0o666); err != nil {
 			return err
 		}
-		defer os.Remove(n.pidFile)
+		defer func() { err = errors.Join(err, os.Remove(n.pidFile)) }()
 	}
 	n.say(l, name, exports, config)
 	opts := &nbd.Options{TLS: config, MaxClients: n.shared, UntilIdle: !n.persistent, Logger: slog.New(n.logger())}

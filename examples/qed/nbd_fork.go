@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -39,7 +40,7 @@ func (a *app) runForked() error {
 	complained := make(chan struct{})
 	go func() {
 		defer close(complained)
-		io.Copy(a.stderr, stderr)
+		_, _ = io.Copy(a.stderr, stderr) // ends with the pipe
 	}()
 	said, err := io.ReadAll(stdout)
 	if err != nil {
@@ -50,8 +51,12 @@ func (a *app) runForked() error {
 		return err
 	}
 	<-complained
-	child.Wait()
-	return &exitError{code: max(child.ProcessState.ExitCode(), exitFailed)}
+	code := exitFailed
+	var exit *exec.ExitError
+	if errors.As(child.Wait(), &exit) && exit.ExitCode() > 0 {
+		code = exit.ExitCode()
+	}
+	return &exitError{code: code}
 }
 
 // leave tells whoever waits in runForked that it can go, and goes on when
