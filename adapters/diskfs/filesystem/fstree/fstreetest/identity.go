@@ -11,7 +11,7 @@ import (
 // one file, and only then.
 func checkIdentity(t *testing.T, fsys fs.FS, records []Record) {
 	t.Helper()
-	byID, byIno := map[fstree.ID]*Record{}, map[uint64]fstree.ID{}
+	byID, byIno := map[fstree.FileID]*Record{}, map[uint64]fstree.FileID{}
 	for i := range records {
 		r := &records[i]
 		info, err := fs.Lstat(fsys, r.Path)
