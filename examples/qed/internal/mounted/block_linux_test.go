@@ -224,6 +224,9 @@ func TestAVolumeThatCannotBeOpenedIsAnError(t *testing.T) {
 		Tree: whole.FS(), Root: ".", Volumes: volumes, Source: "test",
 		Problem: func(string, error) { said.Add(1) },
 	})
+	if list := numbersOf(t, dir); len(list) != 4 { // two dots, two volumes
+		t.Errorf("the volumes are %v", list)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "p2")); !errors.Is(err, syscall.EIO) {
 		t.Errorf("%v, want EIO", err)
 	}
