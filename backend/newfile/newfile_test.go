@@ -342,6 +342,9 @@ func TestAFileThatMayNotBeWrittenIsReplacedOnlyWhenAsked(t *testing.T) {
 		t.Errorf("Create: %v, want fs.ErrPermission", err)
 	}
 	for _, perm := range []fs.FileMode{0o444, 0} {
+		if err := os.Remove("name"); err != nil {
+			t.Fatal(err)
+		}
 		old(t, "name", perm)
 		write(t, "name", "new", &newfile.Options{ReplaceReadOnly: true, Perm: 0o644})
 		expect(t, "name", "new")

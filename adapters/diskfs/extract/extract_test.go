@@ -180,6 +180,9 @@ func TestADamagedFileLeavesNothingBehind(t *testing.T) {
 		if strings.HasSuffix(name, ".partial") {
 			t.Errorf("%s was left behind", name)
 		}
+		if errors.Is(err, fs.ErrPermission) { // a directory of mode 0, which only root may look into
+			return fs.SkipDir
+		}
 		return err
 	})
 	if err != nil {

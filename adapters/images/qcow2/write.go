@@ -93,7 +93,6 @@ type writer struct {
 	l1At    int64
 	l2      []byte // the table that is being filled
 	l2Index int64  // its entry in the L1 table; -1 for none
-	l2At    int64
 }
 
 func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writer, error) {

@@ -222,7 +222,7 @@ func TestOptionsThatDoNotGoTogether(t *testing.T) {
 
 func TestFailedWritesLeaveNoImage(t *testing.T) {
 	src := memoryDisk(t, randomDisk(rand.New(rand.NewPCG(1, 1)), 1<<20))
-	o := &qcow2.WriteOptions{ClusterSize: 4096, RefcountBits: 64, Compression: qcow2.Zlib}
+	const clusterSize = 4096
 	fail := errors.New("it fails")
 	for n := 0; ; n++ {
 		file := backend.NewMemory(nil)
@@ -232,7 +232,7 @@ func TestFailedWritesLeaveNoImage(t *testing.T) {
 				return fail
 			}
 			return nil
-		}}, src, &qcow2.WriteOptions{ClusterSize: o.ClusterSize, RefcountBits: 64, Compression: qcow2.Zlib, Workers: 1})
+		}}, src, &qcow2.WriteOptions{ClusterSize: clusterSize, RefcountBits: 64, Compression: qcow2.Zlib, Workers: 1})
 		if err == nil {
 			if n < 10 {
 				t.Errorf("only %d writes", n)
