@@ -125,13 +125,13 @@ func ReadHeader(r backend.Reader) (*Header, error) {
 // file in bytes. The backing file's name is left to ReadHeader.
 func parseHeader(b []byte, fileSize int64) (*Header, error) {
 	if fileSize == 0 {
-		return nil, fmt.Errorf("%w: the file is empty", ErrFormat)
+		return nil, headerError(FieldMagic, "the file is empty")
 	}
 	var buf [headerLen]byte
 	copy(buf[:], b)
 	le := binary.LittleEndian
 	if string(buf[:4]) != magic {
-		return nil, fmt.Errorf("%w: it does not begin with %q", ErrFormat, magic)
+		return nil, headerError(FieldMagic, "it does not begin with %q", magic)
 	}
 	h := &Header{
 		ClusterSize:       int64(le.Uint32(buf[4:])),
@@ -147,33 +147,33 @@ func parseHeader(b []byte, fileSize int64) (*Header, error) {
 		return nil, fmt.Errorf("%w: QED features %x", ErrUnsupported, unknown)
 	}
 	if !validClusterSize(h.ClusterSize) {
-		return nil, fmt.Errorf("%w: cluster size %d is not a power of two from %d to %d", ErrFormat, h.ClusterSize, minClusterSize, maxClusterSize)
+		return nil, headerError(FieldClusterSize, "cluster size %d is not a power of two from %d to %d", h.ClusterSize, minClusterSize, maxClusterSize)
 	}
 	if !validTableSize(h.TableSize) {
-		return nil, fmt.Errorf("%w: table size %d is not a power of two from %d to %d clusters", ErrFormat, h.TableSize, minTableSize, maxTableSize)
+		return nil, headerError(FieldTableSize, "table size %d is not a power of two from %d to %d clusters", h.TableSize, minTableSize, maxTableSize)
 	}
 	size := le.Uint64(buf[48:])
 	if size%sectorSize != 0 || size > uint64(h.MaxImageSize()) {
-		return nil, fmt.Errorf("%w: image size %d is not a multiple of %d up to %d", ErrFormat, size, sectorSize, h.MaxImageSize())
+		return nil, headerError(FieldImageSize, "image size %d is not a multiple of %d up to %d", size, sectorSize, h.MaxImageSize())
 	}
 	h.ImageSize = int64(size)
 	// qemu accepts an empty header area, and then takes the header itself
 	// for a table or a leaked cluster; its repair destroys such an image.
 	if h.HeaderSize == 0 || h.HeaderSize > math.MaxUint32/h.ClusterSize {
-		return nil, fmt.Errorf("%w: header of %d clusters", ErrFormat, h.HeaderSize)
+		return nil, headerError(FieldHeaderSize, "header of %d clusters", h.HeaderSize)
 	}
 	l1 := le.Uint64(buf[40:])
 	if why := h.checkTable(l1, h.usableSize(fileSize)); why != "" {
-		return nil, fmt.Errorf("%w: L1 table at %#x: %s", ErrFormat, l1, why)
+		return nil, headerError(FieldL1Table, "L1 table at %#x: %s", l1, why)
 	}
 	h.L1TableOffset = int64(l1)
 	if h.Features&FeatureBacking != 0 {
 		end := int64(h.backingNameOffset) + int64(h.backingNameSize)
 		if end > h.dataStart() {
-			return nil, fmt.Errorf("%w: backing file name ends at %d, outside the header area of %d bytes", ErrFormat, end, h.dataStart())
+			return nil, headerError(FieldBackingName, "backing file name ends at %d, outside the header area of %d bytes", end, h.dataStart())
 		}
 		if h.backingNameSize > maxBackingName {
-			return nil, fmt.Errorf("%w: backing file name of %d bytes is longer than %d", ErrFormat, h.backingNameSize, maxBackingName)
+			return nil, headerError(FieldBackingName, "backing file name of %d bytes is longer than %d", h.backingNameSize, maxBackingName)
 		}
 	}
 	return h, nil
