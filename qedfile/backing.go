@@ -79,13 +79,12 @@ func (m *Image) openBacking(opts *Options, budget int64) (int64, error) {
 }
 
 // SiblingBacking follows a chain of backing files inside the directory of the
-// image that is named: plain relative names, which symbolic links and ".."
-// cannot lead outside, raw or QED. It is the choice for images that are not
+// image that is named, raw or QED. It is the choice for images that are not
 // trusted. It is the Backing method of [Siblings], which says more.
 func SiblingBacking(imagePath string) BackingFunc { return Siblings(imagePath).Backing }
 
-// AnyBacking is [SiblingBacking] for images that are trusted: names may be
-// absolute, lead anywhere and begin with "file:". As in qemu a relative name
+// AnyBacking is [SiblingBacking] for images that are trusted: names may lead
+// anywhere. As in qemu a relative name
 // starts from the directory of the image that holds it.
 func AnyBacking(imagePath string) BackingFunc { return Anywhere(imagePath).Backing }
 
@@ -116,7 +115,7 @@ func (c *Files) resolve(name string) (string, error) {
 		return "", fmt.Errorf("%w: a json: description", ErrBackingDenied)
 	}
 	if protocol, rest, ok := cutProtocol(name); ok {
-		if protocol != "file" || c.confined {
+		if protocol != "file" {
 			return "", fmt.Errorf("%w: protocol %q", ErrBackingDenied, protocol)
 		}
 		name = rest
@@ -125,14 +124,34 @@ func (c *Files) resolve(name string) (string, error) {
 	if filepath.IsAbs(name) && !c.confined {
 		return name, nil
 	}
-	if filepath.IsAbs(name) {
-		return "", fmt.Errorf("%w: an absolute name", ErrBackingDenied)
-	}
 	path := filepath.Join(c.dir, name)
+	if filepath.IsAbs(name) {
+		path = c.belowRoot(name)
+	}
 	if c.confined && !filepath.IsLocal(path) {
 		return "", fmt.Errorf("%w: a name outside the image's directory", ErrBackingDenied)
 	}
 	return path, nil
+}
+
+// belowRoot returns the path below root of an absolute name that leads there, or
+// an absolute path. Only the texts are compared, so that nothing is looked up
+// where the name points; [os.Root] then holds to what it says.
+func (c *Files) belowRoot(name string) string {
+	root, err := filepath.Abs(c.root)
+	if err != nil {
+		return name
+	}
+	dirs := []string{root}
+	if resolved, err := filepath.EvalSymlinks(root); err == nil {
+		dirs = append(dirs, resolved)
+	}
+	for _, dir := range dirs {
+		if path, err := filepath.Rel(dir, name); err == nil && filepath.IsLocal(path) {
+			return path
+		}
+	}
+	return name
 }
 
 // cutProtocol splits a name as qemu does: a colon before any slash ends the

@@ -31,11 +31,12 @@ type Files struct {
 	names  []string                                  // what it opened for the layers above
 }
 
-// Siblings allows the files inside the directory of the image that is named:
-// plain relative names, which symbolic links and ".." cannot lead outside.
+// Siblings allows the files inside the directory of the image that is named,
+// by relative names or absolute ones that lead there; symbolic links and ".."
+// cannot lead outside.
 //
-// Absolute names and those that leave the directory, json: descriptions and
-// every protocol (anything with a colon before the first slash) fail with
+// Names that leave the directory, json: descriptions and every protocol
+// (anything with a colon before the first slash) but "file:" fail with
 // [ErrBackingDenied], as does whatever is not a regular file. Formats other
 // than raw and QED are recognised and refused with [ErrUnsupported], unless
 // the image says that the file is raw or [Files.With] adds them. More than 16
@@ -44,8 +45,8 @@ func Siblings(imagePath string) *Files {
 	return &Files{image: imagePath, root: filepath.Dir(imagePath), confined: true}
 }
 
-// Anywhere is [Siblings] for images that are trusted: names may be absolute,
-// lead anywhere and begin with "file:". As in qemu a relative name starts from
+// Anywhere is [Siblings] for images that are trusted: names may be absolute and
+// lead anywhere. As in qemu a relative name starts from
 // the directory of the image that holds it.
 func Anywhere(imagePath string) *Files {
 	return &Files{image: imagePath, dir: filepath.Dir(imagePath)}
@@ -159,6 +160,13 @@ func (c *Files) openDir() (*os.File, error) {
 	}
 	defer root.Close()
 	return root.Open(cmp.Or(c.dir, "."))
+}
+
+// Allows reports, by an error that matches [ErrBackingDenied], whether a file of
+// this name may be opened, without looking for it.
+func (c *Files) Allows(name string) error {
+	_, err := c.resolve(name)
+	return err
 }
 
 // below is the policy for what a file of the chain names.

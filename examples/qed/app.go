@@ -4,11 +4,14 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
 // app is what the subcommands share: the standard streams, the flags that say
 // how an image is opened, and the progress that messages make room for.
 type app struct {
+	program        program
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	open           openFlags
@@ -27,16 +30,23 @@ const (
 // its own; it is listed here and nowhere else.
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "qed",
-		Short:         "Work on QED disk images and on the files inside them",
+		Use:   "qed",
+		Short: "Work on QED disk images and on the files inside them",
+		Long: `Work on QED disk images and on the files inside them.
+
+Called by a name that ends in qemu-img or qemu-io, as by a link, the command
+stands in for that program: it takes its arguments, defaults and all, and
+answers in its words.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError(cmd, qemutext.Errorf("Not enough arguments"))
+		},
 	}
 	root.SuggestionsMinimumDistance = 1 // letters; with cobra's 2 "io" is like everything
 	root.SetVersionTemplate("qed version {{.Version}}\n")
-	root.SetFlagErrorFunc(usageError)
+	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: groupImage, Title: "The image as a disk:"},
 		&cobra.Group{ID: groupFiles, Title: "The volumes and files inside:"},
@@ -49,21 +59,8 @@ func newRoot(a *app) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add(groupImage,
-		newInfo(a),
-		newMap(a),
-		newCheck(a),
-		newCreate(a),
-		newConvert(a),
-		newResize(a),
-		newRebase(a),
-		newCommit(a),
-		newCompact(a),
-		newCompare(a),
-		newMeasure(a),
-		newIO(a),
-		newNBD(a),
-	)
+	add(groupImage, a.imageCommands()...)
+	add(groupImage, newCompact(a), newIO(a), newNBD(a))
 	add(groupFiles,
 		newVolumes(a),
 		newLs(a),
@@ -84,6 +81,25 @@ func newRoot(a *app) *cobra.Command {
 	strictHelp(root)
 	root.SetCompletionCommandGroupID(groupOther)
 	return root
+}
+
+// imageCommands are the subcommands that qemu-img has, too.
+func (a *app) imageCommands() []*cobra.Command {
+	return []*cobra.Command{
+		newInfo(a),
+		newMap(a),
+		newCheck(a),
+		newCreate(a),
+		newConvert(a),
+		newDD(a),
+		newResize(a),
+		newRebase(a),
+		newCommit(a),
+		newCompare(a),
+		newMeasure(a),
+		newBench(a),
+		newAmend(a),
+	}
 }
 
 // strictHelp makes help for a subcommand that there is none of an error.

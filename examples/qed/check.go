@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -33,16 +34,17 @@ and gives clusters that are referred to twice a copy for each. With
 --dry-run it tells what it would do.
 
 Exit codes: 0 sound, 1 could not check, 2 corruptions, 3 leaks only.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage(),
 	}
 	c := &checkCommand{app: a}
 	a.addOpenFlags(cmd)
+	a.addDescriptionFlags(cmd)
+	addSourceCacheFlag(cmd)
 	c.output = addOutputFlag(cmd)
 	c.progress = addProgressFlag(cmd)
-	addChoice(cmd, &c.repair, "repair", "r", "", "repair the image", "leaks", "all")
+	addChoice(cmd, &c.repair, "repair", "r", "", "repair the image", "leaks", "all").otherwise = "Unknown option value for -r (expecting 'leaks' or 'all'): %s"
 	flags := cmd.Flags()
-	flags.Var(&c.growth, "max-growth", "with -r all, how much copies of shared clusters may take (default: the size of the file)")
-	flags.Lookup("max-growth").DefValue = ""
+	addSizeFlag(cmd, &c.growth, "max-growth", "", "growth", "with -r all, how much copies of shared clusters may take (default: the size of the file)")
 	flags.BoolVar(&c.dryRun, "dry-run", false, "with -r, change nothing")
 	flags.BoolVarP(&c.quiet, "quiet", "q", false, "print nothing but errors")
 	flags.BoolVarP(&c.list, "list", "l", false, "list each finding before the summary")
@@ -73,19 +75,18 @@ type checkCommand struct {
 	output      *output
 	progress    *bool
 	repair      string
-	growth      sizeFlag
+	growth      int64
 	dryRun      bool
 	quiet, list bool
 }
 
 // check does the work, and lists the findings on w.
 func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qedfile.CheckReport, error) {
-	d, err := c.openDiskFor(name, access{
-		format:  c.open.format,
-		write:   c.repair != "" && !c.dryRun,
-		topOnly: true,
-		dirty:   qedfile.DirtyKeep, // the repair here is the one that was asked for
-	})
+	acc := c.source()
+	acc.write = c.repair != "" && !c.dryRun
+	acc.topOnly = true
+	acc.dirty = qedfile.DirtyKeep // the repair here is the one that was asked for
+	d, err := c.openDiskFor(name, acc)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +95,12 @@ func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qe
 		return nil, &exitError{exitNoCheck, fileError(name, fmt.Errorf("%s is read here, but not checked", qedfile.FormatTitle(d.format)))}
 	}
 	if d.image == nil {
-		return nil, &exitError{exitNoCheck, fileError(name, errors.New("a raw disk has nothing to check"))}
+		return nil, &exitError{exitNoCheck, qemutext.Errorf("This image format does not support checks")}
 	}
-	progress := c.newProgress("check", *c.progress)
+	progress := c.newPercentage("check", *c.progress)
 	progress.counts = true // entries of the L1 table
 	defer progress.finish()
-	opts := &qedfile.CheckOptions{DryRun: c.dryRun, MaxGrowth: int64(c.growth), Progress: progress.set}
+	opts := &qedfile.CheckOptions{DryRun: c.dryRun, MaxGrowth: c.growth, Progress: progress.set}
 	switch c.repair {
 	case "leaks":
 		opts.Repair = qedfile.RepairLeaks
@@ -131,24 +132,25 @@ func checkOutcome(r *qedfile.CheckReport) error {
 	return nil
 }
 
-// checkResult has the keys of qemu-img check.
+// checkResult has the keys of qemu-img check, in its order.
 type checkResult struct {
+	TotalClusters      int64  `json:"total-clusters,omitempty"`
+	Corruptions        int64  `json:"corruptions,omitempty"`
+	CorruptionsFixed   int64  `json:"corruptions-fixed,omitempty"`
+	CheckErrors        int64  `json:"check-errors"`
+	Leaks              int64  `json:"leaks,omitempty"`
+	LeaksFixed         int64  `json:"leaks-fixed,omitempty"`
+	AllocatedClusters  int64  `json:"allocated-clusters,omitempty"`
 	Filename           string `json:"filename"`
 	Format             string `json:"format"`
-	CheckErrors        int64  `json:"check-errors"`
-	Corruptions        int64  `json:"corruptions,omitempty"`
-	Leaks              int64  `json:"leaks,omitempty"`
-	CorruptionsFixed   int64  `json:"corruptions-fixed,omitempty"`
-	LeaksFixed         int64  `json:"leaks-fixed,omitempty"`
-	TotalClusters      int64  `json:"total-clusters,omitempty"`
-	AllocatedClusters  int64  `json:"allocated-clusters,omitempty"`
 	FragmentedClusters int64  `json:"fragmented-clusters,omitempty"`
 }
 
 func newCheckResult(name string, r *qedfile.CheckReport) *checkResult {
 	return &checkResult{
-		name, formatQED, r.CheckErrors, r.Corruptions, r.Leaks, r.CorruptionsFixed, r.LeaksFixed,
-		r.TotalClusters, r.AllocatedClusters, r.FragmentedClusters,
+		TotalClusters: r.TotalClusters, Corruptions: r.Corruptions, CorruptionsFixed: r.CorruptionsFixed,
+		CheckErrors: r.CheckErrors, Leaks: r.Leaks, LeaksFixed: r.LeaksFixed,
+		AllocatedClusters: r.AllocatedClusters, Filename: name, Format: formatQED, FragmentedClusters: r.FragmentedClusters,
 	}
 }
 

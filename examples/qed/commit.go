@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -20,24 +24,39 @@ image does. A backing file that is shorter is made as long. The image itself
 stays as it is, as qemu-img leaves it, unless --empty removes what the
 backing file now has.
 
+-b names a file deeper in the chain: what lies over it is written there.
+
 Other images over the same backing file are spoilt by this.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage(),
 	}
+	c := &commitCommand{app: a}
 	a.addBackingFlag(cmd)
-	addImageFormatFlag(cmd)
-	asked := addProgressFlag(cmd)
-	empty := cmd.Flags().Bool("empty", false, "remove from the image what the backing file then has")
-	cmd.Flags().BoolP("keep", "d", false, "leave the image as it is, as always without --empty")
+	a.addDescriptionFlags(cmd)
+	flags := cmd.Flags()
+	addFormatFlag(cmd, &a.open.format, "format", "f", "format of the image")
+	flags.StringVarP(&c.base, "base", "b", "", "the `file` of the chain to write to (default: the one right beneath)")
+	flags.BoolVar(&c.empty, "empty", false, "remove from the image what the backing file then has")
+	flags.BoolP("keep", "d", false, "leave the image as it is, as always without --empty")
 	cmd.MarkFlagsMutuallyExclusive("keep", "empty")
-	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
+	cmd.MarkFlagsMutuallyExclusive("base", "empty")
+	rate := int64(0)
+	addRateFlag(cmd, &rate)
+	addCacheFlag(cmd, new(string))
+	asked := addProgressFlag(cmd)
+	quiet := flags.BoolP("quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		top, base, err := a.openForCommit(args[0], *empty)
+		spec, err := a.describe(args[0], a.open.described)
+		if err != nil {
+			return &openError{name: args[0], err: err}
+		}
+		c.image = spec.Path
+		top, err := c.open(spec.Path)
 		if err != nil {
 			return err
 		}
-		progress := a.newProgress("commit", *asked)
+		progress := a.newPercentage("commit", *asked && !*quiet)
 		defer progress.finish()
-		err = qedfile.Commit(cmd.Context(), base, top, &qedfile.CommitOptions{Empty: *empty, Progress: progress.set})
+		err = c.commit(cmd.Context(), top, limitRate(cmd.Context(), rate, progress.set))
 		if err = errors.Join(err, top.Close()); err != nil || *quiet {
 			return fileError(args[0], err)
 		}
@@ -48,56 +67,139 @@ Other images over the same backing file are spoilt by this.`,
 	return cmd
 }
 
-// openForCommit opens an image, and its backing file for writing.
-func (a *app) openForCommit(name string, writeTop bool) (*qedfile.Image, qedfile.WritableDisk, error) {
+// commitCommand is commit with its flags, and what it found.
+type commitCommand struct {
+	*app
+	image  string // path of the top
+	base   string // -b, relative to the top
+	empty  bool
+	target *disk // the disk that is written to
+	depth  int   // how many layers lie over it
+}
+
+// open opens an image and its chain, and the target for writing.
+func (c *commitCommand) open(name string) (*qedfile.Image, error) {
 	flag := os.O_RDONLY
-	if writeTop {
+	if c.empty {
 		flag = os.O_RDWR
 	}
 	f, err := backend.OpenFile(name, flag, nil)
 	if err != nil {
-		return nil, nil, fileError(name, err)
+		return nil, &openError{name, err, c.empty}
 	}
-	var base *disk
-	open := func(ref qedfile.BackingRef) (qedfile.Disk, error) {
-		var err error
-		if base, err = a.openWritableBacking(name, ref); err != nil {
+	top, err := c.openTop(f, name)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if top.Backing() == nil {
+		return nil, errors.Join(qemutext.Errorf("Image does not have a backing file"), top.Close())
+	}
+	if c.target == nil {
+		return nil, errors.Join(qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", c.base, name), top.Close())
+	}
+	return top, nil
+}
+
+func (c *commitCommand) openTop(f *backend.File, name string) (*qedfile.Image, error) {
+	if c.source().format == formatRaw {
+		return nil, qemutext.Errorf("Image does not have a backing file")
+	}
+	if err := requireQED(f); err != nil {
+		if looks, probeErr := qedfile.Probe(f); c.asQemu() && probeErr == nil && looks == formatRaw {
+			err = qemutext.Errorf("Image does not have a backing file")
+		}
+		return nil, &openError{name: name, err: err}
+	}
+	top, err := qedfile.New(f, &qedfile.Options{Backing: namedBacking(name, c.backing(name)), Writable: c.empty})
+	if err != nil {
+		return nil, &openError{name: name, err: c.explainBacking(err)}
+	}
+	return top, nil
+}
+
+// backing opens the backing file of an image of the chain: the target for
+// writing, one over it for reading.
+func (c *commitCommand) backing(image string) qedfile.BackingFunc {
+	return func(ref qedfile.BackingRef) (qedfile.Disk, error) {
+		c.depth++
+		format, err := c.allowedFormat(image, ref)
+		if err != nil {
 			return nil, err
 		}
-		return base.Disk, nil
+		path := backingFile(image, ref.Name)
+		if c.base == "" || c.isBase(image, ref.Name) {
+			if c.target, err = c.openDiskFor(path, access{format: format, write: true}); err != nil {
+				return nil, errors.Unwrap(err)
+			}
+			return c.target.Disk, nil
+		}
+		f, err := backend.OpenFile(path, os.O_RDONLY, nil)
+		if err != nil {
+			return nil, err
+		}
+		if format != formatQED {
+			return qedfile.NewRaw(f)
+		}
+		d, err := qedfile.New(f, &qedfile.Options{Backing: c.backing(path)})
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return d, nil
 	}
-	top, err := openTop(f, &qedfile.Options{Backing: open, Writable: writeTop})
-	if err != nil {
-		return nil, nil, errors.Join(fileError(name, a.explainBacking(err)), f.Close())
-	}
-	if base == nil {
-		return nil, nil, errors.Join(fmt.Errorf("%s: the image has no backing file", name), top.Close())
-	}
-	return top, base.writable(), nil
 }
 
-func openTop(f *backend.File, opts *qedfile.Options) (*qedfile.Image, error) {
-	if err := requireQED(f); err != nil {
-		return nil, err
-	}
-	return qedfile.New(f, opts)
+// isBase reports whether a name in an image means the file of -b.
+func (c *commitCommand) isBase(image, name string) bool {
+	path, errPath := filepath.Abs(backingFile(image, name))
+	base, errBase := filepath.Abs(backingFile(c.image, c.base))
+	return c.base == name || errPath == nil && errBase == nil && path == base
 }
 
-// openWritableBacking opens the backing file of an image for writing, if
-// --backing allows to open it at all: what that opens is closed again, and
-// tells the format.
-func (a *app) openWritableBacking(image string, ref qedfile.BackingRef) (*disk, error) {
+// allowedFormat is the format of the backing file of an image, if --backing
+// allows to open it at all: what that opens is closed again.
+func (a *app) allowedFormat(image string, ref qedfile.BackingRef) (string, error) {
 	allowed := a.backingFunc(nil, image)
 	if allowed == nil {
-		return nil, qedfile.ErrBackingDenied
+		return "", qedfile.ErrBackingDenied
 	}
 	d, err := allowed(ref)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	format := formatOf(d)
-	if err := d.Close(); err != nil {
-		return nil, err
+	return formatOf(d), d.Close()
+}
+
+func (c *commitCommand) commit(ctx context.Context, top *qedfile.Image, progress func(done, total int64)) error {
+	base := c.target.writable()
+	if c.depth == 1 {
+		return qedfile.Commit(ctx, base, top, &qedfile.CommitOptions{Empty: c.empty, Progress: progress})
 	}
-	return a.openDiskFor(backingFile(image, ref.Name), access{format: format, write: true})
+	err := qedfile.Convert(ctx, base, layersOver{top, c.depth}, &qedfile.ConvertOptions{SameBacking: true, Progress: progress})
+	if err != nil {
+		return err
+	}
+	return base.Sync()
+}
+
+// layersOver is the upper layers of a chain as if they were one.
+type layersOver struct {
+	*qedfile.Image
+	depth int // how many they are
+}
+
+var _ qedfile.Layer = layersOver{}
+
+// OwnExtents implements [qedfile.Layer].
+func (l layersOver) OwnExtents(off, n int64) iter.Seq2[qedfile.Extent, error] {
+	return func(yield func(qedfile.Extent, error) bool) {
+		for e, err := range l.Extents(off, n) {
+			if e.Depth >= l.depth {
+				e.Kind, e.Offset = qedfile.Unallocated, -1
+			}
+			e.Depth = 0
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
 }

@@ -21,7 +21,7 @@ nothing refers to or that hold zeroes, and in the order of the disk. Unlike
 convert it keeps what the image stores apart from what lies beneath it.
 
 DST gets its name when it is complete.`,
-		Args: cobra.ExactArgs(2),
+		Args: wantArgs(2, 2, "Expecting two image file names"),
 	}
 	a.addShareFlags(cmd)
 	asked := addProgressFlag(cmd)

@@ -22,10 +22,12 @@ more must be zeroes. --strict also demands the same size and the same parts
 stored.
 
 Exit codes: 0 the same, 1 they differ, 2 could not compare.`,
-		Args:        cobra.ExactArgs(2),
+		Args:        wantArgs(2, 2, "Expecting two image file names"),
 		Annotations: map[string]string{failureAnnotation: "2"},
 	}
 	a.addShareFlags(cmd)
+	a.addDescriptionFlags(cmd)
+	addSourceCacheFlag(cmd)
 	addFormatFlag(cmd, &a.open.format, "format", "f", "format of A (default: QED by its first bytes)")
 	var second string
 	addFormatFlag(cmd, &second, "second-format", "F", "format of B (default: QED by its first bytes)")
@@ -38,18 +40,20 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare.`,
 			return err
 		}
 		defer x.Close()
-		y, err := a.openDiskFor(args[1], access{format: second})
+		y, err := a.openDiskFor(args[1], access{format: second, described: a.open.described})
 		if err != nil {
 			return err
 		}
 		defer y.Close()
-		progress := a.newProgress("compare", *asked)
+		progress := a.newPercentage("compare", *asked)
 		defer progress.finish()
 		result, err := qedfile.Compare(cmd.Context(), x.Disk, y.Disk, &qedfile.CompareOptions{Strict: *strict, Progress: progress.set})
 		if err != nil {
 			return err
 		}
-		progress.finish()
+		if progress.percent == nil {
+			progress.finish()
+		}
 		if !*quiet {
 			printComparison(a.stdout, result, x.Size(), y.Size())
 		}

@@ -3,10 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -19,77 +23,218 @@ func newCreate(a *app) *cobra.Command {
 
 With -b the image begins as a copy of the backing file, in its size unless
 one is given, and stores only what is changed. A relative name of the backing
-file is relative to the image.`,
-		Args: cobra.RangeArgs(1, 2),
+file is relative to the image. -b and -F come before what -o says.
+
+Options of the file, as preallocation, have the meaning that they have for
+qemu-img: they act on a raw disk, and a QED image, which is empty, takes them
+without effect.`,
 	}
+	c := &createCommand{app: a}
 	a.addShareFlags(cmd)
-	var format string
-	addFormatFlag(cmd, &format, "format", "f", "format of the new image (default: qed)")
-	o := addDiskOptions(cmd)
+	addObjectFlag(cmd)
+	addFormatFlag(cmd, &c.format, "format", "f", "format of the new image (default: qed; raw in the place of qemu-img)")
+	c.options = addDiskOptions(cmd)
 	backing := cmd.Flags().StringP("backing-file", "b", "", "`file` that shows through where the image stores nothing")
 	var backingFmt string
 	addFormatFlag(cmd, &backingFmt, "backing-format", "F", "format of the backing file")
-	unsafe := cmd.Flags().BoolP("unsafe", "u", false, "do not open the backing file; needs SIZE")
-	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
+	cmd.Flags().BoolVarP(&c.unsafe, "unsafe", "u", false, "do not open the backing file; needs SIZE")
+	cmd.Flags().BoolVarP(&c.quiet, "quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if format == "" {
-			format = formatQED
+		if c.options.help {
+			return a.helpOptions(c.format, len(args) > 0)
 		}
-		if *backing != "" {
-			o.backing, o.backingFmt = *backing, backingFmt
+		switch {
+		case len(args) == 0:
+			return usageError(cmd, qemutext.Errorf("Expecting image file name"))
+		case len(args) > 2:
+			return usageError(cmd, qemutext.Errorf("Unexpected argument: %s", args[2]))
 		}
+		size := int64(-1)
 		if len(args) == 2 {
-			if o.size >= 0 {
-				return errors.New("the size is told twice")
-			}
-			n, err := bytesize.Parse(args[1])
-			if err != nil {
+			var err error
+			if size, err = parseSize(args[1], "image size"); err != nil {
 				return err
 			}
-			o.size = n
 		}
-		if err := a.completeOptions(args[0], format, o, *unsafe); err != nil {
-			return fileError(args[0], err)
+		if cmd.Flags().Changed("backing-file") {
+			if *backing == "" {
+				return about(args[0], qemutext.Errorf("Expected backing file name, got empty string"))
+			}
+			c.options.add("backing_file", *backing)
 		}
-		err := makeDisk(args[0], format, o.size, o, func(qedfile.WritableDisk) error { return nil })
-		if err != nil || *quiet {
-			return err
+		if backingFmt != "" {
+			c.options.add("backing_fmt", backingFmt)
 		}
-		described := ""
-		if format == formatQED {
-			described = o.describe()
-		}
-		_, err = fmt.Fprintf(a.stdout, "Formatting '%s', fmt=%s size=%d%s\n", args[0], format, o.size, described)
-		return err
+		return about(args[0], c.create(args[0], size))
 	}
 	return cmd
 }
 
-// completeOptions checks what create was told, and finds the size out if it
-// was not.
-func (a *app) completeOptions(name, format string, o *diskOptions, unsafe bool) error {
-	switch {
-	case format == formatRaw && (o.backing != "" || o.clusterSize != 0 || o.tableSize != 0):
-		return errors.New("a raw disk has no backing file and no clusters")
-	case o.backing == "" && o.backingFmt != "":
-		return errors.New("a backing format without a backing file")
+// createCommand is create with its flags.
+type createCommand struct {
+	*app
+	format        string
+	options       *diskOptions
+	unsafe, quiet bool
+}
+
+// defaultFormat is the format of a new disk that is not told.
+func (a *app) defaultFormat() string {
+	if a.asQemu() {
+		return formatRaw
 	}
-	if err := o.checkBacking(); err != nil {
+	return formatQED
+}
+
+// helpOptions lists what -o takes.
+func (a *app) helpOptions(format string, named bool) error {
+	if format == "" {
+		format = a.defaultFormat()
+	}
+	f, err := targetFormat(format)
+	if err != nil {
 		return err
 	}
-	if o.backing != "" && !unsafe {
-		// Whoever typed this name may open it, wherever it is.
-		base, err := a.openDiskFor(backingFile(name, o.backing), access{format: o.backingFmt})
-		if err != nil {
-			return fmt.Errorf("backing file: %w", err)
-		}
-		defer base.Close()
-		if o.size < 0 {
-			o.size = base.Size()
-		}
+	return printOptions(a.stdout, f, named)
+}
+
+func (c *createCommand) create(name string, size int64) error {
+	o, told := c.options, c.format != ""
+	if !told {
+		c.format = c.defaultFormat()
+	}
+	f, err := targetFormat(c.format)
+	if err != nil {
+		return err
+	}
+	if err := c.refuseBacking(f); err != nil {
+		return err
+	}
+	if err := o.resolve(f); err != nil {
+		return err
+	}
+	if o.size >= 0 && size >= 0 {
+		return qemutext.Errorf("The image size must be specified only once")
+	}
+	o.size = max(o.size, size)
+	if err := c.lookAtBacking(name, o); err != nil {
+		return err
 	}
 	if o.size < 0 {
-		return errors.New("a size is needed")
+		return qemutext.Errorf("Image creation needs a size parameter")
+	}
+	if !c.quiet {
+		if _, err := fmt.Fprintf(c.stdout, "Formatting '%s', fmt=%s size=%d%s\n", name, f.name, o.size, o.describe(f)); err != nil {
+			return err
+		}
+	}
+	c.warnOfBacking(name, o.backing)
+	if ext := strings.ToLower(filepath.Ext(name)); !told && f.name == formatQED && (ext == ".raw" || ext == ".img") {
+		fmt.Fprintf(c.stderr, "qed: create: note: %s becomes a QED image; -f raw makes a raw disk\n", name)
+	}
+	path, err := c.describe(name, false)
+	if err != nil {
+		return err
+	}
+	return makeDisk(path.Path, f.name, o.size, o, func(qedfile.WritableDisk) error { return nil })
+}
+
+// refuseBacking refuses a backing file for a format that has none.
+func (c *createCommand) refuseBacking(f format) error {
+	if f.backed {
+		return nil
+	}
+	for _, given := range c.options.list {
+		switch given.Name {
+		case "backing_file":
+			return qemutext.Errorf("Backing file not supported for file format '%s'", f.name)
+		case "backing_fmt":
+			return qemutext.Errorf("Backing format not supported for file format '%s'", f.name)
+		}
 	}
 	return nil
+}
+
+// lookAtBacking checks the backing file, and takes its size where none is told.
+func (a *createCommand) lookAtBacking(name string, o *diskOptions) error {
+	if o.backing == "" {
+		return nil
+	}
+	if o.backing == name {
+		return qemutext.Errorf("Error: Trying to create an image with the same filename as the backing file")
+	}
+	path := backingPath(name, o.backing)
+	if o.backingFmt == "" {
+		err := qemutext.Errorf("Backing file specified without backing format")
+		if a.unsafe {
+			return err
+		}
+		if format, probeErr := a.probeName(path); probeErr == nil {
+			err = err.WithHint(fmt.Sprintf("Detected format of %s.", format))
+			err.Unended = true
+			return err
+		}
+	}
+	if a.unsafe {
+		return nil
+	}
+	// Whoever typed this name may open it, wherever it is.
+	base, err := a.openDiskFor(path, access{format: o.backingFmt})
+	if err != nil {
+		var open *openError
+		if errors.As(err, &open) {
+			err = qemutext.Errorf("%s", a.reason(open, true))
+		}
+		return &qemutext.Error{Lines: []string{message(err)}, Hint: "Could not open backing image.", Err: err}
+	}
+	defer base.Close()
+	if o.backingFmt == "" {
+		return qemutext.Errorf("Backing file specified without backing format")
+	}
+	if o.size < 0 {
+		o.size = base.Size()
+	}
+	return nil
+}
+
+// probeName is the format that a file looks like.
+func (a *app) probeName(path string) (string, error) {
+	spec, err := a.describe(path, false)
+	if err != nil {
+		return "", err
+	}
+	f, err := backend.OpenFile(spec.Path, 0, &backend.FileOptions{ForceShare: true})
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return qedfile.Probe(f)
+}
+
+// warnOfBacking warns of a backing file that an image is to name, and that
+// later commands will not open.
+func (a *app) warnOfBacking(image, backing string) {
+	if backing == "" || a.open.backing == "any" || qedfile.Siblings(image).Allows(backing) == nil {
+		return
+	}
+	hint := "--backing any"
+	if a.asQemu() {
+		hint = "QED_BACKING=any in the environment"
+	}
+	fmt.Fprintf(a.stderr, "%s: warning: the backing file '%s' is not in the image's directory, so that it is only opened with %s\n", a.program.name, show.Text(backing), hint)
+}
+
+// about says which file an error is about, in qemu's form.
+func about(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var text *qemutext.Error
+	if errors.As(err, &text) && text.Error() == err.Error() {
+		with := *text
+		with.Lines = append([]string{name + ": " + text.Lines[0]}, text.Lines[1:]...)
+		with.Err = err
+		return &with
+	}
+	return fileError(name, err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/backend/errs"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
@@ -49,9 +50,19 @@ func failureCode(cmd *cobra.Command) int {
 	return exitFailed
 }
 
-// usageError is a mistake on the command line, with a pointer to the help.
+// usageError is a mistake on the command line, with a pointer to the help. Of
+// subcommands that qemu has too it has exit code 1, whatever that means there.
 func usageError(cmd *cobra.Command, err error) error {
-	return fmt.Errorf("%w\nTry '%s --help' for more information", err, cmd.CommandPath())
+	path := cmd.CommandPath()
+	if name := cmd.Root().Name(); name != "qed" {
+		path = name // as qemu-img does
+	}
+	code := failureCode(cmd)
+	if cmd.GroupID == groupImage || path == cmd.Root().Name() {
+		code = exitFailed
+	}
+	text := &qemutext.Error{Lines: []string{message(err)}, Err: err, Hint: fmt.Sprintf("Try '%s --help' for more information", path)}
+	return &exitError{code, text}
 }
 
 // commandPrefix begins every message: "qed: info".

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,29 +13,37 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
 // choice is a flag that takes one of a few words.
 type choice struct {
-	value   *string
-	allowed []string
+	value     *string
+	allowed   []string
+	otherwise string // the message for another word; "" is one that lists them
+	free      bool   // other words are taken, too
 }
 
 // addChoice gives a subcommand a flag that takes one of a few words, and
 // offers them to the shell. initial need not be one of them.
-func addChoice(cmd *cobra.Command, value *string, name, short, initial, usage string, allowed ...string) {
+func addChoice(cmd *cobra.Command, value *string, name, short, initial, usage string, allowed ...string) *choice {
 	*value = initial
-	cmd.Flags().VarP(&choice{value, allowed}, name, short, usage)
+	c := &choice{value: value, allowed: allowed}
+	cmd.Flags().VarP(c, name, short, usage)
 	complete := cobra.FixedCompletions(allowed, cobra.ShellCompDirectiveNoFileComp)
 	if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
 		panic(err) // the flag is there: it was added two lines above
 	}
+	return c
 }
 
 func (c *choice) String() string { return *c.value }
 func (c *choice) Type() string   { return strings.Join(c.allowed, "|") }
 func (c *choice) Set(s string) error {
-	if !slices.Contains(c.allowed, s) {
+	if !slices.Contains(c.allowed, s) && !c.free {
+		if c.otherwise != "" {
+			return qemutext.Errorf("%s", strings.ReplaceAll(c.otherwise, "%s", s))
+		}
 		return fmt.Errorf("%q is none of %s", s, strings.Join(c.allowed, ", "))
 	}
 	*c.value = s
@@ -48,7 +58,8 @@ func (o *output) json() bool { return o.format == "json" }
 // addOutputFlag gives a subcommand the --output flag.
 func addOutputFlag(cmd *cobra.Command) *output {
 	o := &output{}
-	addChoice(cmd, &o.format, "output", "", "human", "print the result for people or for programs", "human", "json")
+	c := addChoice(cmd, &o.format, "output", "", "human", "print the result for people or for programs", "human", "json")
+	c.otherwise = "--output must be used with human or json as argument."
 	return o
 }
 
@@ -61,12 +72,33 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // sizeFlag is a flag that takes a size.
-type sizeFlag int64
+type sizeFlag struct {
+	value *int64
+	what  string // in the message for what is no size
+}
 
-func (f *sizeFlag) String() string { return strconv.FormatInt(int64(*f), 10) }
+// addSizeFlag gives a subcommand a flag that takes a size; what it is called
+// stands in the message for what is no size.
+func addSizeFlag(cmd *cobra.Command, value *int64, name, short, what, usage string) {
+	cmd.Flags().VarP(&sizeFlag{value, what}, name, short, usage)
+	cmd.Flags().Lookup(name).DefValue = "" // a usage text says what it means
+}
+
+func (f *sizeFlag) String() string { return strconv.FormatInt(*f.value, 10) }
 func (f *sizeFlag) Type() string   { return "size" }
-func (f *sizeFlag) Set(s string) error {
-	n, err := bytesize.Parse(s)
-	*f = sizeFlag(n)
+func (f *sizeFlag) Set(s string) (err error) {
+	*f.value, err = parseSize(s, f.what)
 	return err
+}
+
+// parseSize reads a size; errors are qemu's.
+func parseSize(s, what string) (int64, error) {
+	n, err := bytesize.Parse(s)
+	switch {
+	case errors.Is(err, bytesize.ErrRange):
+		return 0, qemutext.Errorf("Invalid %s specified. Must be between 0 and %d.", what, int64(math.MaxInt64))
+	case err != nil:
+		return 0, qemutext.BadSize(what)
+	}
+	return n, nil
 }

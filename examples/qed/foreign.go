@@ -16,7 +16,7 @@ import (
 // addReadFormatFlag gives a subcommand a flag that takes the format of an
 // image that is only read; "" is not told.
 func addReadFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
-	addChoice(cmd, format, name, short, "", usage, images.Formats()...)
+	addChoice(cmd, format, name, short, "", usage, images.Formats()...).free = true
 }
 
 // probeFormat recognises an image by its first bytes. What is none that is read

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +18,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -28,9 +33,10 @@ it was closed properly. The backing file need not exist, except with
 
 The lines and the JSON keys are those of qemu-img info. qemu-img 7.2 shows
 every image as cleanly closed; here "dirty-flag" is what the image says.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage(),
 	}
 	a.addOpenFlags(cmd)
+	a.addDescriptionFlags(cmd)
 	out := addOutputFlag(cmd)
 	chain := cmd.Flags().Bool("backing-chain", false, "show the backing files too, the nearest first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -56,20 +62,19 @@ every image as cleanly closed; here "dirty-flag" is what the image says.`,
 	return cmd
 }
 
-// imageInfo has the keys of qemu-img info.
+// imageInfo has the keys of qemu-img info, in its order.
 type imageInfo struct {
-	Filename            string `json:"filename"`
-	Format              string `json:"format"`
-	VirtualSize         int64  `json:"virtual-size"`
-	ActualSize          *int64 `json:"actual-size,omitempty"` // nil where it cannot be told
-	ClusterSize         int64  `json:"cluster-size,omitempty"`
-	BackingFilename     string `json:"backing-filename,omitempty"`
-	FullBackingFilename string `json:"full-backing-filename,omitempty"`
-	BackingFormat       string `json:"backing-filename-format,omitempty"`
-	Dirty               bool   `json:"dirty-flag"`
-
-	Snapshots []snapshotInfo  `json:"snapshots,omitempty"`
-	Specific  *formatSpecific `json:"format-specific,omitempty"`
+	BackingFormat       string          `json:"backing-filename-format,omitempty"`
+	Snapshots           []snapshotInfo  `json:"snapshots,omitempty"`
+	VirtualSize         int64           `json:"virtual-size"`
+	Filename            string          `json:"filename"`
+	ClusterSize         int64           `json:"cluster-size,omitempty"`
+	Format              string          `json:"format"`
+	ActualSize          *int64          `json:"actual-size,omitempty"` // nil where it cannot be told
+	Specific            *formatSpecific `json:"format-specific,omitempty"`
+	FullBackingFilename string          `json:"full-backing-filename,omitempty"`
+	BackingFilename     string          `json:"backing-filename,omitempty"`
+	Dirty               bool            `json:"dirty-flag"`
 }
 
 // print writes the lines of qemu-img info.
@@ -108,61 +113,75 @@ func (a *app) imageInfos(name string, chain bool) ([]imageInfo, error) {
 		return []imageInfo{info}, err
 	}
 	d, err := a.openDisk(name)
+	var backing *backingError
+	if errors.Is(err, qedfile.ErrBackingLoop) {
+		return nil, a.loopError(name, err)
+	}
+	if errors.As(err, &backing) && !errors.Is(err, qedfile.ErrBackingDenied) {
+		return nil, &openError{name: backing.name, err: backing.err} // as qemu-img, which opens one after the other
+	}
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	var infos []imageInfo
 	for _, layer := range d.layers() {
-		info := imageInfo{Filename: layer.name, Format: formatRaw, VirtualSize: layer.Size()}
-		if layer.image != nil {
-			info = headerInfo(layer.name, layer.image.Header())
-		} else if d, ok := layer.Disk.(images.Describer); ok {
-			if info, err = describeForeign(layer.name, d); err != nil {
-				return nil, fileError(layer.name, err)
-			}
-		}
-		if info.ActualSize, err = allocatedBytes(layer.name); err != nil {
-			return nil, err
+		info, err := layer.info()
+		if err != nil {
+			return nil, fileError(layer.name, err)
 		}
 		infos = append(infos, info)
 	}
 	return infos, nil
 }
 
+// loopError names the file that comes twice in a chain.
+func (a *app) loopError(name string, err error) error {
+	var seen []fs.FileInfo
+	for range 20 { // more than a chain may be long
+		fi, statErr := os.Stat(name)
+		if statErr != nil {
+			return err
+		}
+		if slices.ContainsFunc(seen, func(above fs.FileInfo) bool { return os.SameFile(above, fi) }) {
+			return qemutext.Errorf("Backing file '%s' creates an infinite loop.", name)
+		}
+		seen = append(seen, fi)
+		info, infoErr := a.topInfo(name)
+		if infoErr != nil {
+			return err
+		}
+		name = strings.TrimPrefix(info.FullBackingFilename, "file:")
+	}
+	return err
+}
+
 // topInfo describes one file by itself.
-func (a *app) topInfo(name string) (info imageInfo, err error) {
-	f, err := a.openSource(name, access{format: a.open.format, share: a.open.forceShare})
-	name = source.Redacted(name)
+func (a *app) topInfo(name string) (imageInfo, error) {
+	acc := a.source()
+	acc.topOnly = true
+	d, err := a.openDiskFor(name, acc)
 	if err != nil {
-		return info, fileError(name, err)
+		return imageInfo{}, err
 	}
-	defer f.Close()
-	format := a.open.format
-	if format == "" {
-		if format, err = probeFormat(f); err != nil {
-			return info, fileError(name, err)
+	defer d.Close()
+	info, err := d.info()
+	return info, fileError(d.name, err)
+}
+
+// info is what a layer says of itself.
+func (d *disk) info() (info imageInfo, err error) {
+	switch about, foreign := d.Disk.(images.Describer); {
+	case d.image != nil:
+		info = headerInfo(d.name, d.image.Header())
+	case foreign:
+		if info, err = describeForeign(d.name, about); err != nil {
+			return info, err
 		}
-	}
-	switch format {
-	case formatRaw:
-		raw, err := qedfile.NewRaw(f)
-		if err != nil {
-			return info, fileError(name, err)
-		}
-		info = imageInfo{Filename: name, Format: formatRaw, VirtualSize: raw.Size()}
-	case formatQED:
-		h, err := qedfile.ReadHeader(f)
-		if err != nil {
-			return info, fileError(name, err)
-		}
-		info = headerInfo(name, h)
 	default:
-		if info, err = a.foreignInfo(f, name, format); err != nil {
-			return info, fileError(name, err)
-		}
+		info = imageInfo{Filename: d.name, Format: cmp.Or(d.format, formatRaw), VirtualSize: d.Size()}
 	}
-	info.ActualSize, err = allocatedBytes(name)
+	info.ActualSize, err = allocatedBytes(d.name)
 	return info, err
 }
 

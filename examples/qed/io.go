@@ -6,10 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemuio"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 // exitAborted is what a shell reports for a process that died of SIGABRT.
@@ -25,45 +30,114 @@ standard input, a line each:
   qed io -c 'write -P 0x11 64k 128k' -c 'read -P 0x11 64k 128k' -c map disk.qed
 
 What they print is what qemu-io prints, times aside. The command "help" lists
-them. The exit code is 1 if any of them failed.`,
-		Args: cobra.MaximumNArgs(1),
+them. The exit code is 1 if any of them failed.
+
+-n, -m, -k, -i and -t, which choose how qemu asks its host, and --trace are
+checked and change nothing.`,
+		Args: ioArgs(),
 	}
+	c := &ioCommand{app: a}
 	a.addOpenFlags(cmd)
-	lines := cmd.Flags().StringArrayP("cmd", "c", nil, "run this `command`; may be given several times")
-	readOnly := cmd.Flags().BoolP("read-only", "r", false, "open the image for reading only")
+	a.addDescriptionFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&c.lines, "cmd", "c", nil, "run this `command`; may be given several times")
+	flags.BoolVarP(&c.opts.ReadOnly, "read-only", "r", false, "open the image for reading only")
+	temporary := "temporary"
+	if a.asQemu() {
+		temporary = "snapshot"
+	}
+	flags.BoolVarP(&c.opts.Snapshot, temporary, "s", false, "forget what is written when the image is closed")
+	flags.BoolVarP(&c.opts.CopyOnRead, "copy-on-read", "C", false, "leave what is read of the backing file in the image")
+	flags.BoolP("nocache", "n", false, "as -t none")
+	flags.BoolP("misalign", "m", false, "how qemu places its buffers")
+	flags.BoolP("native-aio", "k", false, "as -i native")
+	flags.VarP(modeFlag(qemuio.CheckAIO), "aio", "i", "how qemu asks its host: threads, native or io_uring")
+	flags.VarP(modeFlag(qemuio.CheckCache), "cache", "t", "a cache mode of qemu")
+	flags.VarP(modeFlag(func(s string) (err error) {
+		c.opts.IgnoreDiscard, err = qemuio.IgnoresDiscard(s)
+		return err
+	}), "discard", "d", "whether a discard does anything: ignore or unmap")
+	flags.StringP("trace", "T", "", "what qemu is to trace")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		out := bufio.NewWriter(a.stdout)
-		s := &qemuio.Session{
-			Out:  out,
-			Err:  flushFirst{out, a.stderr},
-			Open: a.openDevice,
+		if a.open.described && a.open.format != "" {
+			return qemutext.Errorf("--image-opts and -f are mutually exclusive")
 		}
-		s.Complain = func(err error) {
-			fmt.Fprintf(s.Err, "%s: %s\n", commandPrefix(cmd), message(err))
-		}
-		for _, name := range args {
-			opts := qemuio.OpenOptions{ReadOnly: *readOnly || a.open.forceShare, Format: a.open.format, ForceShare: a.open.forceShare}
-			if err := s.OpenFile(name, opts); err != nil {
-				return &exitError{code: exitFailed}
-			}
-		}
-		next := listed(*lines)
-		if len(*lines) == 0 {
-			next = prompted(a.stdin, out)
-		}
-		err := runSession(cmd.Context(), s, out, next)
-		if s.Aborted() {
-			return &exitError{code: exitAborted}
-		}
-		if err = errors.Join(err, s.Close(), out.Flush()); err != nil {
-			return err
-		}
-		if s.Failed() {
-			return &exitError{code: exitFailed}
+		return c.run(cmd, args)
+	}
+	return cmd
+}
+
+// ioArgs demands one image at most.
+func ioArgs() cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return fmt.Errorf("one image at most, not %d", len(args))
 		}
 		return nil
 	}
-	return cmd
+}
+
+// modeFlag is a flag whose value is checked.
+type modeFlag func(string) error
+
+func (modeFlag) Type() string         { return "mode" }
+func (modeFlag) String() string       { return "" }
+func (f modeFlag) Set(s string) error { return f(s) }
+
+// ioCommand is io with its flags.
+type ioCommand struct {
+	*app
+	lines []string
+	opts  qemuio.OpenOptions
+}
+
+func (c *ioCommand) run(cmd *cobra.Command, args []string) error {
+	out := bufio.NewWriter(c.stdout)
+	s := &qemuio.Session{
+		Out:  out,
+		Err:  flushFirst{out, c.stderr},
+		Open: c.openDevice,
+	}
+	s.Complain = func(err error) {
+		var open *openError
+		if errors.As(err, &open) {
+			name := " device " + open.name
+			if open.name == "" {
+				name = ""
+			}
+			err = qemutext.Errorf("can't open%s: %s", name, c.reason(open, true))
+		}
+		c.complain(cmd, err)
+	}
+	c.stderr = s.Err // in its order
+	for _, name := range args {
+		opts := c.opts
+		opts.Format, opts.ForceShare = c.open.format, c.open.forceShare
+		if c.open.described {
+			name, opts.Options = "", name
+		}
+		if !c.asQemu() {
+			opts.ReadOnly = opts.ReadOnly || opts.ForceShare
+		}
+		if err := s.OpenFile(name, opts); err != nil {
+			return &exitError{code: exitFailed}
+		}
+	}
+	next := listed(c.lines)
+	if len(c.lines) == 0 {
+		next = prompted(c.stdin, out)
+	}
+	err := runSession(cmd.Context(), s, out, next)
+	if s.Aborted() {
+		return &exitError{code: exitAborted}
+	}
+	if err = errors.Join(err, s.Close(), out.Flush()); err != nil {
+		return err
+	}
+	if s.Failed() {
+		return &exitError{code: exitFailed}
+	}
+	return nil
 }
 
 // runSession runs commands until there are no more.
@@ -109,18 +183,64 @@ func prompted(in io.Reader, out *bufio.Writer) func() (string, bool) {
 
 // openDevice opens a disk for the command language.
 func (a *app) openDevice(name string, o qemuio.OpenOptions) (*qemuio.Device, error) {
-	d, err := a.openDiskFor(name, access{format: o.Format, write: !o.ReadOnly, share: o.ForceShare})
+	d, err := a.openForSession(name, o)
 	if err != nil {
-		return nil, err
+		return nil, withName(err, name)
 	}
-	dev := &qemuio.Device{Disk: d.Disk, Format: d.format}
-	if !o.ReadOnly {
-		dev.Writable = d.writable()
-	}
+	dev := &qemuio.Device{Disk: d.Disk, Format: d.format, CopyOnRead: o.CopyOnRead, IgnoreDiscard: o.IgnoreDiscard}
 	if d.image != nil {
 		dev.ClusterSize = d.image.Header().ClusterSize
 	}
+	switch {
+	case o.Snapshot:
+		over, err := overlayOf(d)
+		if err != nil {
+			return nil, errors.Join(&openError{name: name, err: err}, d.Close())
+		}
+		dev.Disk, dev.Writable = over, over
+	case !o.ReadOnly:
+		dev.Writable = d.writable()
+	}
 	return dev, nil
+}
+
+func (a *app) openForSession(name string, o qemuio.OpenOptions) (*disk, error) {
+	write := !o.ReadOnly && !o.Snapshot
+	switch {
+	case o.ForceShare && write:
+		return nil, qemutext.Errorf("force-share=on can only be used with read-only images")
+	case o.CopyOnRead && o.ReadOnly:
+		return nil, qemutext.Errorf("Can't use copy-on-read on read-only device")
+	case name == "" && o.Options == "":
+		return nil, qemutext.Errorf("Must specify either driver or file")
+	}
+	acc := access{format: o.Format, write: write, share: o.ForceShare}
+	if o.Options != "" {
+		list := o.Options
+		if name != "" && !strings.Contains(list, "file.filename=") {
+			list += ",file.filename=" + optlist.Escape(name)
+		}
+		name, acc.described = list, true
+	}
+	return a.openDiskFor(name, acc)
+}
+
+// withName has an error tell the name that the session knows the disk by.
+func withName(err error, name string) error {
+	var open *openError
+	if errors.As(err, &open) {
+		return &openError{name, open.err, open.write}
+	}
+	return &openError{name: name, err: err}
+}
+
+// overlayOf is a disk in memory that shows another until it is written.
+func overlayOf(d *disk) (*qedfile.Image, error) {
+	return qedfile.CreateIn(backend.NewMemory(nil), d.Size(), &qedfile.CreateOptions{
+		BackingFile: "beneath",
+		BackingRaw:  true,
+		Open:        qedfile.Options{Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return d.Disk, nil }},
+	})
 }
 
 // flushFirst keeps the two outputs in the order in which they were written.

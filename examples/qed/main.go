@@ -14,20 +14,25 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once: the handler is gone by then.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(runAs(ctx, programOf(os.Args[0]), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole command but for the process around it. It returns the exit
-// code.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, sources: sources{ctx: ctx}}
-	root := newRoot(a)
-	root.SetArgs(protectNegativeSize(args))
+// runAs is the whole command but for the process around it. It returns the
+// exit code.
+func runAs(ctx context.Context, p program, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{program: p, stdin: stdin, stdout: stdout, stderr: stderr, sources: sources{ctx: ctx}}
+	root := newProgram(a)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd := root
+	args, err := a.completeArgs(root, args)
+	if err != nil {
+		err = flagError(root, err)
+	} else {
+		root.SetArgs(args)
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -40,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		exit = &exitError{code: failureCode(cmd), err: err}
 	}
 	if exit.err != nil {
-		fmt.Fprintf(stderr, "%s: %s\n", commandPrefix(cmd), message(exit.err))
+		a.complain(cmd, exit.err)
 	}
 	return exit.code
 }

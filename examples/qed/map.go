@@ -25,14 +25,14 @@ and the JSON are those of qemu-img map.
 
 --svg draws a picture: the file with its header, tables, data and
 unused clusters, the disk above it, and how the one maps to the other.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage(),
 	}
 	a.addOpenFlags(cmd)
+	a.addDescriptionFlags(cmd)
 	out := addOutputFlag(cmd)
-	var start, length sizeFlag = 0, math.MaxInt64
-	cmd.Flags().Var(&start, "start-offset", "begin at this offset of the disk")
-	cmd.Flags().Var(&length, "max-length", "show so many bytes at most")
-	cmd.Flags().Lookup("max-length").DefValue = ""
+	start, length := int64(0), int64(math.MaxInt64)
+	addSizeFlag(cmd, &start, "start-offset", "s", "start offset", "begin at this offset of the disk")
+	addSizeFlag(cmd, &length, "max-length", "l", "max length", "show so many bytes at most")
 	svg := cmd.Flags().String("svg", "", "draw a picture into this `file` instead; - is standard output")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d, err := a.openDisk(args[0])
@@ -44,7 +44,7 @@ unused clusters, the disk above it, and how the one maps to the other.`,
 			return a.drawMap(cmd.Context(), d, *svg)
 		}
 		w := bufio.NewWriter(a.stdout)
-		runs := d.runs(cmd.Context(), int64(start), int64(length))
+		runs := d.runs(cmd.Context(), start, length)
 		if out.json() {
 			err = printRunsJSON(w, runs)
 		} else {
@@ -71,8 +71,8 @@ type mapRun struct {
 func (d *disk) runs(ctx context.Context, off, n int64) iter.Seq2[mapRun, error] {
 	layers := d.layers()
 	return func(yield func(mapRun, error) bool) {
-		if d.Size() == 0 {
-			yield(mapRun{offset: -1}, nil)
+		if off >= d.Size() {
+			yield(mapRun{start: off, offset: -1}, nil)
 			return
 		}
 		var damage error

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -17,24 +17,33 @@ func newMeasure(a *app) *cobra.Command {
 		Short: "Tell how large a copy of a disk would be",
 		Long: `Tell how many bytes the file of a copy needs: now, and once every byte of
 the disk has been written. Instead of an image a size can be given.`,
-		Args: cobra.MaximumNArgs(1),
 	}
 	a.addOpenFlags(cmd)
+	a.addDescriptionFlags(cmd)
 	out := addOutputFlag(cmd)
 	var format string
 	addFormatFlag(cmd, &format, "output-format", "O", "format of the copy (default: raw)")
 	o := addDiskOptions(cmd)
-	var size sizeFlag = -1
-	cmd.Flags().Var(&size, "size", "measure for an empty disk of this size")
-	cmd.Flags().Lookup("size").DefValue = ""
+	size := int64(-1)
+	addSizeFlag(cmd, &size, "size", "", "image size", "measure for an empty disk of this size")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if (size >= 0) == (len(args) == 1) {
-			return usageError(cmd, errors.New("either --size or an image must be given"))
+		switch {
+		case len(args) > 1:
+			return qemutext.Errorf("At most one filename argument is allowed.")
+		case len(args) == 0 && (a.open.described || a.open.format != ""):
+			return qemutext.Errorf("--image-opts, -f, and -l require a filename argument.")
+		case len(args) == 1 && size >= 0:
+			return qemutext.Errorf("--size N cannot be used together with a filename.")
+		case len(args) == 0 && size < 0:
+			return qemutext.Errorf("Either --size N or one filename must be specified.")
 		}
-		if err := o.onlyGeometry(); err != nil {
+		if format == "" {
+			format = formatRaw
+		}
+		if err := o.forCopy(format); err != nil {
 			return err
 		}
-		var src qedfile.Disk = emptyDisk(roundUp(int64(size)))
+		var src qedfile.Disk = emptyDisk(roundUp(size))
 		if len(args) == 1 {
 			d, err := a.openDisk(args[0])
 			if err != nil {
@@ -51,7 +60,10 @@ the disk has been written. Instead of an image a size can be given.`,
 			}
 		}
 		if out.json() {
-			return printJSON(a.stdout, map[string]int64{"required": result.Required, "fully-allocated": result.FullyAllocated})
+			return printJSON(a.stdout, struct {
+				Required       int64 `json:"required"`
+				FullyAllocated int64 `json:"fully-allocated"`
+			}{result.Required, result.FullyAllocated})
 		}
 		_, err := fmt.Fprintf(a.stdout, "required size: %d\nfully allocated size: %d\n", result.Required, result.FullyAllocated)
 		return err

@@ -69,7 +69,7 @@ type nbdServer struct {
 
 	socket, bind, exportName, description string
 	port, shared                          int
-	offset                                sizeFlag
+	offset                                int64
 	readOnly, persistent, depth, verbose  bool
 	discard                               string
 	volumes                               []string
@@ -87,7 +87,7 @@ func (n *nbdServer) addFlags() {
 	f.BoolVarP(&n.persistent, "persistent", "t", false, "go on when the last client leaves")
 	f.StringVarP(&n.exportName, "export-name", "x", "", "`name` of the export")
 	f.StringVarP(&n.description, "description", "D", "", "`text` for clients that list the exports")
-	f.VarP(&n.offset, "offset", "o", "serve the disk from this byte on")
+	addSizeFlag(n.cmd, &n.offset, "offset", "o", "offset", "serve the disk from this byte on")
 	f.BoolVarP(&n.depth, "allocation-depth", "A", false, "tell clients which layer of the chain holds what")
 	f.BoolVarP(&n.readOnly, "read-only", "r", false, "let no client write")
 	f.BoolVarP(&n.verbose, "verbose", "v", false, "tell of clients that are cut off")
@@ -191,7 +191,7 @@ func (n *nbdServer) run(ctx context.Context, name string) (err error) {
 // exports are what is served of a disk.
 func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 	e := nbd.Export{
-		Name: n.exportName, Description: n.description, Disk: d.Disk, Offset: int64(n.offset),
+		Name: n.exportName, Description: n.description, Disk: d.Disk, Offset: n.offset,
 		Writable: !n.readOnly, Discard: n.discard == "unmap" || n.discard == "on", AllocationDepth: n.depth,
 	}
 	if len(n.volumes) == 0 {

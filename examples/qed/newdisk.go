@@ -5,122 +5,12 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"strings"
-
-	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/newfile"
-	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
-
-// diskOptions say what a disk that is to be made is like: the -o flag of
-// create, convert, measure and compact.
-type diskOptions struct {
-	clusterSize int64 // bytes, 0 for the default
-	tableSize   int64 // clusters, 0 for the default
-	size        int64 // bytes, -1 when not told
-	backing     string
-	backingFmt  string
-	foreign     map[string]string   // what only images of other formats have
-	unsynced    bool                // do not wait until the new file is on the host's disk
-	chain       qedfile.BackingFunc // opens the backing file while the disk is filled; nil where it does not matter
-}
-
-// addDiskOptions gives a subcommand the -o flag.
-func addDiskOptions(cmd *cobra.Command) *diskOptions {
-	o := &diskOptions{size: -1}
-	cmd.Flags().VarP((*diskOptionsFlag)(o), "options", "o", "what a new image is like: cluster_size=N, table_size=N")
-	return o
-}
-
-type diskOptionsFlag diskOptions
-
-func (f *diskOptionsFlag) Type() string   { return "name=value,..." }
-func (f *diskOptionsFlag) String() string { return "" }
-
-func (f *diskOptionsFlag) Set(s string) error {
-	for _, option := range strings.Split(s, ",") {
-		name, value, _ := strings.Cut(option, "=")
-		var err error
-		switch name {
-		case "cluster_size":
-			f.clusterSize, err = parsePositive(value)
-		case "table_size":
-			f.tableSize, err = parsePositive(value)
-		case "size":
-			f.size, err = bytesize.Parse(value)
-		case "backing_file":
-			f.backing = value
-		case "backing_fmt":
-			f.backingFmt = value
-		default:
-			err = (*diskOptions)(f).setForeign(name, value)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", option, err)
-		}
-	}
-	return nil
-}
-
-// parsePositive reads a size that has to be told to have a default.
-func parsePositive(s string) (int64, error) {
-	n, err := bytesize.Parse(s)
-	if err == nil && n == 0 {
-		err = errors.New("zero is not possible")
-	}
-	return n, err
-}
-
-// describe is the part of the line that create prints.
-func (o *diskOptions) describe() string {
-	s := ""
-	if o.backing != "" {
-		s += fmt.Sprintf(" backing_file=%s backing_fmt=%s", o.backing, o.backingFmt)
-	}
-	s += fmt.Sprintf(" cluster_size=%d", o.create().ClusterSize)
-	if o.tableSize != 0 {
-		s += fmt.Sprintf(" table_size=%d", o.tableSize)
-	}
-	return s
-}
-
-// create is what the library needs to make a QED image.
-func (o *diskOptions) create() *qedfile.CreateOptions {
-	c := &qedfile.CreateOptions{
-		ClusterSize: o.clusterSize,
-		TableSize:   o.tableSize,
-		BackingFile: o.backing,
-		BackingRaw:  o.backingFmt == formatRaw,
-		Open:        qedfile.Options{Backing: o.chain},
-	}
-	if c.Open.Backing == nil {
-		c.Open.Backing = noBacking
-	}
-	if c.ClusterSize == 0 {
-		c.ClusterSize = qedfile.DefaultClusterSize
-	}
-	return c
-}
-
-// onlyGeometry refuses the options that have no meaning where a disk is a copy
-// of another.
-func (o *diskOptions) onlyGeometry() error {
-	if o.size >= 0 || o.backing != "" || o.backingFmt != "" || len(o.foreign) > 0 {
-		return errors.New("-o: only cluster_size and table_size can be told here")
-	}
-	return nil
-}
-
-// checkBacking refuses a backing file of unknown format.
-func (o *diskOptions) checkBacking() error {
-	if o.backing != "" && o.backingFmt != formatRaw && o.backingFmt != formatQED {
-		return errors.New("a backing file needs its format told, -F raw or -F qed")
-	}
-	return nil
-}
 
 // makeDisk makes a disk file and has fill write to it. Only when all of it
 // has succeeded, and is on the host's disk, the file gets its name.
@@ -128,9 +18,12 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 	if format == formatRaw && isDevice(name) {
 		return fillDevice(name, size, fill)
 	}
+	if err := o.check(format, size); err != nil {
+		return err
+	}
 	f, err := newfile.Create(name, &newfile.Options{Unsynced: o.unsynced})
 	if err != nil {
-		return fileError(name, err)
+		return couldNotCreate(name, err)
 	}
 	defer f.Close()
 	dst, err := newDiskIn(f.Storage(), format, size, o)
@@ -144,9 +37,6 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 }
 
 func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qedfile.WritableDisk, error) {
-	if err := o.noForeign(format); err != nil {
-		return nil, err
-	}
 	if format == formatQED {
 		return qedfile.CreateIn(s, size, o.create())
 	}
@@ -154,7 +44,18 @@ func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qe
 	if err != nil {
 		return nil, err
 	}
-	return raw, raw.Resize(roundUp(size))
+	if err := raw.Resize(roundUp(size)); err != nil || !o.preallocates() {
+		return raw, err
+	}
+	return raw, preallocate(raw, 0)
+}
+
+// couldNotCreate is what qemu says of a file that cannot be made.
+func couldNotCreate(name string, err error) error {
+	if errors.Is(err, backend.ErrLocked) {
+		return qemutext.Errorf("%s", lockWords(name, true))
+	}
+	return qemutext.Errorf("Could not create '%s': %s", name, osReason(err))
 }
 
 // roundUp is a size in whole sectors, as disks have it.
@@ -186,4 +87,18 @@ func fillDevice(name string, size int64, fill func(qedfile.WritableDisk) error) 
 	}
 	// It may be unplugged as soon as the command ends.
 	return errors.Join(fill(dst), dst.Sync(), dst.Close())
+}
+
+// preallocate writes zeroes over all of a raw disk from off on, so that the host
+// has the space.
+func preallocate(dst qedfile.WritableDisk, off int64) error {
+	zeroes := make([]byte, 1<<20)
+	for size := dst.Size(); off < size; {
+		n, err := dst.WriteAt(zeroes[:min(int64(len(zeroes)), size-off)], off)
+		if err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
 }

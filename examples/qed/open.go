@@ -3,18 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
-)
-
-// Image formats, as flags name them.
-const (
-	formatQED = "qed"
-	formatRaw = "raw"
 )
 
 // openFlags say how images are opened. They mean the same on every
@@ -24,26 +20,23 @@ type openFlags struct {
 	forceShare bool
 	backing    string
 	snapshot   string
-	sectorSize int // bytes; 0 finds it out
+	described  bool // names are descriptions: --image-opts
+	sectorSize int  // bytes; 0 finds it out
 }
 
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is
-// not told.
+// not told. What is no format is found out where it is used.
 func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
-	addChoice(cmd, format, name, short, "", usage, formatRaw, formatQED)
-}
-
-// addImageFormatFlag gives a subcommand that works on nothing but QED images the
-// -f flag that scripts for qemu-img use.
-func addImageFormatFlag(cmd *cobra.Command) {
-	addChoice(cmd, new(string), "format", "f", "", "format of the image", formatQED)
+	addChoice(cmd, format, name, short, "", usage, formatRaw, formatQED).free = true
 }
 
 // addOpenFlags gives a subcommand the flags that say how its images are
 // opened. Those that look at volumes add addSectorFlag.
 func (a *app) addOpenFlags(cmd *cobra.Command) {
 	addReadFormatFlag(cmd, &a.open.format, "format", "f", "format of the image (default: by its first bytes, never raw)")
-	cmd.Flags().StringVar(&a.open.snapshot, "snapshot", "", "read this internal snapshot of a qcow2 image, by its `name` or ID")
+	if !a.asQemu() { // where the name has another meaning
+		cmd.Flags().StringVar(&a.open.snapshot, "snapshot", "", "read this internal snapshot of a qcow2 image, by its `name` or ID")
+	}
 	a.addShareFlags(cmd)
 }
 
@@ -55,7 +48,17 @@ func (a *app) addShareFlags(cmd *cobra.Command) {
 
 // addBackingFlag gives a subcommand the --backing flag.
 func (a *app) addBackingFlag(cmd *cobra.Command) {
-	addChoice(cmd, &a.open.backing, "backing", "", "sibling", "backing files that may be opened: none, those beside the image, or any", "none", "sibling", "any")
+	initial := os.Getenv("QED_BACKING")
+	if initial != "none" && initial != "any" {
+		initial = "sibling"
+	}
+	if a.asQemu() {
+		// qemu's tools have no such options.
+		a.open.backing = initial
+		a.addSourceFlags(&cobra.Command{})
+		return
+	}
+	addChoice(cmd, &a.open.backing, "backing", "", initial, "backing files that may be opened: none, those beside the image, or any", "none", "sibling", "any")
 	a.addSourceFlags(cmd)
 }
 
@@ -108,32 +111,32 @@ func (d *disk) writable() qedfile.WritableDisk {
 
 // access says what a disk is opened for.
 type access struct {
-	format  string // of this disk; "" looks at the file
-	write   bool
-	topOnly bool // the chain beneath is not needed and is left alone
-	share   bool // read it, and the chain, even while another process writes it; -U says so for all
-	dirty   qedfile.DirtyPolicy
+	format    string // of this disk; "" looks at the file
+	described bool   // the name is a description
+	write     bool
+	topOnly   bool // the chain beneath is not needed and is left alone
+	share     bool // read it, and the chain, even while another process writes it; -U says so for all
+	dirty     qedfile.DirtyPolicy
 }
 
 // openDisk opens a disk for reading, in the format of the -f flag.
 func (a *app) openDisk(name string) (*disk, error) {
-	return a.openDiskFor(name, access{format: a.open.format})
+	return a.openDiskFor(name, a.source())
+}
+
+// source says how the images that are named on the command line are opened.
+func (a *app) source() access {
+	return access{format: a.open.format, described: a.open.described}
 }
 
 // openDiskFor opens a disk. Errors name it.
 func (a *app) openDiskFor(name string, acc access) (*disk, error) {
-	acc.share = (acc.share || a.open.forceShare) && !acc.write
-	f, err := a.openSource(name, acc)
-	name = source.Redacted(name)
-	if err != nil {
-		return nil, explainLock(fileError(name, err), acc)
+	if acc.described && acc.format != "" {
+		return nil, qemutext.Errorf("--image-opts and --format are mutually exclusive")
 	}
-	d, err := a.newDisk(f, name, acc)
-	if err == nil {
-		d.fileSize, err = f.Size()
-	}
+	d, err := a.openDescribed(name, acc)
 	if err != nil {
-		return nil, errors.Join(fileError(name, err), f.Close())
+		return nil, &openError{source.Redacted(name), err, acc.write}
 	}
 	return d, nil
 }
@@ -142,18 +145,21 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 	format := acc.format
 	if format == "" {
 		var err error
-		if format, err = probeFormat(f); err != nil {
+		if f, format, err = a.guessFormat(f, name, acc.write); err != nil {
 			return nil, err
 		}
 	}
-	if format != formatQED && format != formatRaw {
+	if format != formatQED && format != formatRaw && format != "file" {
+		if err := knownFormat(format); err != nil {
+			return nil, err
+		}
 		return a.newForeignDisk(f, name, format, acc)
 	}
-	if format == formatRaw {
+	if format == formatRaw || format == "file" {
 		raw, err := qedfile.NewRaw(f)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}
-	opts := &qedfile.Options{Backing: a.backingFunc(f, name), Writable: acc.write, Dirty: acc.dirty, ForceShare: acc.share}
+	opts := &qedfile.Options{Backing: namedBacking(name, a.backingFunc(f, name)), Writable: acc.write, Dirty: acc.dirty, ForceShare: acc.share}
 	if acc.topOnly {
 		opts.Backing = noBacking
 	}
@@ -162,15 +168,6 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 		return nil, a.explainBacking(err)
 	}
 	return &disk{Disk: image, image: image, name: name, format: format}, nil
-}
-
-// explainLock tells what could be done about a file that another process
-// writes.
-func explainLock(err error, acc access) error {
-	if errors.Is(err, backend.ErrLocked) && !acc.write {
-		return fmt.Errorf("%w (-U reads it anyway)", err)
-	}
-	return err
 }
 
 // explainBacking tells what could be done about a refused backing file.

@@ -13,7 +13,7 @@ import (
 
 // addProgressFlag gives a subcommand the -p flag.
 func addProgressFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().BoolP("progress", "p", false, "show the progress even if standard error is no terminal")
+	return cmd.Flags().BoolP("progress", "p", false, "show the progress even where it goes to no terminal")
 }
 
 // progress shows how far a long task is, with speed and time left, on
@@ -24,6 +24,9 @@ type progress struct {
 	notes  io.Writer // nil shows nothing
 	counts bool      // what is counted is no bytes
 	bar    *progressbar.ProgressBar
+
+	percent io.Writer // prints qemu-img's percentage instead; nil does not
+	last    float64   // what it printed last
 }
 
 // newProgress begins a display. Callers defer its finish.
@@ -36,12 +39,40 @@ func (a *app) newProgress(label string, asked bool) *progress {
 	return a.progress
 }
 
+// newPercentage begins a display as qemu-img's -p has it: a percentage on
+// standard output. Where that is a terminal it is the display of newProgress.
+func (a *app) newPercentage(label string, asked bool) *progress {
+	out, isFile := a.stdout.(*os.File)
+	if terminal := isFile && term.IsTerminal(int(out.Fd())); asked && !terminal {
+		a.progress = &progress{label: label, percent: a.stdout}
+		a.progress.print(0)
+		return a.progress
+	}
+	p := a.newProgress(label, asked)
+	if a.asQemu() && !asked {
+		p.notes = nil
+	}
+	return p
+}
+
+// print prints a percentage.
+func (p *progress) print(v float64) {
+	fmt.Fprintf(p.percent, "    (%3.2f/100%%)\r", v)
+	p.last = v
+}
+
 // shown reports whether there is anybody to see it.
 func (p *progress) shown() bool { return p.notes != nil }
 
 // set says that done of total bytes are done. It has the shape that the
 // library's long operations report with.
 func (p *progress) set(done, total int64) {
+	if p.percent != nil && total > 0 {
+		if v := 100 * float64(min(done, total)) / float64(total); v >= p.last+1 || v == 100 {
+			p.print(v)
+		}
+		return
+	}
 	if p.notes == nil || total <= 0 {
 		return
 	}
@@ -73,6 +104,10 @@ func (p *progress) clear() {
 
 // finish ends the line of the display.
 func (p *progress) finish() {
+	if p.percent != nil {
+		fmt.Fprintln(p.percent)
+		p.percent = nil
+	}
 	if p.bar != nil {
 		fmt.Fprintln(p.notes)
 		p.bar = nil

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -18,43 +18,66 @@ func newRebase(a *app) *cobra.Command {
 change: where the new file differs from the old one, the old bytes are copied
 into the image first. With -b "" the image stands alone afterwards.
 
--u changes only the name, for a backing file that was moved or renamed; no
+The format of the new file must be told. -u changes only the name, for a backing file that was moved or renamed; no
 backing file is opened. A relative name is relative to the image.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneImage(),
 	}
-	a.addBackingFlag(cmd)
+	a.addShareFlags(cmd)
+	a.addDescriptionFlags(cmd)
+	addFormatFlag(cmd, &a.open.format, "format", "f", "format of the image")
 	base := cmd.Flags().StringP("backing-file", "b", "", `the new backing `+"`file`"+`, "" for none`)
 	var format string
 	addFormatFlag(cmd, &format, "backing-format", "F", "format of the new backing file")
-	addImageFormatFlag(cmd)
 	unsafe := cmd.Flags().BoolP("unsafe", "u", false, "change the name only")
+	addCacheFlag(cmd, new(string))
+	addSourceCacheFlag(cmd)
 	asked := addProgressFlag(cmd)
-	cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors, as always")
+	quiet := cmd.Flags().BoolP("quiet", "q", false, "show no progress")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !cmd.Flags().Changed("backing-file") {
-			return usageError(cmd, errors.New("-b is needed; -b \"\" removes the backing file"))
+		if !*unsafe && !cmd.Flags().Changed("backing-file") {
+			return usageError(cmd, qemutext.Errorf("Must specify backing file (-b) or use unsafe mode (-u)"))
 		}
-		if *base != "" && format == "" {
-			return usageError(cmd, errors.New("a backing file needs its format told, -F raw or -F qed"))
+		if _, ok := findFormat(format); !ok && format != "" {
+			return qemutext.Errorf("Invalid format name: '%s'", format)
 		}
-		d, err := a.openDiskFor(args[0], access{format: formatQED, write: true, topOnly: *unsafe})
+		if *unsafe {
+			// qemu-img takes -U with -u alone, where it has nothing to share.
+			a.open.forceShare = false
+		}
+		acc := a.source()
+		acc.write, acc.topOnly = true, *unsafe
+		d, err := a.openDiskFor(args[0], acc)
 		if err != nil {
 			return err
 		}
 		defer d.Close()
-		if *unsafe {
+		switch {
+		case d.image == nil:
+			return cannotRebase(*base, "Operation not supported")
+		case *base != "" && format == "":
+			return cannotRebase(*base, "backing format must be specified")
+		case *unsafe:
 			err = d.image.SetBacking(*base, &qedfile.SetBackingOptions{Raw: format == formatRaw})
-		} else {
-			progress := a.newProgress("rebase", *asked)
+		default:
+			progress := a.newPercentage("rebase", *asked && !*quiet)
 			defer progress.finish()
 			err = a.rebase(cmd.Context(), d, *base, format, &qedfile.RebaseOptions{Progress: progress.set})
+			if err == nil {
+				progress.set(1, 1)
+			}
 		}
-		if err == nil {
-			err = d.Close()
+		if err != nil {
+			return err
 		}
-		return fileError(args[0], err)
+		a.warnOfBacking(d.name, *base)
+		return fileError(args[0], d.Close())
 	}
 	return cmd
+}
+
+// cannotRebase is what qemu says of a backing file that an image cannot have.
+func cannotRebase(base, why string) error {
+	return qemutext.Errorf("Could not change the backing file to '%s': %s", base, why)
 }
 
 // rebase opens the new backing file, which the user has named, wherever it is.
@@ -62,9 +85,13 @@ func (a *app) rebase(ctx context.Context, d *disk, name, format string, opts *qe
 	if name == "" {
 		return qedfile.Rebase(ctx, d.image, nil, "", opts)
 	}
-	base, err := a.openDiskFor(backingFile(d.name, name), access{format: format})
+	base, err := a.openDiskFor(backingPath(d.name, name), access{format: format})
 	if err != nil {
-		return fmt.Errorf("backing file: %w", err)
+		var open *openError
+		if errors.As(err, &open) {
+			return qemutext.Errorf("Could not open new backing file '%s': %s", name, a.reason(open, true))
+		}
+		return err
 	}
 	defer base.Close()
 	opts.Raw = format == formatRaw

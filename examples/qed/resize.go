@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
 func newResize(a *app) *cobra.Command {
@@ -20,34 +20,73 @@ zeroes, even where a longer backing file has other contents. Partitions and
 filesystems inside are not changed.
 
 Making it smaller loses what lies beyond, so it must be asked for by --shrink.`,
-		Args: cobra.ExactArgs(2),
+		Args: resizeArgs,
 	}
 	a.addOpenFlags(cmd)
+	a.addDescriptionFlags(cmd)
 	shrink := cmd.Flags().Bool("shrink", false, "allow the disk to become smaller")
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		d, err := a.openDiskFor(args[0], access{format: a.open.format, write: true})
+	prealloc := cmd.Flags().String("preallocation", "off", "how the space that a raw disk gains is allocated: off, falloc or full")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains([]string{"off", "metadata", "falloc", "full"}, *prealloc) {
+			return qemutext.Errorf("Invalid preallocation mode '%s'", *prealloc)
+		}
+		acc := a.source()
+		acc.write = true
+		d, err := a.openDiskFor(args[0], acc)
 		if err != nil {
 			return err
 		}
 		defer d.Close()
-		size, err := newSize(d.Size(), args[1])
-		if err == nil && size < d.Size() && !*shrink {
-			err = errors.New("this would lose what lies beyond the new end; --shrink allows it")
+		if err := d.resize(args[1], *shrink, *prealloc); err != nil {
+			return err
 		}
-		if err == nil && d.image != nil && size%512 != 0 {
-			err = fmt.Errorf("a size of %d bytes is not a multiple of 512", size)
-		}
-		if err == nil {
-			err = errors.Join(d.writable().Resize(size), d.Close())
-		}
-		if err != nil || *quiet {
+		if err := d.Close(); err != nil || *quiet {
 			return fileError(args[0], err)
 		}
 		_, err = fmt.Fprintln(a.stdout, "Image resized.")
 		return err
 	}
 	return cmd
+}
+
+// resize gives a disk the size that is asked for.
+func (d *disk) resize(arg string, shrink bool, prealloc string) error {
+	old := d.Size()
+	size, err := newSize(old, arg)
+	switch {
+	case err != nil:
+		return err
+	case size <= 0:
+		return qemutext.Errorf("New image size must be positive")
+	case size <= old && prealloc != "off":
+		return qemutext.Errorf("Preallocation can only be used for growing images")
+	case size < old && !shrink:
+		return &qemutext.Error{Lines: []string{
+			"Use the --shrink option to perform a shrink operation.",
+			"warning: Shrinking an image will delete all data beyond the shrunken image's end. Before performing such an operation, make sure there is no important data there.",
+		}}
+	case prealloc == "metadata" && d.image == nil:
+		return qemutext.Errorf("Unsupported preallocation mode: metadata")
+	case prealloc != "off" && d.image != nil:
+		return qemutext.Errorf("Unsupported preallocation mode '%s'", prealloc)
+	case d.image != nil && size%512 != 0:
+		return qemutext.Errorf("Invalid image size specified")
+	}
+	if err := d.writable().Resize(size); err != nil || prealloc == "off" {
+		return fileError(d.name, err)
+	}
+	return fileError(d.name, preallocate(d.writable(), old))
+}
+
+func resizeArgs(_ *cobra.Command, args []string) error {
+	switch {
+	case len(args) < 2:
+		return qemutext.Errorf("Not enough arguments")
+	case len(args) > 2:
+		return qemutext.Errorf("Expecting image file name and size")
+	}
+	return nil
 }
 
 // newSize is the size that is asked for: absolute, or relative with a sign.
@@ -60,13 +99,11 @@ func newSize(old int64, arg string) (int64, error) {
 	n, err := bytesize.Parse(digits)
 	switch {
 	case err != nil:
-		return 0, err
-	case sign == "-" && n > old:
-		return 0, fmt.Errorf("a disk of %d bytes cannot shrink by %d", old, n)
+		return 0, qemutext.BadNumber("size")
 	case sign == "-":
 		return old - n, nil
 	case sign == "+" && n > math.MaxInt64-old:
-		return 0, bytesize.ErrRange
+		return 0, qemutext.BadNumber("size")
 	case sign == "+":
 		return old + n, nil
 	}

@@ -16,9 +16,6 @@ import (
 
 const formatQcow2 = "qcow2"
 
-// writtenFormats are the formats that convert can make.
-func writtenFormats() []string { return []string{formatRaw, formatQED, formatQcow2} }
-
 // isForeign reports whether a format is neither QED nor raw.
 func isForeign(format string) bool { return format != formatQED && format != formatRaw }
 
@@ -51,9 +48,6 @@ func (c *foreignCopy) write(ctx context.Context, name string, src qedfile.Disk) 
 // writer makes the library's options of those on the command line.
 func (c *foreignCopy) writer() (func(context.Context, backend.Storage, qedfile.Disk) error, error) {
 	o := c.options
-	if o.tableSize != 0 {
-		return nil, errors.New("-o table_size: only QED images have it")
-	}
 	w := &qcow2.WriteOptions{
 		ClusterSize: o.clusterSize, BackingFile: o.backing, BackingFormat: o.backingFmt,
 		Workers: c.workers, Progress: c.progress,
@@ -109,25 +103,4 @@ func oneOf[T any](word string, values map[string]T) (T, error) {
 	}
 	slices.Sort(words)
 	return v, fmt.Errorf("it is one of %s", strings.Join(words, ", "))
-}
-
-// setForeign keeps an option for an image of another format.
-func (o *diskOptions) setForeign(name, value string) error {
-	if !slices.Contains(foreignOptions(), name) {
-		return errors.New("the options are cluster_size, table_size, size, backing_file and backing_fmt; for qcow2 also " +
-			strings.Join(foreignOptions(), ", "))
-	}
-	if o.foreign == nil {
-		o.foreign = make(map[string]string)
-	}
-	o.foreign[name] = value
-	return nil
-}
-
-// noForeign refuses the options of other formats.
-func (o *diskOptions) noForeign(format string) error {
-	for name := range o.foreign {
-		return fmt.Errorf("-o %s: %s has no such option", name, qedfile.FormatTitle(format))
-	}
-	return nil
 }

@@ -43,6 +43,9 @@ func Parse(name string, strict bool) (*Spec, error) {
 		return fromOptions(options)
 	}
 	if path, ok := strings.CutPrefix(name, "file:"); ok {
+		if i := strings.IndexAny(path, ":/"); i >= 0 && path[i] == ':' {
+			path = "./" + path // so that it can be told as a plain name
+		}
 		return &Spec{Path: path}, nil
 	}
 	if i := strings.IndexAny(name, ":/"); strict && i >= 0 && name[i] == ':' {

@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 		{"disk.qed", imagespec.Spec{Path: "disk.qed"}},
 		{"./a:b", imagespec.Spec{Path: "./a:b"}},
 		{"file:disk.qed", imagespec.Spec{Path: "disk.qed"}},
-		{"file:a:b", imagespec.Spec{Path: "a:b"}},
+		{"file:a:b", imagespec.Spec{Path: "./a:b"}},
 		{`json:{"driver":"qed","file":{"driver":"file","filename":"a b"}}`, imagespec.Spec{Path: "a b", Driver: "qed"}},
 		{`json:{"file.filename":"x", "read-only": true}`, imagespec.Spec{Path: "x", ReadOnly: true}},
 		{`json:{'driver':'file','filename':'it\'s "x"', 'locking': 'off'}`, imagespec.Spec{Path: `it's "x"`, Driver: "file"}},

@@ -2,7 +2,6 @@ package qemuio
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -98,55 +97,4 @@ func (s *Session) closeDevice(context.Context, []string) error {
 		return errFailed
 	}
 	return nil
-}
-
-func (s *Session) openDevice(_ context.Context, args []string) error {
-	o, err := s.options("open", args, "snCro:kt:d:U")
-	if err != nil {
-		return err
-	}
-	if o.has('s') {
-		s.Complain(errors.New("open -s: temporary snapshots are not supported"))
-		return errFailed
-	}
-	if len(o.args) != 1 {
-		return errUsage
-	}
-	opts := OpenOptions{ReadOnly: o.has('r'), ForceShare: o.has('U')}
-	switch v := o.value['o']; v {
-	case "":
-	case "driver=raw", "driver=qed":
-		opts.Format = v[len("driver="):]
-	default:
-		s.Complain(fmt.Errorf("open -o %s: only driver=raw and driver=qed are known", v))
-		return errFailed
-	}
-	if s.device != nil {
-		s.Complain(errors.New("file open already, try 'help close'"))
-		return errFailed
-	}
-	return s.OpenFile(o.args[0], opts)
-}
-
-func (s *Session) reopen(_ context.Context, args []string) error {
-	o, err := s.options("reopen", args, "c:o:rw")
-	if err != nil {
-		return err
-	}
-	if len(o.args) != 0 {
-		return errUsage
-	}
-	if o.has('r') && o.has('w') {
-		s.Complain(qemuText("Only one -r/-w option may be given"))
-		return errFailed
-	}
-	opts := s.opened
-	if o.has('r') || o.has('w') {
-		opts.ReadOnly = o.has('r')
-	}
-	if err := s.Close(); err != nil {
-		s.Complain(err)
-		return errFailed
-	}
-	return s.OpenFile(s.name, opts)
 }

@@ -130,7 +130,7 @@ func openDevice(name string, o qemuio.OpenOptions) (*qemuio.Device, error) {
 	if o.ReadOnly {
 		flag = os.O_RDONLY
 	}
-	if o.Format == "raw" {
+	if o.Format == "raw" || o.Options == "driver=raw" {
 		raw, err := openRaw(name, flag)
 		return &qemuio.Device{Disk: raw, Writable: raw, Format: "raw"}, err
 	}

@@ -99,8 +99,3 @@ func errnoText(err error) string {
 func expected(err error) bool {
 	return errors.Is(err, errOutside) || errors.Is(err, errNoSupport)
 }
-
-// qemuText is a message in qemu's words, capital letter and all.
-type qemuText string
-
-func (t qemuText) Error() string { return string(t) }

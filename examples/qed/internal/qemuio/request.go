@@ -62,6 +62,9 @@ func (r *request) do() error {
 		if _, err = r.device.Disk.ReadAt(r.buf, r.offset); errors.Is(err, io.EOF) {
 			err = nil
 		}
+		if err == nil && r.device.CopyOnRead {
+			err = r.keep()
+		}
 		return err
 	case r.zero:
 		err = r.writeZeroes()

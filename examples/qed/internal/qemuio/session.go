@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -15,17 +16,26 @@ const maxRequest = 1<<31 - 512
 
 // Device is an open disk. The session closes it.
 type Device struct {
-	Disk        qedfile.Disk
-	Writable    qedfile.WritableDisk // nil when opened read-only
-	Format      string               // "qed" or "raw"
-	ClusterSize int64                // bytes, 0 without clusters
+	Disk     qedfile.Disk
+	Writable qedfile.WritableDisk // nil when opened read-only
+	// CopyOnRead has a read leave what it found beneath the image in the image.
+	CopyOnRead bool
+	// IgnoreDiscard has a discard change nothing.
+	IgnoreDiscard bool
+	Format        string // "qed" or "raw"
+	ClusterSize   int64  // bytes, 0 without clusters
 }
 
-// OpenOptions are the options of the open command.
+// OpenOptions are the options of the open command. The name that they come with
+// may be empty where Options has one.
 type OpenOptions struct {
-	ReadOnly   bool
-	ForceShare bool
-	Format     string // "" when not told
+	ReadOnly      bool
+	ForceShare    bool
+	Snapshot      bool   // what is written is forgotten when the disk is closed
+	CopyOnRead    bool   // as in Device
+	IgnoreDiscard bool   // as in Device
+	Format        string // "" when not told
+	Options       string // of the disk, as driver=qed,...
 }
 
 // Session is a state of qemu-io: an open disk, or none, and what is still
@@ -104,7 +114,7 @@ func (s *Session) run(ctx context.Context, c *command, words []string) error {
 		return errUsage
 	}
 	if c.writes && s.device.Writable == nil {
-		s.Complain(qemuText("Block node is read-only"))
+		s.Complain(qemutext.Errorf("Block node is read-only"))
 		return errFailed
 	}
 	err := c.run(s, ctx, args)

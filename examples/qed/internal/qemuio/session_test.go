@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemuio"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -76,15 +77,25 @@ func TestOpenCloseAndReopen(t *testing.T) {
 		"open disk.qed", "write -q -P 5 0 512", "close", "length", "close",
 		"open -o driver=raw disk.qed", "read -v 0 4", "close",
 		"open -r disk.qed", "read -q -P 5 0 512", "write 0 512", "reopen -w", "write -q 0 512", "reopen -r", "write 0 512", "reopen -r -w",
-		"close", "open -s disk.qed", "open -o driver=qcow2 disk.qed", "open nothere")
+		"reopen -w -o read-only=on", "reopen -c none -o cache.direct=on", "reopen -o cache.direct=on", "reopen -o read-only=maybe",
+		"reopen -o bogus=1", "reopen -o ,", "reopen -c bogus", "write 0 512", "reopen -o read-only=off", "write -q 0 512",
+		"close", "open -t bogus disk.qed", "open -d bogus disk.qed", "open -i bogus disk.qed", "open nothere")
 	const want = "PROGRAM: file open already, try 'help close'\n" +
 		"no file open, try 'help open'\n" +
 		"no file open, try 'help open'\n" +
 		"PROGRAM: Block node is read-only\n" +
 		"PROGRAM: Block node is read-only\n" +
 		"PROGRAM: Only one -r/-w option may be given\n" +
-		"PROGRAM: open -s: temporary snapshots are not supported\n" +
-		"PROGRAM: open -o driver=qcow2: only driver=raw and driver=qed are known\n" +
+		"PROGRAM: Cannot set both -r/-w and 'read-only'\n" +
+		"PROGRAM: Cannot set both -c and the cache options\n" +
+		"PROGRAM: Parameter 'read-only' expects 'on' or 'off'\n" +
+		"PROGRAM: Cannot change the option 'bogus'\n" +
+		"PROGRAM: Invalid option list: ,\n" +
+		"PROGRAM: Invalid cache option: bogus\n" +
+		"PROGRAM: Block node is read-only\n" +
+		"PROGRAM: Invalid cache option: bogus\n" +
+		"PROGRAM: Invalid discard option: bogus\n" +
+		"PROGRAM: Invalid aio option: bogus\n" +
 		"PROGRAM: can't open device open nothere: no such file or directory\n"
 	if errs != want {
 		t.Errorf("got\n%swant\n%s", errs, want)
@@ -144,5 +155,65 @@ func TestHelpListsEveryCommand(t *testing.T) {
 	_, out, _ = script(t, qemuio.OpenOptions{}, "help read", "help nonsense")
 	if !strings.HasPrefix(out, "read [-abCqv]") || !strings.Contains(out, "\n -P  ") || !strings.HasSuffix(out, "\ncommand nonsense not found\n") {
 		t.Errorf("help read: %q", out)
+	}
+}
+
+// layered opens an image over a raw disk of ones, both in memory.
+func layered(_ string, o qemuio.OpenOptions) (*qemuio.Device, error) {
+	ones, err := qedfile.NewRaw(backend.NewMemory(bytes.Repeat([]byte{1}, 1<<20)))
+	if err != nil {
+		return nil, err
+	}
+	img, err := qedfile.CreateIn(backend.NewMemory(nil), 1<<20, &qedfile.CreateOptions{
+		BackingFile: "ones", BackingRaw: true,
+		Open: qedfile.Options{Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return ones, nil }},
+	})
+	return &qemuio.Device{Disk: img, Writable: img, Format: "qed", ClusterSize: 64 << 10, CopyOnRead: o.CopyOnRead}, err
+}
+
+func TestCopyOnReadKeepsWhatWasRead(t *testing.T) {
+	for _, c := range []struct {
+		opts qemuio.OpenOptions
+		want string
+	}{
+		{qemuio.OpenOptions{}, "1 MiB (0x100000) bytes not allocated at offset 0 bytes (0x0)\n"},
+		{qemuio.OpenOptions{CopyOnRead: true}, "64 KiB (0x10000) bytes not allocated at offset 0 bytes (0x0)\n" +
+			"128 KiB (0x20000) bytes     allocated at offset 64 KiB (0x10000)\n" +
+			"832 KiB (0xd0000) bytes not allocated at offset 192 KiB (0x30000)\n"},
+	} {
+		var out, errs bytes.Buffer
+		s := newSession(t, &out, &errs)
+		s.Open = layered
+		if err := s.OpenFile("disk", c.opts); err != nil {
+			t.Fatal(err)
+		}
+		s.Run(t.Context(), "read -q -P 1 100k 40k")
+		s.Run(t.Context(), "map")
+		s.Run(t.Context(), "read -q -P 1 0 1M")
+		if out.String() != c.want || s.Failed() {
+			t.Errorf("%+v: %s%s", c.opts, out.String(), errs.String())
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDiscardCanBeIgnored(t *testing.T) {
+	for _, ignore := range []bool{false, true} {
+		var out, errs bytes.Buffer
+		s := newSession(t, &out, &errs)
+		s.Open = func(string, qemuio.OpenOptions) (*qemuio.Device, error) {
+			raw, err := qedfile.NewRaw(backend.NewMemory(bytes.Repeat([]byte{1}, 1<<20)))
+			return &qemuio.Device{Disk: raw, Writable: raw, Format: "raw", IgnoreDiscard: ignore}, err
+		}
+		if err := s.OpenFile("disk", qemuio.OpenOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		s.Run(t.Context(), "discard -q 0 64k")
+		s.Run(t.Context(), "read -q -P 1 0 64k")
+		if s.Failed() == ignore {
+			t.Errorf("ignored: %v, but the disk says otherwise: %s", ignore, out.String())
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -61,7 +62,7 @@ func (s *Session) diskMap(ctx context.Context, _ []string) error {
 			humanSize(float64(length)), length, state, humanSize(float64(start)), start)
 	})
 	if err != nil {
-		s.Complain(qemuText("Failed to get allocation status: " + err.Error()))
+		s.Complain(qemutext.Errorf("Failed to get allocation status: %w", err))
 		return errFailed
 	}
 	return nil
@@ -119,7 +120,7 @@ func (s *Session) discard(_ context.Context, args []string) error {
 	if off > s.device.Disk.Size()-n {
 		return s.fail("discard", errOutside)
 	}
-	if s.device.Format == "raw" {
+	if s.device.Format == "raw" && !s.device.IgnoreDiscard {
 		if err := s.device.Writable.WriteZeroes(off, n); err != nil {
 			return s.fail("discard", err)
 		}
@@ -139,11 +140,16 @@ func (s *Session) truncate(_ context.Context, args []string) error {
 	}
 	switch mode := o.value['m']; mode {
 	case "", "off":
-	case "metadata", "falloc", "full":
-		s.Complain(qemuText("Unsupported preallocation mode '" + mode + "'"))
+	case "falloc", "full":
+		if s.device.Format == "raw" {
+			break
+		}
+		fallthrough
+	case "metadata":
+		s.Complain(qemutext.Errorf("Unsupported preallocation mode '%s'", mode))
 		return errFailed
 	default:
-		s.Complain(qemuText("Invalid preallocation mode '" + mode + "'"))
+		s.Complain(qemutext.Errorf("Invalid preallocation mode '%s'", mode))
 		return errFailed
 	}
 	if len(o.args) != 1 {
@@ -154,10 +160,15 @@ func (s *Session) truncate(_ context.Context, args []string) error {
 		return err
 	}
 	if s.device.Format == "qed" && size%sector != 0 {
-		s.Complain(qemuText("Invalid image size specified"))
+		s.Complain(qemutext.Errorf("Invalid image size specified"))
 		return errFailed
 	}
-	if err := s.device.Writable.Resize(size); err != nil {
+	old := s.device.Disk.Size()
+	err = s.device.Writable.Resize(size)
+	if mode := o.value['m']; err == nil && mode != "" && mode != "off" {
+		err = writeZeroBytes(s.device.Writable, old)
+	}
+	if err != nil {
 		s.Complain(err)
 		return errFailed
 	}
@@ -176,4 +187,18 @@ func (s *Session) sleep(ctx context.Context, args []string) error {
 	case <-time.After(time.Duration(ms) * time.Millisecond):
 		return nil
 	}
+}
+
+// writeZeroBytes writes zeroes from off to the end, so that the host has the
+// space.
+func writeZeroBytes(d qedfile.WritableDisk, off int64) error {
+	zeroes := make([]byte, 1<<20)
+	for size := d.Size(); off < size; {
+		n, err := d.WriteAt(zeroes[:min(int64(len(zeroes)), size-off)], off)
+		if err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
 }

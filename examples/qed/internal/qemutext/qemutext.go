@@ -12,7 +12,9 @@ import (
 type Error struct {
 	Lines []string // each is printed after the name of the program
 	Hint  string   // is printed as it is; "" is none
-	Err   error    // what the message is about, or nil
+	// Unended is set where qemu ends no line after the hint.
+	Unended bool
+	Err     error // what the message is about, or nil
 }
 
 // Errorf returns a message of one line. As in [fmt.Errorf] a %w is unwrapped.

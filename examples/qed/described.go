@@ -1,0 +1,181 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/adapters/source"
+	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/imagespec"
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// addDescriptionFlags gives a subcommand that qemu-img has the flags by which
+// images are described there.
+func (a *app) addDescriptionFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&a.open.described, "image-opts", false, "take IMAGE for a description: driver=qed,file.filename=disk.qed")
+	addObjectFlag(cmd)
+}
+
+// addObjectFlag gives a subcommand the --object flag, by which scripts hand
+// over secrets. No format here uses any.
+func addObjectFlag(cmd *cobra.Command) {
+	cmd.Flags().Var(objectFlag{}, "object", "an object of qemu's, as secret,id=sec0,data=...; none is used")
+}
+
+type objectFlag struct{}
+
+func (objectFlag) Type() string   { return "type,id=..." }
+func (objectFlag) String() string { return "" }
+
+func (objectFlag) Set(s string) error {
+	list, err := optlist.Parse(s)
+	if err != nil {
+		return err
+	}
+	kind, named := "", false
+	for i, o := range list {
+		switch {
+		case i == 0 && o.Bare:
+			kind = o.Name
+		case o.Name == "qom-type":
+			kind = o.Value
+		case o.Name == "id":
+			named = true
+		}
+	}
+	switch {
+	case kind != "secret":
+		return qemutext.Errorf("Parameter 'qom-type' does not accept value '%s'", kind)
+	case !named:
+		return qemutext.Errorf("Parameter 'id' is missing")
+	}
+	return nil
+}
+
+// describe reads the name of an image, or its description.
+func (a *app) describe(name string, described bool) (*imagespec.Spec, error) {
+	if described {
+		return imagespec.ParseOptions(name)
+	}
+	if !source.Local(name) {
+		return &imagespec.Spec{Path: name}, nil
+	}
+	return imagespec.Parse(name, a.asQemu())
+}
+
+// openDescribed opens the disk that a name means.
+func (a *app) openDescribed(name string, acc access) (*disk, error) {
+	spec, err := a.describe(name, acc.described)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Driver != "" {
+		acc.format = spec.Driver
+	}
+	acc.share = (acc.share || spec.ForceShare || a.open.forceShare) && !acc.write
+	switch {
+	case acc.write && spec.ReadOnly:
+		return nil, errors.New("it is described as read-only")
+	case acc.write && (spec.Offset != 0 || spec.Size != 0):
+		return nil, fmt.Errorf("a part of a file cannot be written: %w", errors.ErrUnsupported)
+	}
+	f, err := a.openSource(spec.Path, acc)
+	if err != nil {
+		return nil, err
+	}
+	var d *disk
+	r, err := partOf(f, spec)
+	if err == nil {
+		d, err = a.newDisk(r, source.Redacted(spec.Path), acc)
+	}
+	if err == nil {
+		d.fileSize, err = f.Size()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return d, nil
+}
+
+// partOf is the part of a file that was described, or the file.
+func partOf(f backend.Reader, spec *imagespec.Spec) (backend.Reader, error) {
+	if spec.Offset == 0 && spec.Size == 0 {
+		return f, nil
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if spec.Offset > size || spec.Size > size-spec.Offset {
+		return nil, fmt.Errorf("the part at %d of %d bytes is not in the file of %d", spec.Offset, spec.Size, size)
+	}
+	length := spec.Size
+	if length == 0 {
+		length = size - spec.Offset
+	}
+	s, err := backend.NewSection(f, spec.Offset, length)
+	return partFile{s, f}, err
+}
+
+// partFile is a part of a file that owns it.
+type partFile struct {
+	*backend.Section
+	file backend.Reader
+}
+
+func (p partFile) Close() error { return errors.Join(p.Section.Close(), p.file.Close()) }
+
+// knownFormat refuses the name of a format that is none.
+func knownFormat(format string) error {
+	if _, ok := findFormat(format); ok {
+		return nil
+	}
+	return qemutext.Errorf("Unknown driver '%s'", format)
+}
+
+// guessFormat finds the format out. In the place of qemu's tools a file of no
+// known format is a raw disk, as there, which is never to become anything else
+// by what is written.
+func (a *app) guessFormat(r backend.Reader, name string, write bool) (backend.Reader, string, error) {
+	looks, err := qedfile.Probe(r)
+	if err != nil {
+		return nil, "", err
+	}
+	if !a.asQemu() || looks != formatRaw {
+		looks, err = probeFormat(r)
+		return r, looks, err
+	}
+	f, ok := r.(*backend.File)
+	if !write || !ok {
+		return r, formatRaw, nil
+	}
+	fmt.Fprintf(a.stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"+
+		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n"+
+		"         Specify the 'raw' format explicitly to remove the restrictions.\n", name)
+	return guardedRaw{f}, formatRaw, nil
+}
+
+// guardedRaw is a file that is raw by guess.
+type guardedRaw struct{ *backend.File }
+
+// WriteAt refuses what would make the guess come out otherwise the next time.
+func (g guardedRaw) WriteAt(p []byte, off int64) (int, error) {
+	const sector = 512
+	if off < sector {
+		first := make([]byte, sector)
+		if _, err := g.File.ReadAt(first, 0); err != nil && err != io.EOF {
+			return 0, err
+		}
+		copy(first[off:], p)
+		if format, err := qedfile.Probe(backend.NewMemory(first)); err != nil || format != formatRaw {
+			return 0, errors.Join(err, fmt.Errorf("the first sector of a disk whose format was guessed is not made %s", format))
+		}
+	}
+	return g.File.WriteAt(p, off)
+}

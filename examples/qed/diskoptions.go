@@ -1,0 +1,274 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+	"github.com/qedfs/qedfs/qedfile"
+)
+
+// diskOptions say what a disk that is to be made is like: the -o flag of
+// create, convert and measure, with -b and -F.
+type diskOptions struct {
+	list []optlist.Option // as they were given
+	help bool
+
+	given         map[string]string // by name, in the form that create prints
+	clusterSize   int64             // bytes, 0 for the default
+	tableSize     int64             // clusters, 0 for the default
+	size          int64             // bytes, -1 when not told
+	backing       string
+	backingFmt    string
+	preallocation string
+	nocow         bool
+	extentHint    int64
+	foreign       map[string]string // what only images of other formats have
+
+	unsynced bool                // do not wait until the new file is on the host's disk
+	chain    qedfile.BackingFunc // opens the backing file while the disk is filled; nil where it does not matter
+}
+
+// createOption is what -o takes for a format.
+type createOption struct {
+	name, kind, help string
+	set              func(o *diskOptions, value string) error
+}
+
+// Options of the file that holds the image, whatever its format.
+func fileOptions() []createOption {
+	return []createOption{
+		sizeOption("size", "Virtual disk size", func(o *diskOptions) *int64 { return &o.size }),
+		{"nocow", "bool (on/off)", "Turn off copy-on-write (valid only on btrfs)", func(o *diskOptions, v string) error {
+			if v != "on" && v != "off" {
+				return qemutext.Errorf("Parameter 'nocow' expects 'on' or 'off'")
+			}
+			o.nocow = v == "on"
+			return nil
+		}},
+		{"preallocation", "str", "Preallocation mode (allowed values: off, falloc, full)", func(o *diskOptions, v string) error {
+			o.preallocation = v
+			return nil
+		}},
+		sizeOption("extent_size_hint", "Extent size hint for the image file, 0 to disable", func(o *diskOptions) *int64 { return &o.extentHint }),
+	}
+}
+
+func qedOptions() []createOption {
+	text := func(name, help string, to func(o *diskOptions) *string) createOption {
+		return createOption{name, "str", help, func(o *diskOptions, v string) error { *to(o) = v; return nil }}
+	}
+	return append([]createOption{
+		text("backing_file", "File name of a base image", func(o *diskOptions) *string { return &o.backing }),
+		text("backing_fmt", "Image format of the base image", func(o *diskOptions) *string { return &o.backingFmt }),
+		sizeOption("cluster_size", "Cluster size (in bytes)", func(o *diskOptions) *int64 { return &o.clusterSize }),
+		sizeOption("table_size", "L1/L2 table size (in clusters)", func(o *diskOptions) *int64 { return &o.tableSize }),
+	}, fileOptions()...)
+}
+
+func qcow2Options() []createOption {
+	options := qedOptions()
+	options = slices.DeleteFunc(options, func(o createOption) bool { return o.name == "table_size" })
+	for _, name := range foreignOptions() {
+		options = append(options, createOption{name, "str", "as qemu-img has it", func(o *diskOptions, v string) error {
+			o.foreign[name] = v
+			return nil
+		}})
+	}
+	return options
+}
+
+// sizeOption is an option that takes a size.
+func sizeOption(name, help string, to func(o *diskOptions) *int64) createOption {
+	return createOption{name, "size", help, func(o *diskOptions, v string) error {
+		n, err := bytesize.Parse(v)
+		if err != nil {
+			return qemutext.BadNumber(name)
+		}
+		*to(o) = n
+		return nil
+	}}
+}
+
+// printed is the order in which create prints the options.
+var printed = []string{"backing_file", "backing_fmt", "cluster_size", "table_size", "nocow", "preallocation", "extent_size_hint"}
+
+// addDiskOptions gives a subcommand the -o flag.
+func addDiskOptions(cmd *cobra.Command) *diskOptions {
+	o := &diskOptions{size: -1, given: map[string]string{}, foreign: map[string]string{}}
+	cmd.Flags().VarP((*diskOptionsFlag)(o), "options", "o", `what a new image is like: cluster_size=N,table_size=N,...; "help" lists all`)
+	return o
+}
+
+type diskOptionsFlag diskOptions
+
+func (f *diskOptionsFlag) Type() string   { return "name=value,..." }
+func (f *diskOptionsFlag) String() string { return "" }
+
+// Set keeps the options; which there are depends on the format.
+func (f *diskOptionsFlag) Set(s string) error {
+	list, err := optlist.Parse(s)
+	if err != nil || s == "" {
+		return &runError{qemutext.Errorf("Invalid option list: %s", s)}
+	}
+	f.list = append(f.list, list...)
+	f.help = f.help || optlist.AsksForHelp(list)
+	return nil
+}
+
+// add takes an option that a flag of its own tells. It comes after those of -o.
+func (o *diskOptions) add(name, value string) {
+	o.list = append(o.list, optlist.Option{Name: name, Value: value})
+}
+
+// resolve reads the options as those of a format.
+func (o *diskOptions) resolve(f format) error {
+	for _, given := range o.list {
+		option := f.option(given.Name)
+		if option == nil {
+			return qemutext.Errorf("Invalid parameter '%s'", given.Name)
+		}
+		if err := option.set(o, given.Value); err != nil {
+			return err
+		}
+		o.given[given.Name] = given.Value
+		if option.kind == "size" {
+			n, err := bytesize.Parse(given.Value)
+			if err != nil {
+				return err
+			}
+			o.given[given.Name] = fmt.Sprint(n)
+		}
+	}
+	return nil
+}
+
+func (f *format) option(name string) *createOption {
+	for i := range f.options {
+		if f.options[i].name == name {
+			return &f.options[i]
+		}
+	}
+	return nil
+}
+
+// printOptions lists what -o takes for a format, as qemu-img does. Without a
+// file it is not known what is to hold the image.
+func printOptions(w io.Writer, f format, named bool) error {
+	title, protocol := "Supported options:", ""
+	if !named {
+		title = fmt.Sprintf("Supported %s options:", f.name)
+		protocol = "\nThe protocol level may support further options.\nSpecify the target filename to include those options.\n"
+	}
+	var names []string
+	for _, o := range f.options {
+		if named || o.name == "size" || !isFileOption(o.name) {
+			names = append(names, o.name)
+		}
+	}
+	slices.Sort(names)
+	fmt.Fprintln(w, title)
+	for _, name := range names {
+		o := f.option(name)
+		fmt.Fprintf(w, "  %-22s - %s\n", fmt.Sprintf("%s=<%s>", o.name, o.kind), o.help)
+	}
+	_, err := io.WriteString(w, protocol)
+	return err
+}
+
+func isFileOption(name string) bool {
+	for _, o := range fileOptions() {
+		if o.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// describe is the part of the line that create prints.
+func (o *diskOptions) describe(f format) string {
+	var b strings.Builder
+	for _, name := range printed {
+		value, ok := o.given[name]
+		if !ok && name == "cluster_size" && f.option(name) != nil {
+			value, ok = fmt.Sprint(qedfile.DefaultClusterSize), true
+		}
+		if ok {
+			fmt.Fprintf(&b, " %s=%s", name, optlist.Escape(value))
+		}
+	}
+	return b.String()
+}
+
+// create is what the library needs to make a QED image.
+func (o *diskOptions) create() *qedfile.CreateOptions {
+	c := &qedfile.CreateOptions{
+		ClusterSize: o.clusterSize,
+		TableSize:   o.tableSize,
+		BackingFile: o.backing,
+		BackingRaw:  o.backingFmt == formatRaw,
+		Open:        qedfile.Options{Backing: o.chain},
+	}
+	if c.Open.Backing == nil {
+		c.Open.Backing = noBacking
+	}
+	if c.ClusterSize == 0 {
+		c.ClusterSize = qedfile.DefaultClusterSize
+	}
+	return c
+}
+
+// check refuses what no disk of a format can be, in qemu's words.
+func (o *diskOptions) check(format string, size int64) error {
+	if format == formatQED {
+		cluster, table := o.create().ClusterSize, cmp.Or(o.tableSize, qedfile.DefaultTableSize)
+		if _, given := o.given["cluster_size"]; given && (cluster != o.clusterSize || !powerOfTwo(cluster, 4<<10, 64<<20)) {
+			return qemutext.Errorf("QED cluster size must be within range [4096, 67108864] and power of 2")
+		}
+		if _, given := o.given["table_size"]; given && !powerOfTwo(o.tableSize, 1, 16) {
+			return qemutext.Errorf("QED table size must be within range [1, 16] and power of 2")
+		}
+		h := qedfile.Header{ClusterSize: cluster, TableSize: table}
+		if most := h.MaxImageSize(); size > most {
+			return qemutext.Errorf("QED image size must be a non-zero multiple of cluster size and less than %d bytes", most)
+		}
+	}
+	switch o.preallocation {
+	case "", "off", "falloc", "full":
+		return nil
+	case "metadata":
+		return qemutext.Errorf("Unsupported preallocation mode: metadata")
+	}
+	return qemutext.Errorf("invalid parameter value: %s", o.preallocation)
+}
+
+// forCopy reads the options for a copy of a disk, of which they do not tell the
+// size or the backing file.
+func (o *diskOptions) forCopy(name string) error {
+	f, err := targetFormat(name)
+	if err != nil {
+		return err
+	}
+	if err := o.resolve(f); err != nil {
+		return &qemutext.Error{Lines: []string{message(err), fmt.Sprintf("Invalid options for file format '%s'", name)}, Err: err}
+	}
+	if o.size >= 0 || o.backing != "" || o.backingFmt != "" {
+		return errors.New("-o: the size and the backing file cannot be told here")
+	}
+	return o.check(name, 0)
+}
+
+// preallocates reports whether the file is to have its space at once.
+func (o *diskOptions) preallocates() bool {
+	return o.preallocation == "falloc" || o.preallocation == "full"
+}
+
+func powerOfTwo(n, least, most int64) bool { return n >= least && n <= most && n&(n-1) == 0 }

@@ -1,0 +1,128 @@
+package qemuio
+
+import (
+	"context"
+	"slices"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+)
+
+// CheckCache refuses what is no cache mode of qemu. All have the same effect
+// here.
+func CheckCache(mode string) error {
+	return oneOf("cache", mode, "none", "off", "directsync", "writeback", "unsafe", "writethrough")
+}
+
+// CheckAIO refuses what is no way of qemu to ask its host. All have the same
+// effect here.
+func CheckAIO(mode string) error { return oneOf("aio", mode, "threads", "native", "io_uring") }
+
+// IgnoresDiscard reports whether a discard shall change nothing.
+func IgnoresDiscard(mode string) (bool, error) {
+	return mode == "ignore" || mode == "off", oneOf("discard", mode, "ignore", "off", "unmap", "on")
+}
+
+func oneOf(what, mode string, modes ...string) error {
+	if slices.Contains(modes, mode) {
+		return nil
+	}
+	return qemutext.Errorf("Invalid %s option: %s", what, mode)
+}
+
+func (s *Session) openDevice(_ context.Context, args []string) error {
+	o, err := s.options("open", args, "snCro:ki:t:d:U")
+	if err != nil {
+		return err
+	}
+	opts := OpenOptions{ReadOnly: o.has('r'), ForceShare: o.has('U'), Snapshot: o.has('s'), CopyOnRead: o.has('C'), Options: o.value['o']}
+	if err := s.checkModes(o, &opts); err != nil {
+		s.Complain(err)
+		return errFailed
+	}
+	if len(o.args) > 1 {
+		return errUsage
+	}
+	if s.device != nil {
+		s.Complain(qemutext.Errorf("file open already, try 'help close'"))
+		return errFailed
+	}
+	name := ""
+	if len(o.args) == 1 {
+		name = o.args[0]
+	}
+	return s.OpenFile(name, opts)
+}
+
+// checkModes reads the options that name a mode.
+func (s *Session) checkModes(o *options, opts *OpenOptions) (err error) {
+	if o.has('t') {
+		err = CheckCache(o.value['t'])
+	}
+	if err == nil && o.has('i') {
+		err = CheckAIO(o.value['i'])
+	}
+	if err == nil && o.has('d') {
+		opts.IgnoreDiscard, err = IgnoresDiscard(o.value['d'])
+	}
+	return err
+}
+
+func (s *Session) reopen(_ context.Context, args []string) error {
+	o, err := s.options("reopen", args, "c:o:rw")
+	if err != nil {
+		return err
+	}
+	if len(o.args) != 0 {
+		return errUsage
+	}
+	opts := s.opened
+	if err := reopenOptions(o, &opts); err != nil {
+		s.Complain(err)
+		return errFailed
+	}
+	if err := s.Close(); err != nil {
+		s.Complain(err)
+		return errFailed
+	}
+	return s.OpenFile(s.name, opts)
+}
+
+// reopenOptions applies the options of reopen.
+func reopenOptions(o *options, opts *OpenOptions) error {
+	switch {
+	case o.has('r') && o.has('w'):
+		return qemutext.Errorf("Only one -r/-w option may be given")
+	case o.has('r') || o.has('w'):
+		opts.ReadOnly = o.has('r')
+	}
+	if o.has('c') {
+		if err := CheckCache(o.value['c']); err != nil {
+			return err
+		}
+	}
+	list, err := optlist.Parse(o.value['o'])
+	if err != nil {
+		return qemutext.Errorf("Invalid option list: %s", o.value['o'])
+	}
+	for _, option := range list {
+		isSwitch := option.Value == "on" || option.Value == "off"
+		switch option.Name {
+		case "read-only":
+			if o.has('r') || o.has('w') {
+				return qemutext.Errorf("Cannot set both -r/-w and 'read-only'")
+			}
+			opts.ReadOnly = option.Value == "on"
+		case "cache.direct", "cache.no-flush":
+			if o.has('c') {
+				return qemutext.Errorf("Cannot set both -c and the cache options")
+			}
+		default:
+			return qemutext.Errorf("Cannot change the option '%s'", option.Name)
+		}
+		if !isSwitch {
+			return qemutext.Errorf("Parameter '%s' expects 'on' or 'off'", option.Name)
+		}
+	}
+	return nil
+}

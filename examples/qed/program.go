@@ -1,0 +1,147 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/qedfs/qedfs/examples/qed/internal/longopt"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+)
+
+// program is what the command was called as. Under the name of one of qemu's
+// tools, as by a link, it takes that tool's arguments and speaks as it does.
+type program struct {
+	name string // before messages
+	kind programKind
+}
+
+type programKind int
+
+const (
+	kindQed programKind = iota
+	kindImg             // qemu-img
+	kindIO              // qemu-io
+)
+
+// qemuVersion is the version of qemu whose tools the arguments and answers are
+// those of.
+const qemuVersion = "7.2.22"
+
+// programOf tells the program from the path that it was called by.
+func programOf(path string) program {
+	name := strings.TrimSuffix(filepath.Base(path), ".exe")
+	switch {
+	case strings.HasSuffix(name, "qemu-img"):
+		return program{name, kindImg}
+	case strings.HasSuffix(name, "qemu-io"):
+		return program{name, kindIO}
+	}
+	return program{"qed", kindQed}
+}
+
+// asQemu reports whether the command stands in for one of qemu's tools.
+func (a *app) asQemu() bool { return a.program.kind != kindQed }
+
+// newProgram assembles the command for the name that it was called by.
+func newProgram(a *app) *cobra.Command {
+	switch a.program.kind {
+	case kindImg:
+		return newQemuImg(a)
+	case kindIO:
+		return newQemuIO(a)
+	}
+	return newRoot(a)
+}
+
+// newQemuImg is the command in the place of qemu-img.
+func newQemuImg(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   a.program.name,
+		Short: "Work on disk images, in the place of qemu-img",
+		Long: `Work on disk images, in the place of qemu-img: the command is qed, called by
+a name that ends in qemu-img. Arguments, defaults, messages and exit codes are
+those of qemu-img ` + qemuVersion + `, for the formats that qed has.
+
+Backing files are opened in the directory of the image, as with qed. QED_BACKING
+in the environment may say "any" or "none" instead. -T, --trace is ignored.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError(cmd, qemutext.Errorf("Not enough arguments"))
+			}
+			return usageError(cmd, qemutext.Errorf("Command not found: %s", args[0]))
+		},
+	}
+	a.speakAsQemu(root)
+	for _, c := range append(a.imageCommands(), newSnapshot(a)) {
+		c.Args = checkedArgs(c.Args)
+		root.AddCommand(c)
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	return root
+}
+
+// newQemuIO is the command in the place of qemu-io.
+func newQemuIO(a *app) *cobra.Command {
+	root := newIO(a)
+	root.Use = a.program.name + " [flags] [IMAGE]"
+	root.Long += `
+
+The command is qed, called by a name that ends in qemu-io.`
+	a.speakAsQemu(root)
+	return root
+}
+
+func (a *app) speakAsQemu(root *cobra.Command) {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = qemuVersion
+	root.SetVersionTemplate(a.program.name + " version " + qemuVersion + " (qed " + version() + ")\n")
+	root.Flags().BoolP("version", "V", false, "print the version")
+	root.SetFlagErrorFunc(flagError)
+}
+
+// withoutTrace leaves qemu-img's own option out, which may stand before the
+// subcommand.
+func withoutTrace(args []string) []string {
+	for len(args) > 0 {
+		switch arg := args[0]; {
+		case (arg == "-T" || arg == "--trace") && len(args) > 1:
+			args = args[2:]
+		case strings.HasPrefix(arg, "-T") && len(arg) > 2, strings.HasPrefix(arg, "--trace="):
+			args = args[1:]
+		default:
+			return args
+		}
+	}
+	return args
+}
+
+// completeArgs writes abbreviated options out and keeps a negative size from
+// being taken for one.
+func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error) {
+	if a.program.kind == kindImg {
+		args = withoutTrace(args)
+	}
+	args = protectNegativeSize(args)
+	cmd, rest, err := root.Find(args)
+	if err != nil {
+		return args, nil // the root's own message is better
+	}
+	cmd.InitDefaultHelpFlag()
+	set := longopt.Set{Long: map[string]bool{}}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		takes := f.NoOptDefVal == ""
+		set.Long[f.Name] = takes
+		if takes {
+			set.ShortWithValue += f.Shorthand
+		}
+	})
+	rest, err = set.Expand(rest)
+	if err != nil {
+		return nil, err
+	}
+	return append(strings.Fields(cmd.CommandPath())[1:], rest...), nil
+}
