@@ -83,11 +83,14 @@ func TestMappedClosedUnderItsReadersGivesThemAnError(t *testing.T) {
 	name := tempFile(t, bytes.Repeat([]byte{7}, 1<<20))
 	for range 20 {
 		m := mapped(t, name)
-		var wg sync.WaitGroup
+		var wg, reading sync.WaitGroup
+		reading.Add(4)
 		for g := range 4 {
 			wg.Go(func() {
 				rng := rand.New(rand.NewPCG(0, uint64(g)))
-				for p := make([]byte, 4096); ; {
+				begun := sync.OnceFunc(reading.Done)
+				defer begun()
+				for p := make([]byte, 4096); ; begun() {
 					clear(p)
 					_, err := m.ReadAt(p, rng.Int64N(1<<20-4096))
 					if errors.Is(err, fs.ErrClosed) {
@@ -100,7 +103,7 @@ func TestMappedClosedUnderItsReadersGivesThemAnError(t *testing.T) {
 				}
 			})
 		}
-		runtime.Gosched()
+		reading.Wait() // each has read once and goes on
 		if err := m.Close(); err != nil {
 			t.Fatal(err)
 		}
