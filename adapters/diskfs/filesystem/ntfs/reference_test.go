@@ -16,7 +16,7 @@ func TestAReferenceToARecordThatWasUsedAgainIsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine, _ := fstree.As[fstree.Engine](fsys)
-	id := info.Sys().(*fstree.Stat).FileID()
+	id := info.Sys().(*fstree.Stat).FileID().ID
 	if _, err := engine.Stat(id); err != nil {
 		t.Error(err)
 	}
