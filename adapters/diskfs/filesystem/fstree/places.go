@@ -9,7 +9,7 @@ import (
 const (
 	placeShards    = 16
 	placesPerShard = 8192    // of one generation
-	maxDetours     = 64      // paths to a directory beside those through its first place
+	maxDetours     = 16      // paths to a directory beside those through its first place
 	maxAllDetours  = 1 << 16 // of all directories together
 )
 
@@ -20,8 +20,8 @@ const (
 // A directory has one place, a name in a directory above it; only ISO 9660
 // images with relocated directories and damaged volumes have more, and the
 // kernel shows them all. So here: the first place that is met always leads into
-// the directory, and so do up to maxDetours paths through others. A
-// directory that lies below itself is refused at once.
+// the directory, and so do all places in the root and up to maxDetours paths
+// through others. A directory that lies below itself is refused at once.
 //
 // The first places of up to 262,144 directories are remembered, the latest
 // ones: those of a small graph that is gone through again and again stay.
@@ -43,7 +43,7 @@ type placeShard struct {
 // dirRef is a directory on a path.
 type dirRef struct {
 	id    ID
-	chain uint64 // hash of the names and directories from the root down to it
+	chain uint64 // hash of the names and directories from the root down to it, 0 for the root
 }
 
 type placeKey struct {
@@ -63,7 +63,7 @@ func (p *places) enter(parent dirRef, name string, dir ID) (dirRef, bool) {
 	place := maphash.Comparable(p.seed, placeKey{parent.id, name})
 	chain := maphash.Comparable(p.seed, chainKey{parent.chain, place, dir})
 	shard := &p.shards[maphash.Comparable(p.seed, dir)%placeShards]
-	if shard.first(dir, place) == place {
+	if shard.first(dir, place) == place || parent.chain == 0 {
 		return dirRef{dir, chain}, true
 	}
 	return dirRef{dir, chain}, p.detour(dir, chain)
