@@ -33,17 +33,21 @@ func (d rootDir) rename(oldname, newname string) error      { return d.root.Rena
 func (d rootDir) remove(name string) error                  { return d.root.Remove(name) }
 func (d rootDir) syncFile(f *os.File) error                 { return f.Sync() }
 
-// syncDir makes the names in a directory durable.
 func (d rootDir) syncDir(name string) error {
-	if !syncsDirectories {
-		return nil
-	}
 	dir, err := d.root.Open(name)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	err = dir.Sync()
+	return errors.Join(SyncDir(dir), dir.Close())
+}
+
+// SyncDir makes the names in an open directory durable, where the host can. It
+// is for what is not made by this package: directories and links.
+func SyncDir(dir *os.File) error {
+	if !syncsDirectories {
+		return nil
+	}
+	err := dir.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		return nil // a filesystem that does not know it, as some over a network
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
@@ -24,7 +25,11 @@ that is a symbolic link is followed; links below are copied as links.
 Modes, times, holes and hard links are kept. Nothing is written outside DEST,
 whatever the image says. Setuid bits, owners, extended attributes, devices and
 pipes are left out unless the flags ask for them. A file that exists is not
-replaced without --force. A file has a temporary name until it is complete.
+replaced without --force.
+
+A file has a temporary name (.qed-*.partial) until it is complete and on the
+disk; the next run that writes it removes what a killed one has left. The
+command ends when everything is on the disk, unless --no-sync says otherwise.
 
 What cannot be copied is said, and the exit code is 1.`,
 		Args: cobra.MinimumNArgs(3),
@@ -38,6 +43,7 @@ What cannot be copied is said, and the exit code is 1.`,
 	flags.BoolVar(&opts.Owner, "owner", false, "keep owners by their numbers (needs root)")
 	flags.BoolVar(&opts.Xattrs, "xattrs", false, "keep extended attributes and access control lists")
 	flags.BoolVar(&opts.Setuid, "setuid", false, "keep setuid and setgid bits, and file capabilities with --xattrs")
+	flags.BoolVar(&opts.Unsynced, "no-sync", false, "do not wait until the files are on the disk")
 	flags.BoolVar(&opts.Devices, "devices", false, "make devices and named pipes, too (Linux; devices need root)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := a.openFiles(cmd, args[0])
@@ -63,7 +69,7 @@ func (f *files) cp(ctx context.Context, sources []string, dest string, opts extr
 	special := 0
 	opts.Problem = func(path string, err error) {
 		switch {
-		case errors.Is(err, extract.ErrSpecial):
+		case errors.Is(err, extract.ErrSpecial) && !slices.Contains(sources, path):
 			special++
 		case errors.Is(err, fs.ErrNotExist):
 			f.fail(f.explain(path, err))

@@ -21,12 +21,12 @@ type member struct {
 
 // queueFile queues all of one file.
 func (s *stream) queueFile(ctx context.Context, e *fstree.WalkEntry) error {
-	if e.Path == "." {
-		return nil // the root over the volumes is stored nowhere
-	}
 	st, err := e.Stat()
 	if err != nil {
 		return s.queue(ctx, &problem{e.Path, err})
+	}
+	if st.FileID() == (fstree.FileID{}) {
+		return nil // the root over the volumes is stored nowhere
 	}
 	flag, err := typeFlag(st.Mode)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 const (
@@ -30,21 +29,29 @@ var ErrSocket = errors.New("socket left out")
 type Options struct {
 	// Problem is told of each file that is left out, or whose contents are
 	// zeroes where they could not be read. It is called from one goroutine,
-	// which is not the caller's. The path is one of the tree.
+	// which is not the caller's. The path is one of the tree. If it is nil,
+	// Write returns the first of these errors when the archive is complete.
 	Problem func(path string, err error)
 }
 
 // Write archives a file, or a directory and all below it. Members are named
 // relative to it: "./etc/hostname", as tar -C root -c . names them. It returns
 // an error when it cannot write, or when ctx ends.
-func Write(ctx context.Context, w io.Writer, tree *imagefs.Tree, root string, opts *Options) error {
+func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, opts *Options) (err error) {
 	s := &stream{
-		tree: tree, root: root, problem: opts.Problem,
+		tree: tree, root: root,
 		w:     bufio.NewWriterSize(w, gather),
 		order: make(chan *queued, buffers),
 		work:  make(chan *queued, buffers),
 		free:  make(chan *buffer, buffers),
 		links: make(map[fstree.FileID]*member),
+	}
+	if opts != nil {
+		s.problem = opts.Problem
+	}
+	if s.problem == nil {
+		s.problem = s.keep
+		defer func() { err = errors.Join(append(s.kept, err)...) }()
 	}
 	for range buffers {
 		s.free <- new(buffer)
@@ -70,9 +77,10 @@ func Write(ctx context.Context, w io.Writer, tree *imagefs.Tree, root string, op
 
 // stream is an archive that is being written.
 type stream struct {
-	tree    *imagefs.Tree
+	tree    fstree.Walker
 	root    string
 	problem func(string, error)
+	kept    []error // problems, if nobody is told of them
 	w       *bufio.Writer
 	batch   *batch // that is being made
 
@@ -80,6 +88,15 @@ type stream struct {
 	work  chan *queued // the same for those who load it
 	free  chan *buffer // those that nothing is read into
 	links map[fstree.FileID]*member
+}
+
+// maxKept is how many problems are kept for a caller who has no place for them.
+const maxKept = 16
+
+func (s *stream) keep(path string, err error) {
+	if len(s.kept) < maxKept && !errors.Is(err, ErrSocket) {
+		s.kept = append(s.kept, &fs.PathError{Op: "archive", Path: path, Err: err})
+	}
 }
 
 type buffer [bufferSize]byte

@@ -8,10 +8,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/backend/newfile"
 )
 
 // Options say what is copied. The zero value copies contents, modes without
@@ -28,7 +30,12 @@ type Options struct {
 	// Devices makes devices and named pipes too.
 	Devices bool
 
-	// Problem is told of each file that is left out or lacks something.
+	// Unsynced leaves the host to write the files to its disk when it likes. A
+	// crash of the machine may then take back or empty what has been copied.
+	Unsynced bool
+
+	// Problem is told of each file that is left out or lacks something. If it
+	// is nil, Copy returns the first of these errors.
 	Problem func(path string, err error)
 
 	// Progress is called with the bytes that have been written so far.
@@ -49,24 +56,42 @@ var (
 
 // Copy copies files and directories, with all below them, to dest: into it if
 // it is a directory, else to that name, which a single source must have for
-// itself. The root of the tree stands for all that is in it. The error is one
-// of the whole; those of single files go to opts.Problem.
-func Copy(ctx context.Context, tree *imagefs.Tree, sources []string, dest string, opts *Options) (err error) {
+// itself. The root of the tree stands for all that is in it. What cannot be
+// copied is told to opts.Problem, and the error is one of the whole; without a
+// Problem the first of those errors are part of it. Options may be nil.
+func Copy(ctx context.Context, tree fstree.Walker, sources []string, dest string, opts *Options) (err error) {
+	c := &copier{
+		tree: tree, buf: make([]byte, 1<<20),
+		links: make(map[fstree.FileID]string), taken: make(map[string]string),
+	}
+	if opts != nil {
+		c.Options = *opts
+	}
+	if c.Problem == nil {
+		c.Problem = c.keep
+		defer func() { err = errors.Join(append(c.kept, err)...) }()
+	}
 	root, names, err := destination(sources, dest)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	c := &copier{
-		Options: *opts, tree: tree, root: root, buf: make([]byte, 1<<20),
-		links: make(map[fstree.FileID]string), folds: foldsCase(root), taken: make(map[string]string),
-	}
+	c.root, c.folds = root, foldsCase(root)
 	for i, source := range sources {
 		if err := c.source(ctx, source, names[i]); err != nil {
 			return errors.Join(err, c.finish())
 		}
 	}
 	return c.finish()
+}
+
+// maxKept is how many problems are kept for a caller who has no place for them.
+const maxKept = 16
+
+func (c *copier) keep(path string, err error) {
+	if len(c.kept) < maxKept {
+		c.kept = append(c.kept, &fs.PathError{Op: "extract", Path: path, Err: err})
+	}
 }
 
 // destination opens the directory that everything goes into, and names the
@@ -104,12 +129,16 @@ var errNotDir = errors.New("not a directory")
 // copier is one run of Copy.
 type copier struct {
 	Options
-	tree *imagefs.Tree
+	tree fstree.Walker
 	root *os.Root
 	buf  []byte
-	done int64 // bytes written
+	done int64   // bytes written
+	kept []error // problems, if nobody is told of them
 
-	links    map[fstree.FileID]string // files with several names, to the first
+	written []written // have no names yet
+	unnamed int64     // bytes in these
+
+	links    map[fstree.FileID]string // files with several names that this run wrote, to one of them
 	symlinks []deferred
 	dirs     []deferred
 
@@ -161,6 +190,9 @@ func (c *copier) source(ctx context.Context, source, name string) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if isFull(err) {
+				return err
+			}
 			c.Problem(e.Path, err)
 			e.Skip = true // no place for what is in it
 		}
@@ -190,8 +222,8 @@ func (c *copier) entry(ctx context.Context, e *fstree.WalkEntry, name string) er
 	if st.Mode.Type() == fs.ModeSymlink {
 		return c.symlink(&d, func(string) (string, error) { return e.ReadLink() })
 	}
-	if c.linked(e, &d) {
-		return nil
+	if linked, err := c.linked(&d); linked || err != nil {
+		return err
 	}
 	if !st.Mode.IsRegular() {
 		return c.special(&d)
@@ -199,22 +231,33 @@ func (c *copier) entry(ctx context.Context, e *fstree.WalkEntry, name string) er
 	return c.file(ctx, e, &d)
 }
 
-// linked makes a further name of a file that has been copied. Where the host
-// has no hard links, the file is copied again.
-func (c *copier) linked(e *fstree.WalkEntry, d *deferred) bool {
-	if d.stat.Nlink < 2 {
-		return false
+// copied remembers a file that this run has made, for its further names.
+func (c *copier) copied(d *deferred) {
+	if d.stat.Nlink > 1 {
+		c.links[d.stat.FileID()] = d.name
 	}
-	key := e.FileID()
-	first, ok := c.links[key]
+}
+
+// linked makes a further name of a file that this run has made. Where the host
+// has no hard links, the file is copied again.
+func (c *copier) linked(d *deferred) (bool, error) {
+	if d.stat.Nlink < 2 {
+		return false, nil
+	}
+	id := d.stat.FileID()
+	if slices.ContainsFunc(c.written, func(w written) bool { return w.stat.FileID() == id }) {
+		if err := c.commit(); err != nil {
+			return false, err
+		}
+	}
+	first, ok := c.links[id]
 	if !ok {
-		c.links[key] = d.name
-		return false
+		return false, nil
 	}
 	if err := c.makeRoom(d.name); err != nil {
-		return false // the copy fails in the same way, and says so
+		return false, err
 	}
-	return c.root.Link(first, d.name) == nil
+	return c.root.Link(first, d.name) == nil, nil
 }
 
 // makeRoom makes sure that nothing has a name: with Force it removes what is
@@ -265,29 +308,55 @@ func (c *copier) symlink(d *deferred, read func(string) (string, error)) error {
 	return nil
 }
 
-// finish makes the symbolic links, then gives the directories, the deepest
-// first, their modes and times.
+// finish names the last files, makes the symbolic links, and then gives the
+// directories, the deepest first, their modes and times.
 func (c *copier) finish() error {
+	full := c.commit()
 	for i := range c.symlinks {
 		d := &c.symlinks[i]
-		err := c.makeRoom(d.name)
-		if err == nil {
-			err = c.root.Symlink(filepath.FromSlash(d.target), d.name)
-		}
-		if err == nil {
-			err = c.linkAttributes(d)
-		}
-		if err != nil {
-			c.Problem(d.source, err)
+		if err := c.makeLink(d); err != nil {
+			c.Problem(d.source, hostError(err))
 		}
 	}
 	for i := len(c.dirs) - 1; i >= 0; i-- {
 		d := &c.dirs[i]
 		if err := c.finishDirectory(d); err != nil {
-			c.Problem(d.source, err)
+			c.Problem(d.source, hostError(err))
 		}
 	}
-	return nil
+	return errors.Join(full, c.syncTop())
+}
+
+// makeLink makes a symbolic link, or a further name of one.
+func (c *copier) makeLink(d *deferred) error {
+	if linked, err := c.linked(d); linked || err != nil {
+		return err
+	}
+	if err := c.makeRoom(d.name); err != nil {
+		return err
+	}
+	if err := c.root.Symlink(filepath.FromSlash(d.target), d.name); err != nil {
+		return err
+	}
+	c.copied(d)
+	return c.linkAttributes(d)
+}
+
+// syncDir makes the names in a directory durable.
+func (c *copier) syncDir(dir *os.File) error {
+	if c.Unsynced {
+		return nil
+	}
+	return newfile.SyncDir(dir)
+}
+
+// syncTop does so for the directory that everything went into.
+func (c *copier) syncTop() error {
+	dir, err := c.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.syncDir(dir), dir.Close())
 }
 
 func (c *copier) finishDirectory(d *deferred) error {
@@ -296,7 +365,7 @@ func (c *copier) finishDirectory(d *deferred) error {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(c.attributes(f, d), c.times(d.name, d.stat))
+	return errors.Join(c.attributes(f, d), c.times(d.name, d.stat), c.syncDir(f))
 }
 
 // times restores the times of a file, or of a symbolic link itself.
@@ -372,9 +441,16 @@ func (c *copier) special(d *deferred) error {
 	if err := makeNode(c.root, d.name, d.stat); err != nil {
 		return err
 	}
+	c.copied(d)
 	var errs []error
 	if c.Owner {
 		errs = append(errs, c.root.Lchown(d.name, int(d.stat.UID), int(d.stat.GID)))
 	}
 	return errors.Join(append(errs, c.root.Chmod(d.name, c.mode(d.stat)), c.times(d.name, d.stat))...)
+}
+
+// isFull reports whether the host's disk is full, or the user's share of it:
+// every further file would fail in the same way.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

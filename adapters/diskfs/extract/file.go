@@ -7,61 +7,113 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend/newfile"
 )
 
-// file copies a regular file. It has its own name only when it is complete.
-func (c *copier) file(ctx context.Context, e *fstree.WalkEntry, d *deferred) (err error) {
-	if _, err := c.root.Lstat(d.name); err == nil && !c.Force {
-		return ErrExists
-	}
+// Files get their names many at a time, as what the disk takes longest for is
+// to say that they are on it.
+const (
+	commitFiles = 256
+	commitBytes = 64 << 20
+)
+
+// written is a regular file that has all its contents and not yet its name.
+type written struct {
+	deferred
+	file  *newfile.File
+	lacks error // what it is without
+}
+
+// file copies a regular file. It gets its own name by the next commit.
+func (c *copier) file(ctx context.Context, e *fstree.WalkEntry, d *deferred) error {
 	opened, err := e.Open()
 	if err != nil {
 		return err
 	}
 	defer opened.Close()
-	dst, temp, err := c.temporary(filepath.Dir(d.name))
+	f, err := newfile.CreateIn(c.root, d.name, &newfile.Options{
+		Exclusive: !c.Force, ReplaceReadOnly: c.Force, Unsynced: c.Unsynced, Perm: 0o600,
+	})
+	if errors.Is(err, fs.ErrExist) {
+		return ErrExists
+	}
 	if err != nil {
-		return err
+		return hostError(err)
 	}
-	defer func() {
-		if err != nil {
-			_ = c.root.Remove(temp) // the error that led here says more
-		}
-	}()
-	err = c.contents(ctx, dst, opened.(fstree.File))
-	var lacks error
-	if err == nil {
-		lacks = c.attributes(dst, d)
+	before := c.done
+	if err := c.contents(ctx, f.OSFile(), opened.(fstree.File)); err != nil {
+		return errors.Join(err, f.Close())
 	}
-	if err = errors.Join(err, dst.Close()); err != nil {
-		return err
-	}
-	lacks = errors.Join(lacks, c.times(temp, d.stat))
-	if err := c.root.Rename(temp, d.name); err != nil {
-		return err
-	}
-	if lacks != nil {
-		c.Problem(d.source, lacks)
+	w := written{deferred: *d, file: f}
+	w.lacks = errors.Join(c.attributes(f.OSFile(), d), c.times(f.TempName(), d.stat))
+	c.written = append(c.written, w)
+	if c.unnamed += c.done - before; len(c.written) >= commitFiles || c.unnamed >= commitBytes {
+		return c.commit()
 	}
 	return nil
 }
 
-// temporary makes a file beside the one that it will become. Its name is
-// short: the other may be as long as names can be.
-func (c *copier) temporary(dir string) (*os.File, string, error) {
-	for range 100 {
-		name := filepath.Join(dir, fmt.Sprintf(".qed-%08x.partial", rand.Uint32()))
-		f, err := c.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, name, err
+// commit gives the files that have been written their names, and waits until
+// they are on the disk. What went wrong with one is told to Problem; only what
+// ends the whole copy is returned.
+func (c *copier) commit() error {
+	if len(c.written) == 0 {
+		return nil
+	}
+	files := make([]*newfile.File, len(c.written))
+	for i := range c.written {
+		files[i] = c.written[i].file
+	}
+	why := byPath(newfile.CommitAll(files...))
+	var full error
+	for i := range c.written {
+		w := &c.written[i]
+		err := why[w.file.Name()]
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			err = ErrExists
+		case w.file.Committed():
+			c.copied(&w.deferred)
+		}
+		if isFull(err) {
+			full = err
+			continue
+		}
+		if err = errors.Join(err, w.lacks); err != nil {
+			c.Problem(w.source, err)
 		}
 	}
-	return nil, "", errors.New("no free temporary name")
+	c.written, c.unnamed = c.written[:0], 0
+	return full
+}
+
+// byPath sorts the errors of several files by the file.
+func byPath(err error) map[string]error {
+	list := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		list = joined.Unwrap()
+	}
+	m := make(map[string]error)
+	for _, err := range list {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			m[pe.Path] = pe.Err
+		}
+	}
+	return m
+}
+
+// hostError leaves the name out of an error of the host: Problem has the path
+// of the file in the tree.
+func hostError(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) && err == error(pe) {
+		return pe.Err
+	}
+	return err
 }
 
 // contents copies what is stored of a file, and leaves its holes out.

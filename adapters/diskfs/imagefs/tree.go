@@ -33,6 +33,8 @@ var (
 	_ fs.StatFS     = (*Tree)(nil)
 	_ fs.ReadLinkFS = (*Tree)(nil)
 	_ fs.SubFS      = (*Tree)(nil)
+
+	_ fstree.Walker = (*Tree)(nil)
 )
 
 // Locate splits a path of the tree into its volume's filesystem and the path

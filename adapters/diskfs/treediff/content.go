@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 const bufferSize = 256 << 10 // bytes
@@ -63,7 +62,7 @@ func (c *comparer) sameContent(x, y *File) (bool, error) {
 	return true, nil
 }
 
-func open(tree *imagefs.Tree, path string) (fstree.File, error) {
+func open(tree fstree.Walker, path string) (fstree.File, error) {
 	f, err := tree.Open(path)
 	if err != nil {
 		return nil, err

@@ -11,12 +11,11 @@ import (
 	"strings"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
 // Side is one of the two: a directory of a tree.
 type Side struct {
-	Tree *imagefs.Tree
+	Tree fstree.Walker
 	Root string
 }
 
@@ -48,7 +47,10 @@ func Compare(ctx context.Context, a, b Side, opts *Options) iter.Seq2[*Differenc
 		x, y := newCursor(ctx, a), newCursor(ctx, b)
 		defer x.stop()
 		defer y.stop()
-		c := &comparer{Options: *opts, a: a.Tree, b: b.Tree, yield: yield}
+		c := &comparer{a: a.Tree, b: b.Tree, yield: yield}
+		if opts != nil {
+			c.Options = *opts
+		}
 		x.next(c)
 		y.next(c)
 		for !c.over && (x.file != nil || y.file != nil) {
@@ -75,7 +77,7 @@ func Compare(ctx context.Context, a, b Side, opts *Options) iter.Seq2[*Differenc
 // comparer is a run of Compare.
 type comparer struct {
 	Options
-	a, b  *imagefs.Tree
+	a, b  fstree.Walker
 	yield func(*Difference, error) bool
 	over  bool
 	bufs  [2][]byte

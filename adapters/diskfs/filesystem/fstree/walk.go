@@ -7,6 +7,19 @@ import (
 	"path"
 )
 
+// Walker is a tree that can be gone through with what each file is: an [FS], or
+// the tree of a whole disk or guest that is made of several. Extraction,
+// archives and comparison work on any of them.
+type Walker interface {
+	fs.StatFS
+	fs.ReadLinkFS
+
+	// Walk is [FS.Walk].
+	Walk(ctx context.Context, root string, opts *WalkOptions) iter.Seq2[*WalkEntry, error]
+}
+
+var _ Walker = (*FS)(nil)
+
 // WalkEntry is a file that [FS.Walk] meets.
 type WalkEntry struct {
 	Path string // in the FS, "." for its root
