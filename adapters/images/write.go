@@ -32,23 +32,38 @@ type WriteOptions struct {
 // of those of the options.
 type writer struct {
 	format string
+	values []string // names of what it takes
 	write  func(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o layer.WriteOptions) error
 }
 
-// writers are the formats that can be written, besides raw and QED.
+// writers are the formats that Write knows.
 func writers() []writer {
 	return []writer{
-		{vmdk.Format, writeVMDK}, {vdi.Format, writeVDI}, {vhd.Format, writeVHD}, {vhdx.Format, writeVHDX},
+		{vmdk.Format, []string{"adapter_type", "compat6", "hwversion", "subformat", "toolsversion", "zeroed_grain"}, writeVMDK},
+		{vdi.Format, []string{"static"}, writeVDI},
+		{vhd.Format, []string{"force_size", "subformat"}, writeVHD},
+		{vhdx.Format, []string{"block_size", "block_state_zero", "log_size", "subformat"}, writeVHDX},
 	}
 }
 
-// WrittenFormats returns the names of the formats that [Write] knows.
+// WrittenFormats returns the names of the formats that [Write] knows. Package
+// qcow2 writes its own, which has options that are no words.
 func WrittenFormats() []string {
 	var names []string
 	for _, w := range writers() {
 		names = append(names, w.format)
 	}
 	return names
+}
+
+// WrittenValues returns the names of the [WriteOptions] Values that a format has.
+func WrittenValues(format string) []string {
+	for _, w := range writers() {
+		if w.format == format {
+			return w.values
+		}
+	}
+	return nil
 }
 
 // Write writes the disk src as a new image of a format, by qemu's name of it,

@@ -161,6 +161,13 @@ func TestWriteRefusesOptionsThatAFormatDoesNotHave(t *testing.T) {
 			}
 		}
 	}
+	for _, m := range writtenImages {
+		for name := range m.values() {
+			if !slices.Contains(images.WrittenValues(m.format), name) {
+				t.Errorf("%s has %s, which WrittenValues does not know", m.format, name)
+			}
+		}
+	}
 	if err := images.Write(context.Background(), "qcow", backend.NewMemory(nil), emptyDisk(t, 512), nil); err == nil {
 		t.Error("a format that is not known was written")
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
@@ -77,7 +78,19 @@ func qedOptions() []createOption {
 func qcow2Options() []createOption {
 	options := qedOptions()
 	options = slices.DeleteFunc(options, func(o createOption) bool { return o.name == "table_size" })
-	for _, name := range foreignOptions() {
+	return append(options, namedOptions(foreignOptions())...)
+}
+
+// machineOptions are what the formats of virtual machines take, all of it as
+// words.
+func machineOptions(format string) []createOption {
+	return namedOptions(images.WrittenValues(format))
+}
+
+// namedOptions are options that only the writer of the format understands.
+func namedOptions(names []string) []createOption {
+	var options []createOption
+	for _, name := range names {
 		options = append(options, createOption{name, "str", "as qemu-img has it", func(o *diskOptions, v string) error {
 			o.foreign[name] = v
 			return nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/adapters/images/vmdk"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
@@ -30,6 +31,9 @@ func formats() []format {
 		{name: formatRaw, creatable: true, options: fileOptions()},
 		{name: formatQED, creatable: true, backed: true, options: qedOptions()},
 		{name: formatQcow2, copyable: true, compresses: true, backed: true, options: qcow2Options()},
+	}
+	for _, name := range images.WrittenFormats() {
+		all = append(all, format{name: name, copyable: true, compresses: name == vmdk.Format, options: machineOptions(name)})
 	}
 	for _, name := range images.Formats() {
 		if !slices.ContainsFunc(all, func(f format) bool { return f.name == name }) {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/adapters/images/qcow2"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/newfile"
@@ -47,6 +49,9 @@ func (c *foreignCopy) write(ctx context.Context, name string, src qedfile.Disk) 
 
 // writer makes the library's options of those on the command line.
 func (c *foreignCopy) writer() (func(context.Context, backend.Storage, qedfile.Disk) error, error) {
+	if c.format != formatQcow2 {
+		return c.machineWriter()
+	}
 	o := c.options
 	w := &qcow2.WriteOptions{
 		ClusterSize: o.clusterSize, BackingFile: o.backing, BackingFormat: o.backingFmt,
@@ -65,6 +70,21 @@ func (c *foreignCopy) writer() (func(context.Context, backend.Storage, qedfile.D
 	}
 	return func(ctx context.Context, s backend.Storage, src qedfile.Disk) error {
 		return qcow2.Write(ctx, s, src, w)
+	}, nil
+}
+
+// machineWriter is writer for the formats of virtual machines. Of them only a
+// VMDK stream is compressed, and it always is.
+func (c *foreignCopy) machineWriter() (func(context.Context, backend.Storage, qedfile.Disk) error, error) {
+	if subformat := c.options.foreign["subformat"]; c.compress && subformat != "" && subformat != "streamOptimized" {
+		return nil, fmt.Errorf("-c: images of the subformat %s are not compressed", subformat)
+	}
+	w := &images.WriteOptions{
+		WriteOptions: layer.WriteOptions{Workers: c.workers, Progress: c.progress},
+		Values:       c.options.foreign,
+	}
+	return func(ctx context.Context, s backend.Storage, src qedfile.Disk) error {
+		return images.Write(ctx, c.format, s, src, w)
 	}, nil
 }
 

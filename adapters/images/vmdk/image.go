@@ -198,7 +198,11 @@ func (o *opener) openSparse(f *layer.File) (*Descriptor, error) {
 		return nil, err
 	}
 	o.files = append(o.files, f)
-	return d, o.add(Extent{}, t, t.size)
+	self := Extent{}
+	if len(d.Extents) == 1 {
+		self.Name = d.Extents[0].Name
+	}
+	return d, o.add(self, t, t.size)
 }
 
 // add appends a part of size bytes to the disk.
