@@ -1,14 +1,13 @@
 package qcow2
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/qedfs/qedfs/adapters/images/internal/inflate"
 )
 
 var errShort = errors.New("it ends before the cluster is full")
@@ -30,26 +29,13 @@ func newDecoder(compression uint8) decoder {
 // has no zlib header.
 type deflateDecoder struct{ pool sync.Pool }
 
-type deflateState struct {
-	src bytes.Reader
-	r   io.Reader
-}
-
 func (d *deflateDecoder) decode(dst, src []byte) error {
-	s, _ := d.pool.Get().(*deflateState)
-	if s == nil {
-		s = &deflateState{r: flate.NewReader(nil)}
+	z, _ := d.pool.Get().(*inflate.Decoder)
+	if z == nil {
+		z = new(inflate.Decoder)
 	}
-	defer d.pool.Put(s)
-	s.src.Reset(src)
-	if err := s.r.(flate.Resetter).Reset(&s.src, nil); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(s.r, dst)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return errShort
-	}
-	return err
+	defer d.pool.Put(z)
+	return z.Decode(dst, src)
 }
 
 // zstdDecoder reads zstd frames (RFC 8878), of which several may make up a

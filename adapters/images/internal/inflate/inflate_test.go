@@ -1,0 +1,147 @@
+package inflate
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
+)
+
+// deflated compresses b.
+func deflated(t testing.TB, b []byte, level int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, level)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// contents is n bytes of text, runs and noise.
+func contents(rnd *rand.Rand, n int) []byte {
+	var b []byte
+	for len(b) < n {
+		switch rnd.IntN(5) {
+		case 0:
+			b = append(b, bytes.Repeat([]byte{byte(rnd.Uint32())}, rnd.IntN(600))...)
+		case 1:
+			for range rnd.IntN(300) {
+				b = append(b, byte(rnd.Uint32()))
+			}
+		case 2:
+			if len(b) > 0 {
+				at := rnd.IntN(len(b))
+				b = append(b, b[at:min(len(b), at+rnd.IntN(400))]...)
+			}
+		case 3:
+			for range rnd.IntN(300) { // a skewed alphabet has long codes
+				b = append(b, byte(rnd.ExpFloat64()*12))
+			}
+		default:
+			b = fmt.Appendf(b, "this is line %d, of which there are %d. ", rnd.IntN(100), rnd.IntN(1000))
+		}
+	}
+	return b[:n]
+}
+
+func TestDecodesWhatTheStandardLibraryMakes(t *testing.T) {
+	rnd := oracle.Seed(t)
+	var d Decoder
+	for range 800 {
+		want := contents(rnd, rnd.IntN(1<<rnd.IntN(18)))
+		level := []int{flate.HuffmanOnly, flate.NoCompression, 1, 6, 9}[rnd.IntN(5)]
+		src := deflated(t, want, level)
+		got := make([]byte, len(want))
+		if err := d.Decode(got, append(src, 1, 2, 3)); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("level %d, %d bytes: %v", level, len(want), err)
+		}
+		// A part of it, and no more than its stream.
+		part := make([]byte, rnd.IntN(len(want)+1))
+		if err := d.Decode(part, src); err != nil || !bytes.Equal(part, want[:len(part)]) {
+			t.Fatalf("level %d, %d of %d bytes: %v", level, len(part), len(want), err)
+		}
+		if err := d.Decode(make([]byte, len(want)+1), src); !errors.Is(err, ErrShort) {
+			t.Fatalf("level %d, more than %d bytes: %v", level, len(want), err)
+		}
+	}
+}
+
+func TestCutStreamsAreShort(t *testing.T) {
+	rnd := oracle.Seed(t)
+	var d Decoder
+	want := contents(rnd, 3000)
+	for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 9} {
+		src := deflated(t, want, level)
+		for n := range len(src) - 6 { // what ends the stream is not needed
+			err := d.Decode(make([]byte, len(want)), src[:n:n])
+			if err == nil {
+				t.Fatalf("level %d: %d of %d bytes decode without an error", level, n, len(src))
+			}
+		}
+	}
+}
+
+// agree fails unless what the standard library decodes is decoded the same,
+// and what is decoded here is what it decodes.
+func agree(t *testing.T, src []byte) {
+	t.Helper()
+	var d Decoder
+	want := make([]byte, 20000)
+	n, wantErr := io.ReadFull(flate.NewReader(bytes.NewReader(src)), want)
+	got := make([]byte, n)
+	if err := d.Decode(got, src); err != nil || !bytes.Equal(got, want[:n]) {
+		t.Fatalf("%d bytes that the standard library decodes: %v", n, err)
+	}
+	got = make([]byte, len(want))
+	if err := d.Decode(got, src); (err == nil) != (wantErr == nil) {
+		t.Fatalf("%v, the standard library says %v", err, wantErr)
+	}
+}
+
+func TestMutantsDecodeAsTheStandardLibraryHasThem(t *testing.T) {
+	rnd := oracle.Seed(t)
+	for range 3000 {
+		src := deflated(t, contents(rnd, rnd.IntN(2000)), []int{flate.HuffmanOnly, 0, 1, 9}[rnd.IntN(4)])
+		for range 1 + rnd.IntN(3) {
+			src[rnd.IntN(min(len(src), 1+rnd.IntN(200)))] ^= 1 << rnd.IntN(8)
+		}
+		var d Decoder
+		want := make([]byte, 5000)
+		n, err := io.ReadFull(flate.NewReader(bytes.NewReader(src)), want)
+		got := make([]byte, len(want))
+		gotErr := d.Decode(got, src)
+		if (err == nil) != (gotErr == nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("%v, the standard library: %d bytes, %v\n%x", gotErr, n, err, src)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for _, level := range []int{flate.HuffmanOnly, 0, 1, 9} {
+		f.Add(deflated(f, contents(rnd, 1500), level))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) { agree(t, src) })
+}
+
+func BenchmarkDecode(b *testing.B) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	want := contents(rnd, 64<<10)
+	src := deflated(b, want, 6)
+	b.SetBytes(int64(len(want)))
+	var d Decoder
+	for b.Loop() {
+		if err := d.Decode(want, src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
