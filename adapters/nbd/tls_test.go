@@ -8,11 +8,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/qedfs/qedfs/adapters/nbd"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 // authority signs certificates for a test.
@@ -137,5 +142,42 @@ func TestTLSForgetsWhatWasAgreedOnBefore(t *testing.T) {
 	}
 	if b := c.read(0, 512, 0); len(b) != 512 {
 		t.Error("no data")
+	}
+}
+
+// TestLibnbdAndQemuSpeakTLSWithUs gives their clients certificates in the files
+// that they look for.
+func TestLibnbdAndQemuSpeakTLSWithUs(t *testing.T) {
+	ca := newAuthority(t)
+	dir := t.TempDir()
+	store := func(name, kind string, der []byte) {
+		block := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+		if err := os.WriteFile(filepath.Join(dir, name), block, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := ca.sign("client")
+	key, err := x509.MarshalPKCS8PrivateKey(client.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store("ca-cert.pem", "CERTIFICATE", ca.cert.Raw)
+	store("client-cert.pem", "CERTIFICATE", client.Leaf.Raw)
+	store("client-key.pem", "PRIVATE KEY", key)
+	s := serve(t, []nbd.Export{{Disk: newRaw(t, pattern(1<<20, 1)), Writable: true}}, &nbd.Options{
+		TLS: &tls.Config{Certificates: []tls.Certificate{ca.sign("server")}, ClientCAs: ca.pool, ClientAuth: tls.RequireAndVerifyClientCert},
+	})
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := oracle.Run(t, "nbdinfo", "--size", "nbds://localhost:"+port+"/?tls-certificates="+dir); got != "1048576\n" {
+		t.Errorf("nbdinfo: %q", got)
+	}
+	got := filepath.Join(dir, "got")
+	oracle.Run(t, "qemu-img", "convert", "--object", "tls-creds-x509,id=t,endpoint=client,dir="+dir, "--image-opts", "-O", "raw",
+		"driver=nbd,server.type=inet,server.host=localhost,server.port="+port+",tls-creds=t", got)
+	if b, err := os.ReadFile(got); err != nil || string(b) != string(pattern(1<<20, 1)) {
+		t.Errorf("qemu-img has other bytes: %v", err)
 	}
 }
