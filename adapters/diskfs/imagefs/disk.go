@@ -3,6 +3,7 @@ package imagefs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -88,11 +89,8 @@ func openFile(name string, opts *Options) (qedfile.Disk, error) {
 	switch opts.Format {
 	case FormatAuto, FormatQED:
 		m, err := qedfile.Open(name, image)
-		if errors.Is(err, qedfile.ErrFormat) && opts.Format == FormatAuto {
-			return nil, fmt.Errorf("%w; a raw disk is opened by its format", err)
-		}
 		if err != nil {
-			return nil, err
+			return nil, explain(err, opts)
 		}
 		return m, nil
 	case FormatRaw:
@@ -108,6 +106,47 @@ func openFile(name string, opts *Options) (qedfile.Disk, error) {
 		return raw, nil
 	}
 	return nil, errs.Invalidf("imagefs", "format %q", opts.Format)
+}
+
+// NewReader opens the disk image of size bytes that r holds, in Options.Format,
+// for reading: bytes in memory, a member of an archive, a file at a URL.
+// Closing the Disk leaves r open.
+func NewReader(r io.ReaderAt, size int64, opts *Options) (*Disk, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	d, err := openReader(r, size, opts)
+	if err != nil {
+		return nil, err
+	}
+	disk, err := OpenDisk(d, opts)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return disk, nil
+}
+
+func openReader(r io.ReaderAt, size int64, opts *Options) (qedfile.Disk, error) {
+	switch opts.Format {
+	case FormatAuto, FormatQED:
+		m, err := qedfile.NewReader(r, size, opts.Image)
+		return m, explain(err, opts)
+	case FormatRaw:
+		section, err := backend.NewSection(r, 0, size)
+		if err != nil {
+			return nil, err
+		}
+		return qedfile.NewRaw(section)
+	}
+	return nil, errs.Invalidf("imagefs", "format %q", opts.Format)
+}
+
+// explain adds to the error of what is no QED image how others are opened.
+func explain(err error, opts *Options) error {
+	if errors.Is(err, qedfile.ErrFormat) && opts.Format == FormatAuto {
+		return fmt.Errorf("%w; a raw disk is opened by its format", err)
+	}
+	return err
 }
 
 // OpenDisk opens a disk that is already there, such as an image that the
