@@ -233,3 +233,46 @@ func TestCutOffImagesDoNotLookWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestDamagedL1Entries(t *testing.T) {
+	const span = 512 * 512 / 8 // what an L2 table maps
+	for _, c := range []struct {
+		name, image string
+		index       uint64
+		entry       uint64
+		before      int
+	}{
+		{"inside a cluster", "qcow2-v2", 0, 0x4200, 0},
+		{"past the end", "qcow2-512", 1, 1 << 40, span},
+	} {
+		image := patch(t, c.image, 0, 'Q')
+		l1 := binary.BigEndian.Uint64(image[40:])
+		binary.BigEndian.PutUint64(image[l1+8*c.index:], c.entry)
+		m, err := openBytes(image)
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		if n, err := m.ReadAt(make([]byte, 2*span), 0); n != c.before || !errors.Is(err, qedfile.ErrCorrupt) {
+			t.Errorf("%s: %d bytes, %v; want %d and ErrCorrupt", c.name, n, err, c.before)
+		}
+		if _, err := m.ReadAt(make([]byte, span), 2*span); (err == nil) != (c.before > 0) {
+			t.Errorf("%s: what another table maps: %v", c.name, err)
+		}
+	}
+}
+
+func TestSnapshotWithAShortL1Table(t *testing.T) {
+	image := patch(t, "qcow2-snapshots", 0, 'Q')
+	be := binary.BigEndian
+	table := be.Uint64(image[64:])
+	be.PutUint64(image[table+40+8:], 4<<20) // the disk's size, of which an L2 table maps 2 MiB
+	be.PutUint64(image[be.Uint64(image[table:])+8:], 0x4200)
+	m, err := qcow2.Open(backend.NewMemory(image), &qcow2.Options{Snapshot: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := bytes.Repeat([]byte{1}, 1<<20)
+	if _, err := m.ReadAt(p, 5<<19); err != nil || !bytes.Equal(p, make([]byte, len(p))) {
+		t.Errorf("past the table: %v; want zeroes", err)
+	}
+}
