@@ -55,9 +55,9 @@ func craftSESparse(rng *rand.Rand, disk []byte) []byte {
 	tablesAt := directory + dirBytes
 	grainsAt := tablesAt + tables*8*entries
 	file := make([]byte, grainsAt)
-	for at, v := range map[int]int{
-		0: 0xcafebabe, 8: 2<<32 | 1, 16: len(disk) / 512, 24: 8, 32: 64, 80: 1, 88: 1, 128: directory / 512, 136: dirBytes / 512,
-		144: tablesAt / 512, 152: tables * 64, 192: grainsAt / 512, 200: 1,
+	for at, v := range map[int]int64{
+		0: 0xcafebabe, 8: 2<<32 | 1, 16: int64(len(disk) / 512), 24: 8, 32: 64, 80: 1, 88: 1, 128: int64(directory / 512), 136: int64(dirBytes / 512),
+		144: int64(tablesAt / 512), 152: int64(tables * 64), 192: int64(grainsAt / 512), 200: 1,
 	} {
 		le.PutUint64(file[at:], uint64(v))
 	}

@@ -114,9 +114,9 @@ func (d *Difference) VDI(blockSize, blockExtra int64) []byte {
 		used++
 		file = append(append(file, make([]byte, blockExtra)...), block...)
 	}
-	for at, v := range map[int]int{
-		0x40: 0xbeda107f, 0x44: 0x10001, 0x48: 0x190, 0x4c: 4, 0x154: 512, 0x158: data, 0x168: 512,
-		0x178: int(blockSize), 0x17c: int(blockExtra), 0x180: int(blocks), 0x184: int(used),
+	for at, v := range map[int]int64{
+		0x40: 0xbeda107f, 0x44: 0x10001, 0x48: 0x190, 0x4c: 4, 0x154: 512, 0x158: int64(data), 0x168: 512,
+		0x178: int64(blockSize), 0x17c: int64(blockExtra), 0x180: int64(blocks), 0x184: int64(used),
 	} {
 		le.PutUint32(file[at:], uint32(v))
 	}
