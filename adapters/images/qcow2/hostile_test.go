@@ -276,3 +276,57 @@ func TestSnapshotWithAShortL1Table(t *testing.T) {
 		t.Errorf("past the table: %v; want zeroes", err)
 	}
 }
+
+func TestSubclustersThatContradict(t *testing.T) {
+	const cluster = 16 << 10
+	for name, c := range map[string]struct{ keep, bitmap uint64 }{
+		"subclusters of no cluster":  {0, 1 << 3},
+		"both data and zeroes":       {^uint64(0), 1<<3 | 1<<35},
+		"an offset inside a cluster": {0x4200, 1},
+	} {
+		image := patch(t, "qcow2-extended", 0, 'Q')
+		at := l2Entry(image, 0) + 5*16
+		be := binary.BigEndian
+		entry := be.Uint64(image[at:]) & c.keep
+		if c.keep == 0x4200 {
+			entry = c.keep
+		}
+		be.PutUint64(image[at:], entry)
+		be.PutUint64(image[at+8:], c.bitmap)
+		m, err := openBytes(image)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if n, err := m.ReadAt(make([]byte, 3*cluster), 4*cluster); n != cluster || !errors.Is(err, qedfile.ErrCorrupt) {
+			t.Errorf("%s: %d bytes, %v; want the cluster before it and ErrCorrupt", name, n, err)
+		}
+	}
+}
+
+func TestRawDataFilesHaveEachClusterInItsPlace(t *testing.T) {
+	image := patch(t, "qcow2-data-file", 95, 2) // the feature: the data file is raw
+	at := l2Entry(image, 20)
+	binary.BigEndian.PutUint64(image[at:], 1<<63|20*4096)
+	m, err := openBytes(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.ReadAt(make([]byte, 4096), 20*4096); err != nil {
+		t.Errorf("a cluster in its place: %v", err)
+	}
+	binary.BigEndian.PutUint64(image[at:], 1<<63|21*4096)
+	if m, err = openBytes(image); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.ReadAt(make([]byte, 4096), 20*4096); !errors.Is(err, qedfile.ErrCorrupt) {
+		t.Errorf("a cluster in another's place: %v", err)
+	}
+	// A compressed cluster has no place in a data file.
+	binary.BigEndian.PutUint64(image[at:], 1<<62|4096)
+	if m, err = openBytes(image); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.ReadAt(make([]byte, 4096), 20*4096); !errors.Is(err, qedfile.ErrCorrupt) {
+		t.Errorf("a compressed cluster: %v", err)
+	}
+}
