@@ -36,6 +36,8 @@ type Cached struct {
 
 	ahead sync.WaitGroup // loads that nobody waits for yet
 	slots chan struct{}  // as many of them run at the same time
+
+	buffers sync.Pool // of reads of several blocks
 }
 
 // cachedBlock is being loaded until done is closed; data and err do not change
@@ -194,7 +196,10 @@ func (c *Cached) load(run []*cachedBlock) {
 		b.err = errPanicked
 	}
 	defer c.settle(run) // also where the reader panics
-	buf := make([]byte, end-start)
+	buf := c.buffer(end - start)
+	if len(run) > 1 {
+		defer c.buffers.Put(&buf)
+	}
 	n, err := c.r.ReadAt(buf, start)
 	if n < len(buf) && (err == nil || err == io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -211,6 +216,18 @@ func (c *Cached) load(run []*cachedBlock) {
 			b.data, b.err = append([]byte(nil), buf[from:to]...), nil
 		}
 	}
+}
+
+// buffer is memory for a read of n bytes: of several blocks, such as was used
+// before.
+func (c *Cached) buffer(n int64) []byte {
+	if n <= c.blockSize {
+		return make([]byte, n)
+	}
+	if b, ok := c.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= n {
+		return (*b)[:n]
+	}
+	return make([]byte, n)
 }
 
 var errPanicked = errorf("the reader panicked")

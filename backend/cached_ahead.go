@@ -9,7 +9,7 @@ const (
 	// runsAhead is how many reads of the largest size are begun before what
 	// reads from the beginning to the end gets there: while one is on its way,
 	// others wait for their first byte.
-	runsAhead = 3
+	runsAhead = 6
 )
 
 // Range is a part of a disk or a file.

@@ -202,18 +202,23 @@ func TestCachedFetchesWhatIsAnnounced(t *testing.T) {
 	g := &gate{counter, make(chan struct{}, 100), make(chan struct{})}
 	c := newCached(t, g, &backend.CacheOptions{BlockSize: 1024, Budget: 1 << 20, ReadAhead: 64 << 10})
 	backend.Prefetch(c, []backend.Range{{Off: 100_000, Len: 10}, {Off: 500_000, Len: 3000}, {Off: 101_000, Len: 10}, {Off: -1, Len: 5}, {Off: 1 << 40, Len: 5}, {Off: 1<<20 - 1, Len: 1 << 62}})
-	for range 3 { // all at the same time
+	section, err := backend.NewSection(c, 700_000, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend.Prefetch(section, []backend.Range{{Off: 500, Len: 1 << 40}, {Off: 1000, Len: 1}, {Off: -5, Len: 100}})
+	for range 4 { // all at the same time
 		<-g.arrived
 	}
 	close(g.open)
-	for _, off := range []int64{100_000, 500_000, 502_990, 101_000, 1<<20 - 10} {
+	for _, off := range []int64{100_000, 500_000, 502_990, 101_000, 1<<20 - 10, 700_600} {
 		p := make([]byte, 10)
 		if n, err := c.ReadAt(p, off); n != 10 || err != nil || !bytes.Equal(p, b[off:off+10]) {
 			t.Errorf("ReadAt %d: %d, %v, or the bytes differ", off, n, err)
 		}
 	}
-	if got := counter.Counts().Reads; got != 3 {
-		t.Errorf("%d reads, want the 3 that were announced", got)
+	if got := counter.Counts().Reads; got != 4 {
+		t.Errorf("%d reads, want the 4 that were announced", got)
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)

@@ -35,7 +35,8 @@
 // # Concurrency
 //
 // Every kind is safe for concurrent use, reads and writes of disjoint ranges
-// run side by side, and no call leaves a goroutine behind.
+// run side by side. No call leaves a goroutine behind, except that a Cached fetches
+// ahead until it is closed.
 //
 // # Safety
 //

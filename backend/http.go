@@ -38,6 +38,11 @@ type HTTPOptions struct {
 	// never to another host that the server redirects to.
 	Header http.Header
 
+	// Head is how many bytes the first request asks for; they stay in memory,
+	// so that the header of an image costs no request of its own. Zero means
+	// 64 KiB.
+	Head int
+
 	// Timeout bounds one request, its body included. What has come by then
 	// is kept and the next request asks for the rest. Zero means one minute.
 	Timeout time.Duration
@@ -54,13 +59,7 @@ type HTTPOptions struct {
 	RetryWait time.Duration
 }
 
-const (
-	maxRetryWait = 10 * time.Second
-
-	// headBytes is what the first request asks for and what stays in memory:
-	// the header of an image costs no request of its own.
-	headBytes = 64 << 10
-)
+const maxRetryWait = 10 * time.Second
 
 // HTTP is a resource on a web server, read in parts by range requests (RFC
 // 9110, section 14). Each ReadAt is one request: put a [Cached] above it.
@@ -89,7 +88,7 @@ type HTTP struct {
 
 var _ Reader = (*HTTP)(nil)
 
-// OpenHTTP asks for the first 64 KiB of a resource and so learns its size, its
+// OpenHTTP asks for the first bytes of a resource and so learns its size, its
 // version and whether the server serves ranges; if not the error matches
 // [ErrNoRanges]. A resource that is not there gives [fs.ErrNotExist], one that
 // is not allowed [fs.ErrPermission]; every error is an [fs.PathError]. A user name and password in the URL are
@@ -110,17 +109,18 @@ func OpenHTTP(ctx context.Context, rawURL string, opts *HTTPOptions) (*HTTP, err
 	}
 	h.origin = newOrigin(u, h.opts.Header)
 	h.client = guarded(h.opts.Client)
+	h.opts.Head = cmp.Or(h.opts.Head, 64<<10)
 	h.opts.Timeout = cmp.Or(h.opts.Timeout, time.Minute)
 	h.opts.Retries = cmp.Or(h.opts.Retries, 3)
 	h.opts.RetryWait = cmp.Or(h.opts.RetryWait, 200*time.Millisecond)
 	h.ctx, h.cancel = context.WithCancel(withOrigin(ctx, h.origin))
-	head := make([]byte, headBytes)
+	head := make([]byte, max(h.opts.Head, 1))
 	n, err := h.fetch(head, 0)
 	if err != nil {
 		h.release()
 		return nil, &fs.PathError{Op: "open", Path: u.Redacted(), Err: err}
 	}
-	h.head = head[:n]
+	h.head = head[:n:n]
 	return h, nil
 }
 

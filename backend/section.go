@@ -102,3 +102,14 @@ func (s *Section) Close() error {
 	}
 	return nil
 }
+
+// Prefetch implements [Prefetcher].
+func (s *Section) Prefetch(ranges []Range) {
+	var inside []Range
+	for _, r := range ranges {
+		if r.Off >= 0 && r.Len > 0 && r.Off < s.size {
+			inside = append(inside, Range{s.base + r.Off, min(r.Len, s.size-r.Off)})
+		}
+	}
+	Prefetch(s.r, inside)
+}

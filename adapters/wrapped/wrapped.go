@@ -87,6 +87,9 @@ func (m *Image) NextData(off int64) (start, end int64, err error) {
 	return backend.NextData(m.Reader, off)
 }
 
+// Prefetch implements [backend.Prefetcher].
+func (m *Image) Prefetch(ranges []backend.Range) { backend.Prefetch(m.Reader, ranges) }
+
 // InArchive reports whether the image is a member of an archive.
 func (m *Image) InArchive() bool { return m.archive != nil }
 
