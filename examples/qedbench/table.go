@@ -69,7 +69,7 @@ func peak(n int64) string {
 // Those that are read in this process come last: a child counts the memory of
 // the process that it began as.
 func (b *bench) rows(each func(row) error) error {
-	for _, group := range []func(func(row) error) error{b.emptyRows, b.checkRows, b.fileRows, b.convertRows, b.qcow2Rows, b.writeRows, b.nbdRows, b.mountRows, b.rootRow, b.readRows} {
+	for _, group := range []func(func(row) error) error{b.emptyRows, b.checkRows, b.fileRows, b.convertRows, b.qcow2Rows, b.machineRows, b.writeRows, b.nbdRows, b.mountRows, b.rootRow, b.readRows} {
 		if err := group(each); err != nil {
 			return err
 		}
