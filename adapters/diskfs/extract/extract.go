@@ -191,7 +191,7 @@ func (c *copier) source(ctx context.Context, source, name string) error {
 				return ctx.Err()
 			}
 			if isFull(err) {
-				return err
+				return full(e.Path, err)
 			}
 			c.Problem(e.Path, err)
 			e.Skip = true // no place for what is in it
@@ -311,7 +311,7 @@ func (c *copier) symlink(d *deferred, read func(string) (string, error)) error {
 // finish names the last files, makes the symbolic links, and then gives the
 // directories, the deepest first, their modes and times.
 func (c *copier) finish() error {
-	full := c.commit()
+	noRoom := c.commit()
 	for i := range c.symlinks {
 		d := &c.symlinks[i]
 		if err := c.makeLink(d); err != nil {
@@ -324,7 +324,7 @@ func (c *copier) finish() error {
 			c.Problem(d.source, hostError(err))
 		}
 	}
-	return errors.Join(full, c.syncTop())
+	return errors.Join(noRoom, c.syncTop())
 }
 
 // makeLink makes a symbolic link, or a further name of one.
@@ -447,6 +447,16 @@ func (c *copier) special(d *deferred) error {
 		errs = append(errs, c.root.Lchown(d.name, int(d.stat.UID), int(d.stat.GID)))
 	}
 	return errors.Join(append(errs, c.root.Chmod(d.name, c.mode(d.stat)), c.times(d.name, d.stat))...)
+}
+
+// full is the error that ends a copy: the file for which there was no room.
+func full(source string, err error) error {
+	for _, errno := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, errno) {
+			err = errno
+		}
+	}
+	return &fs.PathError{Op: "copy", Path: source, Err: err}
 }
 
 // isFull reports whether the host's disk is full, or the user's share of it:

@@ -68,7 +68,7 @@ func (c *copier) commit() error {
 		files[i] = c.written[i].file
 	}
 	why := byPath(newfile.CommitAll(files...))
-	var full error
+	var noRoom error
 	for i := range c.written {
 		w := &c.written[i]
 		err := why[w.file.Name()]
@@ -79,7 +79,7 @@ func (c *copier) commit() error {
 			c.copied(&w.deferred)
 		}
 		if isFull(err) {
-			full = err
+			noRoom = full(w.source, err)
 			continue
 		}
 		if err = errors.Join(err, w.lacks); err != nil {
@@ -87,7 +87,7 @@ func (c *copier) commit() error {
 		}
 	}
 	c.written, c.unnamed = c.written[:0], 0
-	return full
+	return noRoom
 }
 
 // byPath sorts the errors of several files by the file.
