@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
-	"github.com/spf13/viper"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 
@@ -254,19 +253,6 @@ func TestLayersOfAfero(t *testing.T) {
 	read("RegexpFs", named, "/p2/etc/app/config.yaml", "server:\n  listen: 127.0.0.1\n  port: 8080\nname: example\n")
 	if _, err := named.Open(hostname); !os.IsNotExist(err) {
 		t.Errorf("RegexpFs opened what does not match: %v", err)
-	}
-}
-
-func TestViperReadsAConfigurationOutOfAnImage(t *testing.T) {
-	v := viper.New()
-	v.SetFs(image(t))
-	v.AddConfigPath("/p2/etc/app")
-	v.SetConfigName("config")
-	if err := v.ReadInConfig(); err != nil {
-		t.Fatal(err)
-	}
-	if port := v.GetInt("server.port"); port != 8080 {
-		t.Errorf("port %d", port)
 	}
 }
 
