@@ -55,6 +55,7 @@ answers in its words.`,
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
+			c.Example = exampleOf(c.Name())
 			c.Args = checkedArgs(c.Args)
 			root.AddCommand(c)
 		}
@@ -102,7 +103,7 @@ func (a *app) imageCommands() []*cobra.Command {
 	}
 }
 
-// strictHelp makes help for a subcommand that there is none of an error.
+// strictHelp makes help fail for an unknown subcommand.
 func strictHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {

@@ -14,10 +14,8 @@ func newMan(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "man",
 		Short: "Print the manual page",
-		Long: `Print the manual page, in the format of man(7), to standard output:
-
-  qed man > qed.1 && man ./qed.1`,
-		Args: cobra.NoArgs,
+		Long:  "Print the manual page, in the format of man(7), to standard output.",
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return writeManual(a.stdout, cmd.Root())
 		},
@@ -86,6 +84,9 @@ func (m *manual) command(c *cobra.Command) {
 		}
 		fmt.Fprintf(m.w, ".TP\n%s\n%s\n", name, roff(usage))
 	})
+	if c.HasExample() {
+		fmt.Fprintf(m.w, ".PP\n.nf\n%s\n.fi\n", roff(c.Example))
+	}
 }
 
 // roff escapes what troff would read as its own.

@@ -24,8 +24,6 @@ Sockets are left out.
 -C begins at a directory of the image; members are named relative to it. Without
 it, the volumes are the top directories.
 
-    qed tar -C p2 disk.qed | tar -x --xattrs --xattrs-include='*' --acls -C root
-
 A file that cannot be read is left out, and of a long one the damaged part is
 zeroes; both are said, and the exit code is 1.`,
 		Args: cobra.ExactArgs(1),
