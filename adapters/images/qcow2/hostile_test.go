@@ -330,3 +330,46 @@ func TestRawDataFilesHaveEachClusterInItsPlace(t *testing.T) {
 		t.Errorf("a compressed cluster: %v", err)
 	}
 }
+
+func TestBackingFileIsAskedForAsTheImageStatesIt(t *testing.T) {
+	var ref qedfile.BackingRef
+	_, err := qcow2.Open(backend.NewMemory(patch(t, "qcow2-chain", 0, 'Q')), &qcow2.Options{ForceShare: true, CacheBytes: 1 << 20,
+		Backing: func(r qedfile.BackingRef) (qedfile.Disk, error) { ref = r; return nil, os.ErrNotExist }})
+	want := qedfile.BackingRef{Name: "qcow2-middle.qed", Format: "qed", CacheBytes: 1 << 19, ForceShare: true}
+	if ref != want || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("asked for %+v, want %+v; %v", ref, want, err)
+	}
+}
+
+func TestSnapshotTablesThatAreRefused(t *testing.T) {
+	be := binary.BigEndian
+	for name, damage := range map[string]func(image []byte, table uint64){
+		"more snapshots than QEMU takes": func(image []byte, _ uint64) { be.PutUint32(image[60:], 65537) },
+		"a table inside a cluster":       func(image []byte, table uint64) { be.PutUint64(image[64:], table+8) },
+		"a table past the end":           func(image []byte, _ uint64) { be.PutUint64(image[64:], 1<<40) },
+		"too much extra data":            func(image []byte, table uint64) { be.PutUint32(image[table+36:], 1025) },
+	} {
+		image := patch(t, "qcow2-snapshots", 0, 'Q')
+		damage(image, be.Uint64(image[64:]))
+		m, err := openBytes(image)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if info, err := m.Info(); err == nil || info == nil {
+			t.Errorf("%s: %+v, %v; want what is known, and an error", name, info, err)
+		}
+		if _, err := qcow2.Open(backend.NewMemory(image), &qcow2.Options{Snapshot: "1"}); !errors.Is(err, qedfile.ErrCorrupt) && !errors.Is(err, qedfile.ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheDiskHasWholeSectors(t *testing.T) {
+	m, err := openBytes(patch(t, "qcow2-zlib", 31, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Size()%512 != 0 {
+		t.Errorf("a disk of %d bytes", m.Size())
+	}
+}
