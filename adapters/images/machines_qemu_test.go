@@ -2,7 +2,6 @@ package images_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/adapters/images/internal/imagetest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -173,7 +173,7 @@ func compareWithQemu(t *testing.T, name, format string) {
 		checkMapOfVHDX(t, d, want) // qemu-img has none: it calls all of it data
 		return
 	}
-	compareMaps(t, ourMap(t, d), qemuMap(t, name, format))
+	imagetest.SameMap(t, d, format, name)
 }
 
 // compareBytes reads the disk in requests of many lengths and at once.
@@ -214,70 +214,5 @@ func checkMapOfVHDX(t *testing.T, d qedfile.Disk, want []byte) {
 	}
 	if next != d.Size() {
 		t.Fatalf("the map ends at %d of %d", next, d.Size())
-	}
-}
-
-// mapEntry is what "qemu-img map --output=json" prints of a run.
-type mapEntry struct {
-	Start, Length       int64
-	Depth               int
-	Present, Zero, Data bool
-	Offset              *int64
-}
-
-func (e mapEntry) String() string {
-	offset := int64(-1)
-	if e.Offset != nil {
-		offset = *e.Offset
-	}
-	return fmt.Sprintf("%d+%d depth=%d present=%t zero=%t data=%t offset=%d", e.Start, e.Length, e.Depth, e.Present, e.Zero, e.Data, offset)
-}
-
-func qemuMap(t *testing.T, name, format string) []mapEntry {
-	t.Helper()
-	var entries []mapEntry
-	out := oracle.Run(t, "qemu-img", "map", "-f", format, "--output=json", name)
-	if err := json.Unmarshal([]byte(out), &entries); err != nil {
-		t.Fatal(err)
-	}
-	// qemu-img says of holes of flat extents that they are data and zeroes.
-	for i := range entries {
-		entries[i].Data = entries[i].Data && !entries[i].Zero
-	}
-	return entries
-}
-
-// ourMap is qemuMap made from Extents.
-func ourMap(t *testing.T, d qedfile.Disk) []mapEntry {
-	t.Helper()
-	var entries []mapEntry
-	for e, err := range d.(qedfile.Mapper).Extents(0, d.Size()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		entry := mapEntry{Start: e.Start, Length: e.Length, Depth: e.Depth}
-		entry.Present, entry.Zero, entry.Data = e.Kind != qedfile.Unallocated, e.Kind != qedfile.Data, e.Kind == qedfile.Data
-		if e.Offset >= 0 {
-			entry.Offset = &e.Offset
-		}
-		entries = append(entries, entry)
-	}
-	return entries
-}
-
-// compareMaps fails where two maps differ.
-func compareMaps(t *testing.T, got, want []mapEntry) {
-	t.Helper()
-	for i := range max(len(got), len(want)) {
-		g, w := "nothing", "nothing"
-		if i < len(got) {
-			g = got[i].String()
-		}
-		if i < len(want) {
-			w = want[i].String()
-		}
-		if g != w {
-			t.Fatalf("run %d of the map is\n\t%s, qemu-img has\n\t%s", i, g, w)
-		}
 	}
 }

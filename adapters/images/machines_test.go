@@ -63,11 +63,11 @@ func TestCommittedMachineImages(t *testing.T) {
 				}
 				t.Fatal(err)
 			}
-			var want []mapEntry
+			var want []imagetest.MapEntry
 			if err := json.Unmarshal(b, &want); err != nil {
 				t.Fatal(err)
 			}
-			compareMaps(t, ourMap(t, d), want)
+			imagetest.CompareMaps(t, imagetest.Map(t, d), want)
 		})
 	}
 }
