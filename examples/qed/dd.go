@@ -95,14 +95,15 @@ func (c *ddCommand) dd(ctx context.Context) error {
 		return qemutext.Errorf("Format driver '%s' does not support image creation", f.name)
 	}
 	end := src.Size()
-	if c.count >= 0 && c.count <= math.MaxInt64/c.blockSize {
-		end = min(end, c.count*c.blockSize)
-	}
 	start := end
 	if c.skip <= end/c.blockSize {
 		start = c.skip * c.blockSize
 	} else {
 		fmt.Fprintf(c.stderr, "%s: %s: cannot skip to specified offset\n", c.program.name, show.Text(c.from))
+	}
+	// qemu-img 7.2 counts the blocks that it skips, too; dd(1) does not.
+	if left := end - start; c.count >= 0 && c.count <= left/c.blockSize {
+		end = start + c.count*c.blockSize
 	}
 	to, err := c.describe(c.to, false)
 	if err != nil {

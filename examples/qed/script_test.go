@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected outputs in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"qed": main})
+	testscript.Main(m, map[string]func(){"qed": main, "our-qemu-img": main, "our-qemu-io": main})
 }
 
 // TestScripts runs testdata/script. Beside testscript's own commands a script
