@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -14,18 +15,10 @@ func (f *files) Close() error {
 	return f.Disk.Close()
 }
 
-// reportNotes says what there is to know of the disk and of the filesystems
-// that have been opened: each note once, and no failure.
+// reportNotes says what there is to know of the image, the disk and the
+// filesystems that have been opened: each note once, and no failure.
 func (f *files) reportNotes() {
-	if m, ok := f.disk.(*qedfile.Image); ok && m.Header().NeedCheck() {
-		f.note(errors.New("the image was not closed properly; 'qed check' looks whether it is sound"))
-	}
-	f.noteForeign()
-	notes, err := f.Notes()
-	if err != nil {
-		return // said by whoever asked for the volumes
-	}
-	for _, n := range notes {
+	for _, n := range f.allNotes() {
 		if n.Volume == "" {
 			f.note(errors.New(n.Text))
 		} else {
@@ -34,17 +27,34 @@ func (f *files) reportNotes() {
 	}
 }
 
-// noteForeign says so where what is read as a raw disk looks like an image or
-// an archive: its bytes are not those of a disk.
-func (f *files) noteForeign() {
+// allNotes are what there is to know, for every command and the pages of serve.
+func (f *files) allNotes() []imagefs.Note {
+	var list []imagefs.Note
+	if m, ok := f.disk.(*qedfile.Image); ok && m.Header().NeedCheck() {
+		list = append(list, imagefs.Note{Text: "the image was not closed properly; 'qed check' looks whether it is sound"})
+	}
+	if format := f.looksLike(); format != "" {
+		list = append(list, imagefs.Note{Text: "read as a raw disk, but it looks like " + qedfile.FormatTitle(format)})
+	}
+	notes, err := f.Notes()
+	if err != nil {
+		return list // said by whoever asked for the volumes
+	}
+	return append(list, notes...)
+}
+
+// looksLike is the format of an image or archive that is read as a raw disk:
+// its bytes are not those of a disk.
+func (f *files) looksLike() string {
 	if _, ok := f.disk.(*qedfile.Raw); !ok {
-		return
+		return ""
 	}
 	section, err := backend.NewSection(f.disk, 0, f.disk.Size())
 	if err != nil {
-		return
+		return ""
 	}
 	if format, err := qedfile.Probe(section); err == nil && format != formatRaw {
-		f.note(fmt.Errorf("read as a raw disk, but it looks like %s", qedfile.FormatTitle(format)))
+		return format
 	}
+	return ""
 }

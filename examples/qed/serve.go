@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -25,7 +27,10 @@ func newServe(a *app) *cobra.Command {
 directories as tar archives. It ends with Ctrl-C.
 
 It listens on this machine alone unless --listen says otherwise; there is no
-password. Nothing in the image is run or rendered by the browser.`,
+password. Nothing in the image is run or rendered by the browser.
+
+What cannot be read is said on its page and on standard error. An archive that
+lacks something ends with a list of it, LEFT-OUT.txt.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addFileFlags(cmd)
@@ -45,6 +50,9 @@ password. Nothing in the image is run or rendered by the browser.`,
 		if err != nil {
 			return err
 		}
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(web.MemoryLimit)
+		}
 		f.noteListener(l, args[0])
 		f.reportVolumes()
 		f.reportNotes()
@@ -57,7 +65,7 @@ password. Nothing in the image is run or rendered by the browser.`,
 func (f *files) site(name, host string) *web.Site {
 	var mu sync.Mutex
 	return &web.Site{
-		Name: filepath.Base(name), Tree: f.tree, Volumes: f.volumes, Host: host,
+		Name: filepath.Base(name), Disk: f.Disk, Notes: f.allNotes, Host: host,
 		Problem: func(path string, err error) {
 			if errors.Is(err, archive.ErrSocket) {
 				return
@@ -81,7 +89,7 @@ func (f *files) noteListener(l net.Listener, name string) {
 // that are being answered.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -89,7 +97,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		defer cancel()
 		stopped <- server.Shutdown(grace)
 	})
-	err := server.Serve(l)
+	err := server.Serve(web.Limit(l))
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return err

@@ -32,6 +32,12 @@ type Options struct {
 	// which is not the caller's. The path is one of the tree. If it is nil,
 	// Write returns the first of these errors when the archive is complete.
 	Problem func(path string, err error)
+
+	// LeftOut is the name of a member for whoever has the archive and no
+	// messages: a text at its end that lists what Problem is told of, sockets
+	// included. It is not there where nothing is left out. A name that a file
+	// of the archive has gets a number. "" writes no such list.
+	LeftOut string
 }
 
 // Write archives a file, or a directory and all below it. Members are named
@@ -46,11 +52,14 @@ func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, op
 		free:  make(chan *buffer, buffers),
 		links: make(map[fstree.FileID]*member),
 	}
-	if opts != nil {
-		s.problem = opts.Problem
+	if opts == nil {
+		opts = &Options{}
 	}
-	if s.problem == nil {
-		s.problem = s.keep
+	if opts.LeftOut != "" {
+		s.leftOut, s.leftOutName = &leftOut{}, opts.LeftOut
+	}
+	if s.tell = opts.Problem; s.tell == nil {
+		s.tell = s.keep
 		defer func() { err = errors.Join(append(s.kept, err)...) }()
 	}
 	for range buffers {
@@ -77,12 +86,15 @@ func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, op
 
 // stream is an archive that is being written.
 type stream struct {
-	tree    fstree.Walker
-	root    string
-	problem func(string, error)
-	kept    []error // problems, if nobody is told of them
-	w       *bufio.Writer
-	batch   *batch // that is being made
+	tree  fstree.Walker
+	root  string
+	tell  func(path string, err error)
+	kept  []error // problems, if nobody is told of them
+	w     *bufio.Writer
+	batch *batch // that is being made
+
+	leftOut     *leftOut // nil where there is to be no list
+	leftOutName string
 
 	order chan *queued // what is written, in order
 	work  chan *queued // the same for those who load it
@@ -97,6 +109,14 @@ func (s *stream) keep(path string, err error) {
 	if len(s.kept) < maxKept && !errors.Is(err, ErrSocket) {
 		s.kept = append(s.kept, &fs.PathError{Op: "archive", Path: path, Err: err})
 	}
+}
+
+// problem is for what is left out.
+func (s *stream) problem(path string, err error) {
+	if s.leftOut != nil {
+		s.leftOut.add(path, err)
+	}
+	s.tell(path, err)
 }
 
 type buffer [bufferSize]byte
@@ -173,6 +193,9 @@ func (s *stream) consume(ctx context.Context) error {
 		if err := q.job.write(s); err != nil {
 			return err
 		}
+	}
+	if err := s.writeLeftOut(); err != nil {
+		return err
 	}
 	var end [2 * blockSize]byte
 	if _, err := s.w.Write(end[:]); err != nil {

@@ -19,7 +19,7 @@ func TestAVolumeThatCanNotBeReadSaysWhy(t *testing.T) {
 	tree := openCommitted(t, "lvm.qed").FS()
 	for name, want := range map[string]error{
 		"p1":              imagefs.ErrUnsupported, // a physical volume
-		"p1/etc":          imagefs.ErrUnsupported,
+		"p1/etc":          errors.ErrUnsupported,
 		"vg-snapshots":    imagefs.ErrUnsupported, // a thin pool
 		"p9":              fs.ErrNotExist,
 		"vg-root/missing": fs.ErrNotExist,

@@ -37,8 +37,11 @@ var (
 
 type noFiles struct{}
 
-func (noFiles) Error() string        { return "holds no files" }
-func (noFiles) Is(target error) bool { return target == ErrNoFilesystem || target == ErrUnsupported }
+func (noFiles) Error() string { return "holds no files" }
+
+func (noFiles) Is(target error) bool {
+	return target == ErrNoFilesystem || target == ErrUnsupported || target == errors.ErrUnsupported
+}
 
 // VolumeError is why the filesystem of a volume can't be opened.
 type VolumeError struct {

@@ -44,6 +44,17 @@ func Lines(s string) string {
 	return escape(s, func(r rune) bool { return r != '\n' && r != '\t' && hidden(r) })
 }
 
+// FileName is a name for a file that others are to keep on their own machine:
+// without what is hidden or not valid, and without what separates paths there.
+func FileName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if hidden(r) || r == utf8.RuneError || strings.ContainsRune(`/\:`, r) {
+			return '_'
+		}
+		return r
+	}, s)
+}
+
 func escape(s string, hidden func(rune) bool) string {
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) {
 		return s

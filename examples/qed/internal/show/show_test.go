@@ -30,3 +30,16 @@ func TestNothingThatATerminalObeysIsShown(t *testing.T) {
 		}
 	}
 }
+
+func TestAFileNameIsOneOnEveryHost(t *testing.T) {
+	for in, want := range map[string]string{
+		"hostname":                   "hostname",
+		"gr\u00f6\u00dfe":            "gr\u00f6\u00dfe",
+		"gpj.\u202eexe":              "gpj._exe",
+		"a\\b:c/d\n\xff\ufffd2F.txt": "a_b_c_d___2F.txt",
+	} {
+		if got := show.FileName(in); got != want {
+			t.Errorf("FileName(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

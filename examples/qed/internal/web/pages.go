@@ -1,35 +1,55 @@
 package web
 
 import (
+	"embed"
 	"errors"
 	"fmt"
+	"html/template"
 	"io/fs"
+	"iter"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/dustin/go-humanize"
-	"github.com/dustin/go-humanize/english"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
-	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
+	"github.com/qedfs/qedfs/backend/errs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
-// maxView is the largest file that a page offers to show as text, in bytes.
-const maxView = 8 << 20
+//go:embed static
+var static embed.FS
+
+// pages are parsed when the first is asked for: most runs of the command show
+// none. Whatever comes from an image is put on a page by bdi, in a title by
+// text.
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{"bdi": bdi, "text": show.Text}).ParseFS(static, "static/*.html"))
+})
+
+// bdi is text from an image as a part of a page: what could pass for something
+// else is shown as an escape, and its direction of writing ends with it.
+func bdi(s string) template.HTML {
+	return template.HTML("<bdi>" + template.HTMLEscapeString(show.Text(s)) + "</bdi>")
+}
 
 // page is what the templates show.
 type page struct {
-	Site    *Site
-	Crumbs  []crumb
+	Image    string // its name
+	Crumbs   []crumb
+	Problems []string
+	Notes    []string
+
 	Volumes []volume
-	Rows    []row
-	Problem string
-	Dirs    int
-	Files   int
+
+	Rows  iter.Seq[row]
+	Count string
+	Turns *turns
 }
+
+// page begins a page about a path of the tree.
+func (s *server) page(name string) *page { return &page{Image: s.Name, Crumbs: crumbs(name)} }
 
 // Path is where a page is in the tree.
 func (p *page) Path() string {
@@ -42,9 +62,9 @@ func (p *page) Path() string {
 // Title is the title of a page.
 func (p *page) Title() string {
 	if len(p.Crumbs) == 0 {
-		return p.Site.Name
+		return p.Image
 	}
-	return p.Path() + " in " + p.Site.Name
+	return p.Path() + " in " + p.Image
 }
 
 // Tar is the address of what is shown as an archive.
@@ -71,127 +91,83 @@ func crumbs(name string) []crumb {
 	return list
 }
 
-// Count says what is in a directory.
-func (p *page) Count() string {
-	return english.Plural(p.Dirs, "directory", "") + ", " + english.Plural(p.Files, "file", "")
-}
-
 // volume is a line of the first page.
 type volume struct {
 	imagefs.Volume
-	URL     string // empty where it cannot be read
-	Why     string
-	Total   string
-	Used    string
-	Percent int
-	Notes   []string
+	URL      string // empty where it is not in the tree, or cannot be read
+	Empty    string // why it is not in the tree
+	Why      string // why it cannot be read
+	Total    string
+	Used     string
+	Percent  int
+	Notes    []string
+	PartName string
 }
 
-// volumes shows what is on the disk.
-func (s *Site) volumes(w http.ResponseWriter, _ *http.Request) {
-	p := &page{Site: s}
-	for i := range s.Volumes {
-		v := volume{Volume: s.Volumes[i], Total: humanize.IBytes(uint64(s.Volumes[i].Size))}
-		fsys, err := s.Volumes[i].FS()
+// volumes shows what is on the disk, and what may be missing.
+func (s *server) volumes(w http.ResponseWriter, _ *http.Request) {
+	p := s.page(".")
+	volumes, err := s.Disk.Volumes()
+	problems, _ := s.Disk.Problems() // its error is that of Volumes
+	for _, err := range append(problems, err) {
 		if err != nil {
-			v.Why = reason(err)
-			p.Volumes = append(p.Volumes, v)
-			continue
+			p.Problems = append(p.Problems, reason(err))
 		}
-		v.URL = link("/files/", v.Name)
-		info := fsys.Info()
-		v.Notes = info.Notes
-		if used := info.Size - info.Free; info.Size > 0 && used >= 0 && used <= info.Size {
-			v.Used = humanize.IBytes(uint64(used))
-			v.Percent = int(float64(used) * 100 / float64(info.Size))
+	}
+	for _, v := range volumes {
+		p.Volumes = append(p.Volumes, newVolume(v))
+	}
+	for _, n := range s.Notes() {
+		if n.Volume == "" { // those of a volume stand beside it
+			p.Notes = append(p.Notes, n.Text)
 		}
-		p.Volumes = append(p.Volumes, v)
 	}
 	s.render(w, http.StatusOK, "volumes", p)
 }
 
+func newVolume(of imagefs.Volume) volume {
+	v := volume{Volume: of, Total: humanize.IBytes(uint64(of.Size))}
+	if of.Partition != nil {
+		v.PartName = of.Partition.Name
+	}
+	fsys, err := of.FS()
+	switch {
+	case errors.Is(err, imagefs.ErrNoFiles):
+		v.Empty = reason(err)
+		return v
+	case err != nil:
+		v.Why = reason(err)
+		return v
+	}
+	v.URL = link("/files/", v.Name)
+	info := fsys.Info()
+	v.Notes = info.Notes
+	if used := info.Size - info.Free; info.Size > 0 && used >= 0 && used <= info.Size {
+		v.Used = humanize.IBytes(uint64(used))
+		v.Percent = int(float64(used) * 100 / float64(info.Size))
+	}
+	return v
+}
+
+// reason is an error as a page says it, which names the file or volume already.
 func reason(err error) string {
-	if errors.Is(err, imagefs.ErrNoFilesystem) {
-		return "no filesystem"
+	var pe *fs.PathError
+	if errors.As(err, &pe) && err == error(pe) {
+		err = pe.Err
 	}
-	if errors.Is(err, imagefs.ErrUnsupported) {
-		return "not a filesystem that can be read here"
+	var ve *imagefs.VolumeError
+	if errors.As(err, &ve) && err == error(ve) {
+		err = ve.Err
 	}
-	return err.Error()
+	return errs.Message(err)
 }
 
-// row is a file in a directory.
-type row struct {
-	Name, URL, View  string
-	Kind             string // dir, link, file or other
-	Target           string
-	Size, Bytes      string
-	Mode, Owner      string
-	Time, TimeMoment string
-}
-
-// directory shows a directory, and what is wrong with it.
-func (s *Site) directory(w http.ResponseWriter, name string) {
-	list, err := s.Tree.ReadDir(name)
-	p := &page{Site: s, Crumbs: crumbs(name)}
-	if err != nil {
-		p.Problem = err.Error()
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			p.Problem = pe.Err.Error()
-		}
+// render writes a page.
+func (s *server) render(w http.ResponseWriter, code int, name string, p *page) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	err := pages().ExecuteTemplate(w, name, p)
+	if a, ok := w.(*answer); err != nil && (!ok || a.err == nil) { // else the client is gone
+		s.problem(p.Path(), fmt.Errorf("page: %w", err))
 	}
-	// Directories first; both parts are in order already.
-	slices.SortStableFunc(list, func(a, b fs.DirEntry) int {
-		return rank(a) - rank(b)
-	})
-	for _, d := range list {
-		p.Rows = append(p.Rows, s.row(name+"/"+d.Name(), d))
-		if d.IsDir() {
-			p.Dirs++
-		} else {
-			p.Files++
-		}
-	}
-	s.render(w, http.StatusOK, "directory", p)
-}
-
-func rank(d fs.DirEntry) int {
-	if d.IsDir() {
-		return 0
-	}
-	return 1
-}
-
-func (s *Site) row(name string, d fs.DirEntry) row {
-	r := row{Name: d.Name(), URL: link("/files/", name), Kind: "other"}
-	info, err := d.Info()
-	if err != nil {
-		r.Target = "damaged"
-		return r
-	}
-	st := info.Sys().(*imagefs.Stat)
-	r.Mode, r.Owner = unixmode.String(info.Mode()), fmt.Sprintf("%d:%d", st.UID, st.GID)
-	if !st.Mtime.IsZero() {
-		r.Time, r.TimeMoment = st.Mtime.Local().Format("2006-01-02 15:04"), st.Mtime.UTC().Format(time.RFC3339)
-	}
-	switch info.Mode().Type() {
-	case fs.ModeDir:
-		r.Kind = "dir"
-		r.URL += "/"
-	case fs.ModeSymlink:
-		r.Kind = "link"
-		if r.Target, err = s.Tree.ReadLink(name); err != nil {
-			r.Target = "damaged"
-		}
-		r.Target = strings.ToValidUTF8(r.Target, "\uFFFD")
-	case 0:
-		r.Kind = "file"
-		r.Size = humanize.IBytes(uint64(max(st.Size, 0)))
-		r.Bytes = strconv.FormatInt(st.Size, 10)
-		if st.Size <= maxView {
-			r.View = r.URL + "?view"
-		}
-	}
-	return r
 }

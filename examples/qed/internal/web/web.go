@@ -9,11 +9,7 @@
 package web
 
 import (
-	"context"
-	"embed"
 	"errors"
-	"fmt"
-	"html/template"
 	"io/fs"
 	"mime"
 	"net"
@@ -22,41 +18,81 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
+
+// Tree is the files that are shown: those of a disk or of a part of it. What
+// its files' Sys returns is a [*fstree.Stat].
+type Tree interface {
+	fstree.Walker
+	fs.ReadDirFS
+}
 
 // Site is an image to be shown.
 type Site struct {
-	Name    string // of the image, for titles
-	Tree    *imagefs.Tree
-	Volumes []imagefs.Volume
+	Name string // of the image, for titles
+	Disk *imagefs.Disk
+	Tree Tree // nil is that of the disk
+
+	// Notes are what a user should know of the image; nil stands for those of
+	// the disk.
+	Notes func() []imagefs.Note
 
 	// Host is the name that the server was told to listen on, if it is a
 	// name. Requests for addresses and for localhost are answered anyway.
 	Host string
 
-	// Problem is told of what goes wrong after an answer has begun. It is
-	// called from many goroutines.
+	// Problem is told of what cannot be read, and of what goes wrong after an
+	// answer has begun. It is called from many goroutines.
 	Problem func(path string, err error)
 }
 
-//go:embed static
-var static embed.FS
+// server answers the requests for a site.
+type server struct {
+	Site
+	tree     Tree
+	listings *listings
+	archives chan struct{} // one for each that is being sent
+	timeout  time.Duration // for a client to take a part of an answer
+}
 
 // Handler returns what answers the requests of a browser.
-func (s *Site) Handler() http.Handler {
+func (s *Site) Handler() http.Handler { return s.handler(writeTimeout) }
+
+func (s *Site) handler(timeout time.Duration) http.Handler {
+	v := &server{
+		Site: *s, tree: s.Tree, listings: newListings(),
+		archives: make(chan struct{}, maxArchives), timeout: timeout,
+	}
+	if v.tree == nil {
+		v.tree = s.Disk.FS()
+	}
+	if v.Notes == nil {
+		v.Notes = func() []imagefs.Note {
+			notes, _ := s.Disk.Notes() // its error is that of the volumes
+			return notes
+		}
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.volumes)
-	mux.HandleFunc("GET /files/{path...}", s.files)
-	mux.HandleFunc("GET /tar/{path...}", s.tar)
+	mux.HandleFunc("GET /{$}", v.volumes)
+	mux.HandleFunc("GET /files/{path...}", v.files)
+	mux.HandleFunc("GET /tar/{path...}", v.tar)
 	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, static, "static/style.css")
 	})
-	return s.guard(mux)
+	return v.guard(mux)
+}
+
+// problem tells whoever runs the server.
+func (s *server) problem(path string, err error) {
+	if s.Problem != nil {
+		s.Problem(path, err)
+	}
 }
 
 // pagePolicy lets a page have its style and nothing else; filePolicy is for
@@ -67,7 +103,7 @@ const (
 )
 
 // guard refuses foreign names, and sets the headers that every answer has.
-func (s *Site) guard(next http.Handler) http.Handler {
+func (s *server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", pagePolicy)
@@ -81,13 +117,13 @@ func (s *Site) guard(next http.Handler) http.Handler {
 			http.Error(w, "this name is not one of this server", http.StatusMisdirectedRequest)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(newAnswer(w, s.timeout), r)
 	})
 }
 
 // ownHost reports whether a Host header can be meant for this server. An
 // address can: no name stands between it and the browser.
-func (s *Site) ownHost(hostport string) bool {
+func (s *server) ownHost(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
@@ -108,20 +144,20 @@ func requestPath(r *http.Request) string {
 }
 
 // files shows a directory, or sends a file.
-func (s *Site) files(w http.ResponseWriter, r *http.Request) {
+func (s *server) files(w http.ResponseWriter, r *http.Request) {
 	name := requestPath(r)
 	if name == "." {
 		http.Redirect(w, r, "/", http.StatusFound)
 		return
 	}
-	info, err := s.Tree.Stat(name)
+	info, err := s.tree.Stat(name)
 	if err != nil {
 		s.fail(w, name, err)
 		return
 	}
 	switch {
 	case info.IsDir():
-		s.directory(w, name)
+		s.directory(w, r, name)
 	case info.Mode().IsRegular():
 		s.file(w, r, name)
 	default:
@@ -130,8 +166,8 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 }
 
 // file sends a file, in parts where the browser asks for them.
-func (s *Site) file(w http.ResponseWriter, r *http.Request, name string) {
-	f, err := s.Tree.Open(name)
+func (s *server) file(w http.ResponseWriter, r *http.Request, name string) {
+	f, err := s.tree.Open(name)
 	if err != nil {
 		s.fail(w, name, err)
 		return
@@ -153,16 +189,27 @@ func (s *Site) file(w http.ResponseWriter, r *http.Request, name string) {
 	http.ServeContent(w, r, "", info.ModTime(), f.(fstree.File))
 }
 
+// leftOut is the member at the end of an archive that lists what is not in it.
+const leftOut = "LEFT-OUT.txt"
+
 // tar sends a directory as an archive.
-func (s *Site) tar(w http.ResponseWriter, r *http.Request) {
+func (s *server) tar(w http.ResponseWriter, r *http.Request) {
 	name := requestPath(r)
-	if _, err := s.Tree.Stat(name); err != nil {
+	if _, err := s.tree.Stat(name); err != nil {
 		s.fail(w, name, err)
 		return
 	}
 	base := path.Base(name)
 	if name == "." {
 		base = s.Name
+	}
+	select {
+	case s.archives <- struct{}{}:
+		defer func() { <-s.archives }()
+	default:
+		w.Header().Set("Retry-After", "30")
+		http.Error(w, "other archives are being sent; try again in a while", http.StatusServiceUnavailable)
+		return
 	}
 	h := w.Header()
 	h.Set("Content-Security-Policy", filePolicy)
@@ -171,47 +218,32 @@ func (s *Site) tar(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	err := archive.Write(r.Context(), w, s.Tree, name, &archive.Options{Problem: s.Problem})
-	if err != nil && !errors.Is(err, context.Canceled) {
-		s.Problem(name, err)
+	err := archive.Write(r.Context(), w, s.tree, name, &archive.Options{Problem: s.problem, LeftOut: leftOut})
+	if err != nil {
+		if a, ok := w.(*answer); r.Context().Err() == nil && (!ok || a.err == nil) { // else the client is gone
+			s.problem(name, err)
+		}
 		panic(http.ErrAbortHandler) // a cut connection is how a browser learns of it
 	}
 }
 
 func attachment(name string) string {
-	return mime.FormatMediaType("attachment", map[string]string{"filename": name})
+	return mime.FormatMediaType("attachment", map[string]string{"filename": show.FileName(name)})
 }
 
 // fail answers with an error.
-func (s *Site) fail(w http.ResponseWriter, name string, err error) {
+func (s *server) fail(w http.ResponseWriter, name string, err error) {
 	code := http.StatusInternalServerError
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
 		code = http.StatusNotFound
-	case errors.Is(err, fstree.ErrUnsupported), errors.Is(err, fstree.ErrEncrypted):
+	case errors.Is(err, errors.ErrUnsupported):
 		code = http.StatusNotImplemented
 	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	s.render(w, code, "error", &page{Site: s, Crumbs: crumbs(name), Problem: err.Error()})
+	p := s.page(name)
+	p.Problems = []string{reason(err)}
+	s.render(w, code, "error", p)
 }
-
-// render writes a page.
-func (s *Site) render(w http.ResponseWriter, code int, name string, p *page) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	if err := pages().ExecuteTemplate(w, name, p); err != nil {
-		s.Problem(p.Path(), fmt.Errorf("page: %w", err))
-	}
-}
-
-// pages are parsed when the first is asked for: most runs of the command show
-// none.
-var pages = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("").ParseFS(static, "static/*.html"))
-})
 
 // link is the address of a path of the tree.
 func link(prefix, name string) string {

@@ -25,14 +25,26 @@ func site(tb testing.TB, disk *imagefs.Disk, err error) http.Handler {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { disk.Close() })
-	volumes, err := disk.Volumes()
+	s := &web.Site{
+		Name: "disk.qed", Disk: disk, Host: "box.example",
+		Problem: func(path string, err error) { tb.Errorf("%s: %v", path, err) },
+	}
+	return s.Handler()
+}
+
+// damaged is a site of the disk in b, whose problems are expected.
+func damaged(tb testing.TB, b []byte) http.Handler {
+	tb.Helper()
+	image, err := qedfile.New(backend.NewMemory(b), nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &web.Site{
-		Name: "disk.qed", Tree: disk.FS(), Volumes: volumes, Host: "box.example",
-		Problem: func(path string, err error) { tb.Errorf("%s: %v", path, err) },
+	disk, err := imagefs.OpenDisk(image, nil)
+	if err != nil {
+		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { disk.Close() })
+	s := &web.Site{Name: "disk.qed", Disk: disk}
 	return s.Handler()
 }
 
@@ -67,8 +79,8 @@ func body(tb testing.TB, r *http.Response) string {
 func TestPagesShowVolumesAndDirectories(t *testing.T) {
 	h := open(t, "gpt.qed")
 	for target, want := range map[string][]string{
-		"/":                 {`<a href="/files/p1/">p1</a>`, "vfat", "16 MiB"},
-		"/files/p2/etc":     {`<a href="/files/p2/etc/app/">app</a>`, `<a href="/files/p2/etc/hostname">hostname</a>`, "→ ../usr/bin/hello", "lrwxrwxrwx", "1 directory, 3 files"},
+		"/":                 {`<a href="/files/p1/"><bdi>p1</bdi></a>`, "vfat", "16 MiB"},
+		"/files/p2/etc":     {`<a href="/files/p2/etc/app/"><bdi>app</bdi></a>`, `<a href="/files/p2/etc/hostname"><bdi>hostname</bdi></a>`, "→ <bdi>../usr/bin/hello</bdi>", "lrwxrwxrwx", "1 directory, 3 files"},
 		"/files/p2/etc/":    {"hostname"},
 		"/files/p1/EFI/":    {`href="/files/p1/EFI/A%20file%20with%20a%20long%20name.txt"`},
 		"/files/p2/var/log": {"300 KiB"},
@@ -179,6 +191,89 @@ func TestNamesFromTheImageAreNoMarkup(t *testing.T) {
 	disk, err := imagefs.OpenDisk(image, nil)
 	text := body(t, get(site(t, disk, err), "/files/p5/app"))
 	if strings.Contains(text, evil) || !strings.Contains(text, "&lt;img src=a&gt;") || !strings.Contains(text, `href="/files/p5/app/%3Cimg%20src=a%3E"`) {
+		t.Error(text)
+	}
+}
+
+func TestVolumesThatCannotBeReadSayWhy(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(images, "gpt.qed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A magic number of ext4 is in a superblock; its feature flags come after.
+	magic := bytes.Index(b, []byte("\x53\xef\x01\x00\x01\x00"))
+	if magic < 0 {
+		t.Fatal("no ext4 in the image")
+	}
+	copy(b[magic+0x28:], "\xf7\xff\xff\xff") // s_feature_incompat
+	h := damaged(t, b)
+	text := body(t, get(h, "/"))
+	for _, want := range []string{"<bdi>p2</bdi>", `<p class="problem" role="alert"><bdi>`, "<bdi>ext4</bdi>"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if r := get(h, "/files/p2/etc"); r.StatusCode < 500 {
+		t.Errorf("a file of it: %s", r.Status)
+	}
+	name, list := lastMember(t, get(h, "/tar/"))
+	if name != "./LEFT-OUT.txt" || !strings.Contains(list, "\np2: ") {
+		t.Errorf("the archive ends with %s:\n%s", name, list)
+	}
+}
+
+// lastMember is the name and contents of the last member of an archive.
+func lastMember(t *testing.T, r *http.Response) (name, text string) {
+	t.Helper()
+	for a := tar.NewReader(r.Body); ; {
+		h, err := a.Next()
+		if err == io.EOF {
+			return name, text
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, text = h.Name, string(b)
+	}
+}
+
+func TestNothingFromTheImageChangesWhatIsReadBesideIt(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(images, "mbr-logical.qed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bytes.ReplaceAll(b, []byte("config.yaml"), []byte("cod\u202eexe.g"))
+	h := damaged(t, b)
+	text := body(t, get(h, "/files/p5/app"))
+	if strings.Contains(text, "\u202e") || !strings.Contains(text, `<bdi>cod\u202eexe.g</bdi>`) {
+		t.Error(text)
+	}
+	title := body(t, get(h, "/files/p5/app/cod%E2%80%AEexe.g/x"))
+	if strings.Contains(title, "\u202e") || !strings.Contains(title, `<title>p5/app/cod\u202eexe.g/x in`) {
+		t.Error(title)
+	}
+	r := get(h, "/files/p5/app/cod%E2%80%AEexe.g")
+	if got := r.Header.Get("Content-Disposition"); r.StatusCode != http.StatusOK || got != "attachment; filename=cod_exe.g" {
+		t.Errorf("%s, %s", r.Status, got)
+	}
+}
+
+func TestNotesAndProblemsOfTheDiskAreOnItsPage(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(images, "gpt.qed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte("EFI PART"))
+	if at < 0 {
+		t.Fatal("no GPT in the image")
+	}
+	b[at] = 'X' // the primary header; the backup is used
+	text := body(t, get(damaged(t, b), "/"))
+	if !strings.Contains(text, `<p class="note"><bdi>`) || !strings.Contains(text, `<a href="/files/p2/"`) {
 		t.Error(text)
 	}
 }
