@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/newfile"
@@ -409,7 +410,7 @@ func TestMain(m *testing.M) {
 		f.Storage().WriteAt([]byte("half"), 0)
 		f.OSFile().Chmod(0o400) // as one that copies permissions does
 		fmt.Println("writing")
-		select {}
+		time.Sleep(time.Hour) // not select {}: a program in which nothing can go on ends
 	}
 	os.Exit(m.Run())
 }

@@ -139,8 +139,12 @@ func (f *file) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// WriteTo writes what is left of the file. Holes are written as zeroes
-// without being read.
+// longHole is how long a hole is that WriteTo writes without reading it. A
+// shorter one is read, which takes no longer than a write of its own.
+const longHole = 64 << 10 // bytes
+
+// WriteTo writes what is left of the file. Long holes are written as zeroes
+// without being read; runs that lie in many pieces are written as one.
 func (f *file) WriteTo(w io.Writer) (written int64, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -153,33 +157,68 @@ func (f *file) WriteTo(w io.Writer) (written int64, err error) {
 	}
 	defer f.tree.buffers.Put(buf)
 	defer f.tree.guard("read", f.name, &err)
-	start := f.offset
+	start, end := f.offset, f.offset // what is known to be there, up to end
 	for x, err := range f.content.Extents(start, max(f.content.Size()-start, 0)) {
 		if err != nil {
-			return f.offset - start, pathError("read", f.name, err)
-		}
-		if x.Hole {
-			clear(buf[:min(x.Length, copySize)])
-		}
-		for end := x.Start + x.Length; f.offset < end; {
-			p := buf[:min(end-f.offset, copySize)]
-			if !x.Hole {
-				if n, err := f.readAt("read", p, f.offset); n < len(p) {
-					return f.offset - start, err
-				}
+			err = pathError("read", f.name, err)
+			if first := f.writeUpTo(w, buf[:], end, f.read); first != nil {
+				err = first
 			}
-			n, err := w.Write(p)
-			f.offset += int64(max(n, 0))
-			if err != nil {
+			return f.offset - start, err
+		}
+		if x.Hole && x.Length >= longHole {
+			if err := f.writeUpTo(w, buf[:], end, f.read); err != nil {
 				return f.offset - start, err
 			}
-			if n < len(p) {
-				return f.offset - start, io.ErrShortWrite
+			clear(buf[:])
+			end = x.Start + x.Length
+			if err := f.writeUpTo(w, buf[:], end, zeroes); err != nil {
+				return f.offset - start, err
+			}
+			continue
+		}
+		end = x.Start + x.Length
+		if whole := (end - f.offset) / copySize * copySize; whole > 0 {
+			if err := f.writeUpTo(w, buf[:], f.offset+whole, f.read); err != nil {
+				return f.offset - start, err
 			}
 		}
 	}
-	return f.offset - start, nil
+	err = f.writeUpTo(w, buf[:], end, f.read)
+	return f.offset - start, err
 }
+
+// writeUpTo writes the bytes from the offset to end, which fill puts into buf.
+func (f *file) writeUpTo(w io.Writer, buf []byte, end int64, fill func([]byte) (int, error)) error {
+	for f.offset < end {
+		p := buf[:min(end-f.offset, copySize)]
+		filled, unread := fill(p)
+		n, err := w.Write(p[:filled])
+		f.offset += int64(max(n, 0))
+		if err == nil && n < filled {
+			err = io.ErrShortWrite
+		}
+		if err == nil {
+			err = unread
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read fills p from the offset, as far as that can be read.
+func (f *file) read(p []byte) (int, error) {
+	n, err := f.readAt("read", p, f.offset)
+	if n == len(p) {
+		return n, nil
+	}
+	return n, noEOF(err)
+}
+
+// zeroes is for a buffer that has been cleared.
+func zeroes(p []byte) (int, error) { return len(p), nil }
 
 func (f *file) Extents(off, n int64) iter.Seq2[Extent, error] {
 	return func(yield func(Extent, error) bool) {
