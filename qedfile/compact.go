@@ -45,8 +45,13 @@ func compact(ctx context.Context, dst backend.Storage, src *Image, opts *Compact
 	if err := copyHeaderArea(ctx, dst, src, h); err != nil {
 		return err
 	}
-	out, err := New(&headless{dst, h.encode()}, &Options{
+	// The file has no header until it is whole: the image is opened by the one
+	// that it will have, and as a dirty one, whose header is left alone.
+	dirty := *h
+	dirty.Features |= FeatureNeedCheck
+	out, err := newImage(backend.Borrowed(dst), &dirty, &Options{
 		Writable: true,
+		Dirty:    DirtyKeep,
 		Backing:  func(BackingRef) (Disk, error) { return borrowed{src.backing}, nil },
 	})
 	if err != nil {
@@ -80,33 +85,6 @@ func copyHeaderArea(ctx context.Context, dst backend.Storage, src *Image, h *Hea
 	}
 	c := newCopier(to, from, &ConvertOptions{})
 	return c.run(ctx, spans(ctx, from, headerLen, h.dataStart()), h.dataStart())
-}
-
-// A headless storage shows the header of an image that the file does not have
-// yet, so that what is there of the image is not taken for all of it.
-type headless struct {
-	backend.Storage
-	header [headerLen]byte
-}
-
-// Close does nothing: the storage belongs to somebody else.
-func (s *headless) Close() error { return nil }
-
-func (s *headless) ReadAt(p []byte, off int64) (int, error) {
-	n, err := s.Storage.ReadAt(p, off)
-	if off < headerLen {
-		copy(p[:n], s.header[off:])
-	}
-	return n, err
-}
-
-func (s *headless) WriteAt(p []byte, off int64) (int, error) {
-	if off >= headerLen {
-		return s.Storage.WriteAt(p, off)
-	}
-	k := copy(s.header[off:], p)
-	n, err := s.Storage.WriteAt(p[k:], headerLen)
-	return k + n, err
 }
 
 // ownSpans yields what a layer itself stores, as data and as zero markers.

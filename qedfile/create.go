@@ -38,9 +38,17 @@ type CreateOptions struct {
 	// size that is given must be 0.
 	SizeOfBacking bool
 
-	// Open says how the new image is opened, first of all whether its
-	// backing file may be. It is always opened for writing.
-	Open Options
+	// Backing opens the backing file, as in [Options]. It must be set where
+	// BackingFile is.
+	Backing BackingFunc
+
+	// CacheBytes is the budget for tables in memory, as in [Options].
+	CacheBytes int64
+}
+
+// open is how a new image is opened.
+func (o *CreateOptions) open() *Options {
+	return &Options{Backing: o.Backing, CacheBytes: o.CacheBytes, Writable: true}
 }
 
 // Create makes a new image of size bytes, rounded up to 512, and opens it. It
@@ -67,9 +75,7 @@ func Create(name string, size int64, opts *CreateOptions) (*Image, error) {
 	if err := f.Commit(); err != nil {
 		return nil, err
 	}
-	open := opts.Open
-	open.Writable = true
-	return Open(name, &open)
+	return Open(name, opts.open())
 }
 
 // CreateIn is Create in an empty storage. The image owns it from then on; if
@@ -97,9 +103,7 @@ func CreateIn(s backend.Storage, size int64, opts *CreateOptions) (*Image, error
 	if err := writeNew(s, h); err != nil {
 		return nil, failed("create", err)
 	}
-	open := opts.Open
-	open.Writable = true
-	return New(s, &open)
+	return New(s, opts.open())
 }
 
 // notEmpty is the error for a storage of n bytes that should have none.
@@ -115,10 +119,10 @@ func (o *CreateOptions) backingSize() (int64, error) {
 	switch {
 	case o.BackingFile == "":
 		return 0, invalid("neither a size nor a backing file is given")
-	case o.Open.Backing == nil:
+	case o.Backing == nil:
 		return 0, fmt.Errorf("%w: %q", ErrBackingDenied, o.BackingFile)
 	}
-	d, err := o.Open.Backing(BackingRef{Name: o.BackingFile, Raw: o.BackingRaw, CacheBytes: o.Open.CacheBytes})
+	d, err := o.Backing(BackingRef{Name: o.BackingFile, Raw: o.BackingRaw, CacheBytes: o.CacheBytes})
 	if err != nil {
 		return 0, errorf("backing file %q: %w", o.BackingFile, err)
 	}

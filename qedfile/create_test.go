@@ -72,7 +72,7 @@ func TestNewImagesOverABackingFileAreThoseOfQemu(t *testing.T) {
 		oracle.Run(t, "qemu-img", "create", "-q", "-f", "qed", "-b", test.file, "-F", test.format, theirs)
 		m, err := qedfile.Create(ours, 0, &qedfile.CreateOptions{
 			SizeOfBacking: true, BackingFile: test.file, BackingRaw: test.format == "raw",
-			Open: qedfile.Options{Backing: qedfile.SiblingBacking(ours)},
+			Backing: qedfile.SiblingBacking(ours),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +141,7 @@ func TestCrashedCreateLeavesAnEmptyImageOrNone(t *testing.T) {
 	rnd := oracle.Seed(t)
 	disk := backendtest.NewCrash(nil)
 	opts := &qedfile.CreateOptions{BackingFile: strings.Repeat("n", 1000), BackingRaw: true}
-	opts.Open.Backing = backing(backend.NewMemory(nil))
+	opts.Backing = backing(backend.NewMemory(nil))
 	m, err := qedfile.CreateIn(disk, 1<<20, opts)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func newImage(size int64, base backend.Reader) (*qedfile.Image, *backend.Memory)
 	opts := &qedfile.CreateOptions{}
 	if base != nil {
 		opts.BackingFile, opts.BackingRaw = "base.raw", true
-		opts.Open.Backing = func(qedfile.BackingRef) (qedfile.Disk, error) { return qedfile.NewRaw(base) }
+		opts.Backing = func(qedfile.BackingRef) (qedfile.Disk, error) { return qedfile.NewRaw(base) }
 	}
 	img, err := qedfile.CreateIn(file, size, opts)
 	if err != nil {

@@ -146,12 +146,12 @@ func (u upper) ReadAt(p []byte, off int64) (int, error) {
 func ExampleBackingFunc() {
 	img, err := qedfile.CreateIn(backend.NewMemory(nil), 1<<20, &qedfile.CreateOptions{
 		BackingFile: "text",
-		Open: qedfile.Options{Backing: func(ref qedfile.BackingRef) (qedfile.Disk, error) {
+		Backing: func(ref qedfile.BackingRef) (qedfile.Disk, error) {
 			if ref.Name != "text" {
 				return nil, qedfile.ErrBackingDenied
 			}
 			return upper{strings.NewReader("from below")}, nil
-		}},
+		},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -33,7 +33,7 @@ type Options struct {
 	Writable bool
 
 	// Dirty says what to do when an image that was not closed properly is
-	// opened for writing.
+	// opened for writing. Without Writable it must be left alone.
 	Dirty DirtyPolicy
 
 	// ForceShare reads files that another process has open for writing: the
@@ -155,16 +155,23 @@ func New(r backend.Reader, opts *Options) (*Image, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	h, err := ReadHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	return newImage(r, h, opts)
+}
+
+// newImage is New for an image whose header is known.
+func newImage(r backend.Reader, h *Header, opts *Options) (*Image, error) {
 	var w backend.Storage
 	if opts.Writable {
 		var ok bool
 		if w, ok = r.(backend.Storage); !ok {
 			return nil, fmt.Errorf("%w: its storage cannot be written", ErrReadOnly)
 		}
-	}
-	h, err := ReadHeader(r)
-	if err != nil {
-		return nil, err
+	} else if opts.Dirty != DirtyRepair {
+		return nil, invalid("a policy for dirty images without Options.Writable")
 	}
 	fileSize, err := r.Size()
 	if err != nil {

@@ -346,7 +346,7 @@ func TestIotest110TakesNamesRelativeToTheImage(t *testing.T) {
 	t.Chdir(dir)
 	for _, name := range []string{"sub/top.qed", filepath.Join(dir, "sub", "other.qed")} {
 		opts := over("base.qed", 0)
-		opts.Open.Backing, opts.SizeOfBacking = qedfile.SiblingBacking(name), true
+		opts.Backing, opts.SizeOfBacking = qedfile.SiblingBacking(name), true
 		m, err := qedfile.Create(name, 0, opts)
 		if err != nil {
 			t.Fatal(err)
@@ -364,7 +364,7 @@ func TestIotest110TakesNamesRelativeToTheImage(t *testing.T) {
 func TestIotest111FailsWithoutTheBackingFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "top.qed")
 	opts := over("missing.qed", 0)
-	opts.Open.Backing, opts.SizeOfBacking = qedfile.SiblingBacking(name), true
+	opts.Backing, opts.SizeOfBacking = qedfile.SiblingBacking(name), true
 	if _, err := qedfile.Create(name, 0, opts); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
@@ -383,7 +383,7 @@ func TestIotest126TellsColonsFromProtocols(t *testing.T) {
 	io.read(9, 0, 512)
 	opts := over("image:base.qed", 0)
 	name := io.path("other.qed")
-	opts.Open.Backing, opts.SizeOfBacking = qedfile.AnyBacking(name), true
+	opts.Backing, opts.SizeOfBacking = qedfile.AnyBacking(name), true
 	if _, err := qedfile.Create(name, 0, opts); !errors.Is(err, qedfile.ErrBackingDenied) {
 		t.Errorf("a name like a protocol: error %v", err)
 	}

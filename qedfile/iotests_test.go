@@ -48,7 +48,7 @@ func (io *qemuCase) create(name string, size int64, opts *qedfile.CreateOptions)
 	if opts == nil {
 		opts = &qedfile.CreateOptions{}
 	}
-	opts.Open.Backing = qedfile.AnyBacking(io.name)
+	opts.Backing = qedfile.AnyBacking(io.name)
 	m, err := qedfile.Create(io.name, size, opts)
 	if err != nil {
 		io.t.Fatal(err)

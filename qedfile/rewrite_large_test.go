@@ -17,7 +17,7 @@ func newLarge(t *testing.T, base []byte) *layered {
 	opts := &qedfile.CreateOptions{ClusterSize: 4 << 20, TableSize: 1}
 	if base != nil {
 		copy(l.content, base)
-		opts.BackingFile, opts.BackingRaw, opts.Open.Backing = "base.raw", true, backing(l.base)
+		opts.BackingFile, opts.BackingRaw, opts.Backing = "base.raw", true, backing(l.base)
 	}
 	m, err := qedfile.CreateIn(keepOpen{l.file}, 12<<20, opts)
 	if err != nil {

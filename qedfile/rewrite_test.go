@@ -36,7 +36,7 @@ func newLayered(t *testing.T, rnd *rand.Rand, baseSize int64) *layered {
 		copy(l.content, b)
 		l.base = backend.NewMemory(b)
 		opts.BackingFile, opts.BackingRaw = "base.raw", true
-		opts.Open.Backing = backing(l.base)
+		opts.Backing = backing(l.base)
 	}
 	m, err := qedfile.CreateIn(l.file, size, opts)
 	if err != nil {

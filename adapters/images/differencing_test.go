@@ -301,7 +301,7 @@ func TestMachineFormatsBeneathQED(t *testing.T) {
 		}
 		writeImage(t, m, src, base, 1)
 		files := images.Siblings(top)
-		img, err := qedfile.Create(top, int64(len(b)), &qedfile.CreateOptions{BackingFile: filepath.Base(base), Open: qedfile.Options{Backing: files.Backing}})
+		img, err := qedfile.Create(top, int64(len(b)), &qedfile.CreateOptions{BackingFile: filepath.Base(base), Backing: files.Backing})
 		if err != nil {
 			t.Fatal(m, err)
 		}

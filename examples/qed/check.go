@@ -83,9 +83,10 @@ type checkCommand struct {
 // check does the work, and lists the findings on w.
 func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qedfile.CheckReport, error) {
 	acc := c.source()
-	acc.write = c.repair != "" && !c.dryRun
 	acc.topOnly = true
-	acc.dirty = qedfile.DirtyKeep // the repair here is the one that was asked for
+	if acc.write = c.repair != "" && !c.dryRun; acc.write {
+		acc.dirty = qedfile.DirtyKeep // the repair here is the one that was asked for
+	}
 	d, err := c.openDiskFor(name, acc)
 	if err != nil {
 		return nil, err

@@ -228,10 +228,10 @@ func (o *diskOptions) create() *qedfile.CreateOptions {
 		TableSize:   o.tableSize,
 		BackingFile: o.backing,
 		BackingRaw:  o.backingFmt == formatRaw,
-		Open:        qedfile.Options{Backing: o.chain},
+		Backing:     o.chain,
 	}
-	if c.Open.Backing == nil {
-		c.Open.Backing = noBacking
+	if c.Backing == nil {
+		c.Backing = noBacking
 	}
 	if c.ClusterSize == 0 {
 		c.ClusterSize = qedfile.DefaultClusterSize

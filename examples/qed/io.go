@@ -239,7 +239,7 @@ func overlayOf(d *disk) (*qedfile.Image, error) {
 	return qedfile.CreateIn(backend.NewMemory(nil), d.Size(), &qedfile.CreateOptions{
 		BackingFile: "beneath",
 		BackingRaw:  true,
-		Open:        qedfile.Options{Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return d.Disk, nil }},
+		Backing:     func(qedfile.BackingRef) (qedfile.Disk, error) { return d.Disk, nil },
 	})
 }
 

@@ -158,7 +158,7 @@ func (b *bench) chain(n int) (string, error) {
 				opts.BackingFile = fmt.Sprintf("%d.qed", layer-1)
 			}
 			name := filepath.Join(path, fmt.Sprintf("%d.qed", layer))
-			opts.Open.Backing = qedfile.SiblingBacking(name)
+			opts.Backing = qedfile.SiblingBacking(name)
 			img, err := qedfile.Create(name, size, opts)
 			if err != nil {
 				return err

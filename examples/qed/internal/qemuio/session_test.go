@@ -166,7 +166,7 @@ func layered(_ string, o qemuio.OpenOptions) (*qemuio.Device, error) {
 	}
 	img, err := qedfile.CreateIn(backend.NewMemory(nil), 1<<20, &qedfile.CreateOptions{
 		BackingFile: "ones", BackingRaw: true,
-		Open: qedfile.Options{Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return ones, nil }},
+		Backing: func(qedfile.BackingRef) (qedfile.Disk, error) { return ones, nil },
 	})
 	return &qemuio.Device{Disk: img, Writable: img, Format: "qed", ClusterSize: 64 << 10, CopyOnRead: o.CopyOnRead}, err
 }
