@@ -225,6 +225,20 @@ func (f *FS) Sub(dir string) (_ fs.FS, err error) {
 	return &FS{tree: f.tree, base: slices.Clip(at.dirs)}, nil
 }
 
+// Rooted returns the filesystem as it is mounted with another root than that of
+// [New], such as a subvolume of btrfs. No path leads out of that root.
+func (f *FS) Rooted(root ID) (_ *FS, err error) {
+	defer f.guard("open", ".", &err)
+	info, err := f.info(".", root)
+	if err == nil && !info.IsDir() {
+		err = ErrNotDir
+	}
+	if err != nil {
+		return nil, pathError("open", ".", err)
+	}
+	return &FS{tree: f.tree, base: []dirRef{{id: root}}}, nil
+}
+
 // infoAt describes the file at a place.
 func (t *tree) infoAt(name string, at place) (*fileInfo, error) {
 	if at.stat == nil {

@@ -53,7 +53,7 @@ func (f *FS) resolve(op, name string, follow bool) (place, error) {
 			if target[0] == '/' {
 				at = dirPlace(at.dirs[:1])
 			}
-			rest = escapeTarget(target)
+			rest = EscapeTarget(target)
 			if more {
 				rest += "/" + next
 			}
@@ -120,9 +120,9 @@ func (t *tree) lookup(dir ID, shown string) (Entry, *Stat, error) {
 	return e, &st, nil
 }
 
-// escapeTarget turns the target of a link, bytes as stored, into a path of
-// the tree.
-func escapeTarget(target string) string {
+// EscapeTarget turns the target of a link, bytes as stored, into a path of the
+// tree, for whoever follows links across trees.
+func EscapeTarget(target string) string {
 	elems := strings.Split(target, "/")
 	changed := false
 	for i, elem := range elems {

@@ -1,0 +1,124 @@
+package guest
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+)
+
+// Device finds the volume that a guest means by the name of a device: UUID=,
+// LABEL=, PARTUUID= and PARTLABEL= as in fstab(5), the links in /dev/disk,
+// /dev/sda2 and the like, /dev/vg/lv, /dev/mapper/vg-lv. Partitions are those of
+// the first disk.
+func Device(volumes []imagefs.Volume, name string) (*imagefs.Volume, bool) {
+	return devices{volumes: volumes}.find(name)
+}
+
+// devices are the volumes under the names that a guest has for them.
+type devices struct {
+	volumes []imagefs.Volume
+	disk    string // what the guest calls the disk: "sda"; "" for the first of any kind
+}
+
+func (d devices) find(name string) (*imagefs.Volume, bool) {
+	tag, value, found := strings.Cut(name, "=")
+	if rest, ok := strings.CutPrefix(name, "/dev/disk/by-"); ok {
+		tag, value, found = strings.Cut(rest, "/")
+		value = unescapeUdev(value)
+	}
+	if found {
+		return d.first(tagMatcher(strings.ToUpper(tag), value))
+	}
+	device, ok := strings.CutPrefix(name, "/dev/")
+	if !ok || device == "" {
+		return nil, false
+	}
+	if mapper, ok := strings.CutPrefix(device, "mapper/"); ok {
+		return d.named(mapper)
+	}
+	if group, lv, ok := strings.Cut(device, "/"); ok {
+		return d.named(doubleHyphens(group) + "-" + doubleHyphens(lv))
+	}
+	return d.partition(device)
+}
+
+func (d devices) first(match func(*imagefs.Volume) bool) (*imagefs.Volume, bool) {
+	for i := range d.volumes {
+		if match(&d.volumes[i]) {
+			return &d.volumes[i], true
+		}
+	}
+	return nil, false
+}
+
+// tagMatcher is what blkid's tags mean. A tag without a value matches nothing.
+func tagMatcher(tag, value string) func(*imagefs.Volume) bool {
+	return func(v *imagefs.Volume) bool {
+		switch p := v.Partition; {
+		case value == "":
+			return false
+		case tag == "UUID":
+			return strings.EqualFold(v.UUID, value)
+		case tag == "LABEL":
+			return v.Label == value
+		case tag == "PARTUUID" && p != nil:
+			return strings.EqualFold(p.UUID, value)
+		case tag == "PARTLABEL" && p != nil:
+			return p.Name == value
+		}
+		return false
+	}
+}
+
+func (d devices) named(mapper string) (*imagefs.Volume, bool) {
+	name := fstree.EscapeName(mapper)
+	return d.first(func(v *imagefs.Volume) bool { return v.Kind == imagefs.LogicalVolume && v.Name == name })
+}
+
+// doubleHyphens is a name's part of one in /dev/mapper.
+func doubleHyphens(s string) string { return strings.ReplaceAll(s, "-", "--") }
+
+// partitionName is a kernel's name for a disk or a partition.
+var partitionName = regexp.MustCompile(`^((?:sd|hd|vd|xvd|ubd)[a-z]{1,3}|(?:nvme[0-9]{1,3}n|mmcblk|nbd|loop|pmem)[0-9]{1,3})(?:(p?)([0-9]{1,3}))?$`)
+
+// splitPartition splits the name of a partition; a disk has the number 0.
+func splitPartition(device string) (disk string, number int, ok bool) {
+	m := partitionName.FindStringSubmatch(device)
+	if m == nil {
+		return "", 0, false
+	}
+	// A name that ends with a digit has a p before the number, others have not.
+	if digit := m[1][len(m[1])-1] <= '9'; m[3] != "" && digit != (m[2] == "p") {
+		return "", 0, false
+	}
+	number, _ = strconv.Atoi(m[3])
+	return m[1], number, true
+}
+
+func (d devices) partition(device string) (*imagefs.Volume, bool) {
+	disk, number, ok := splitPartition(device)
+	if !ok || !d.isDisk(disk) {
+		return nil, false
+	}
+	return d.first(func(v *imagefs.Volume) bool {
+		if number == 0 {
+			return v.Kind == imagefs.WholeDisk
+		}
+		return v.Partition != nil && v.Partition.Number == number
+	})
+}
+
+// isDisk reports whether a guest's disk is this one.
+func (d devices) isDisk(disk string) bool {
+	if d.disk != "" {
+		return disk == d.disk
+	}
+	switch strings.TrimRight(disk, "0123456789") {
+	case "sda", "hda", "vda", "xvda", "ubda":
+		return true
+	}
+	return disk == "nvme0n1" || disk == "mmcblk0" || disk == "nbd0" || disk == "loop0" || disk == "pmem0"
+}
