@@ -35,7 +35,7 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 		return nil, fmt.Errorf("erofs: %w", fstree.ErrNotThis)
 	}
 	e := &engine{
-		meter: &meter{r: r, size: size},
+		meter: &meter{r: r, cache: fstree.NewCache(r, size, 0), size: size},
 		info:  fstree.Info{Type: sig.Type, Label: sig.Label, UUID: sig.UUID},
 	}
 	if err := e.call("superblock", e.open); err != nil {

@@ -19,6 +19,7 @@ const (
 // end.
 type meter struct {
 	r     io.ReaderAt
+	cache *fstree.Cache // over r: go-erofs reads each inode and entry by itself
 	size  int64
 	reads atomic.Int64
 	bytes atomic.Int64
@@ -38,7 +39,7 @@ func (m *meter) ReadAt(p []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("gave up after %d reads for one answer: %w", maxReads, fstree.ErrDamaged)
 	}
 	whole := p[:min(int64(len(p)), m.size-off)]
-	n, err := m.r.ReadAt(whole, off)
+	n, err := m.cache.ReadAt(whole, off)
 	if n == len(whole) {
 		err = nil
 		if n < len(p) {
