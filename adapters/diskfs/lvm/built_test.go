@@ -100,7 +100,7 @@ func lv(name string, segments ...string) string {
 }
 
 // linear is a segment on one physical volume.
-func linear(start, count int, pv string, extent int) string {
+func linear(start, count int, pv string, extent int64) string {
 	return fmt.Sprintf(`start_extent = %d extent_count = %d type = "striped" stripe_count = 1 stripes = [%q, %d]`, start, count, pv, extent)
 }
 
@@ -148,7 +148,7 @@ func TestTheLatestMetadataIsUsedInWhateverOrderItIsFound(t *testing.T) {
 }
 
 func TestSegmentsAreLaidOutAsTheirTypeSays(t *testing.T) {
-	hidden := func(name, pv string, extent int) string {
+	hidden := func(name, pv string, extent int64) string {
 		return strings.Replace(lv(name, linear(0, 1, pv, extent)), `"VISIBLE"`, "", 1)
 	}
 	images := []string{hidden("v_rmeta_0", "one", 2), hidden("v_rimage_0", "one", 1), hidden("v_rmeta_1", "two", 2), hidden("v_rimage_1", "two", 0)}
