@@ -1,6 +1,7 @@
 package guest_test
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"log"
@@ -58,11 +59,11 @@ func ExampleSystem_Mounts() {
 		log.Fatal(err)
 	}
 	for _, m := range systems[0].Mounts() {
-		fmt.Println(m.Point, m.Volume, m.Problem)
+		fmt.Printf("%s: %s\n", m.Point, cmp.Or(m.Problem, m.Volume))
 	}
 	// Output:
-	// /home disk
-	// /var disk
-	// /mnt/all disk
-	// /srv disk subvol=gone: file does not exist
+	// /home: disk
+	// /var: disk
+	// /mnt/all: disk
+	// /srv: subvol=gone: file does not exist
 }
