@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestEverySubcommandHasExamplesThatWork(t *testing.T) {
 // What the papers tell people to type is run. Lines of one block share a
 // folder.
 func TestShellLinesOfThePapersWork(t *testing.T) {
-	for _, paper := range []string{"../../README.md", "README.md"} {
+	for _, paper := range []string{"../../README.md", "README.md", "../../CONTRIBUTING.md"} {
 		for i, block := range blocks(t, paper, "console") {
 			t.Run(filepath.Base(filepath.Dir(paper))+"/"+filepath.Base(paper), func(t *testing.T) {
 				t.Parallel()
@@ -82,6 +83,66 @@ func TestGoSnippetsOfThePapersCompile(t *testing.T) {
 			mustRun(t, "../..", "go", "vet", file)
 		})
 	}
+}
+
+// The papers name files, sections and tests. All of them are there.
+func TestWhatThePapersNameIsThere(t *testing.T) {
+	tests := testNames(t)
+	link := regexp.MustCompile(`\]\(([^)#:]*)(#[^)]*)?\)`)
+	for _, paper := range []string{"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/qed/README.md", "examples/qedbench/README.md"} {
+		name := filepath.Join("../..", paper)
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+			target := name
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(name), m[1])
+			}
+			text, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s: %v", paper, err)
+			} else if m[2] != "" && !slices.Contains(anchors(string(text)), m[2]) {
+				t.Errorf("%s: %s has no section %s", paper, target, m[2])
+			}
+		}
+		for _, m := range regexp.MustCompile("`((Test|Fuzz)[A-Z]\\w{6,})`").FindAllStringSubmatch(string(b), -1) {
+			if !tests[m[1]] {
+				t.Errorf("%s: there is no %s", paper, m[1])
+			}
+		}
+	}
+}
+
+// anchors are the links to the headings of a Markdown text.
+func anchors(text string) []string {
+	var list []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		list = append(list, "#"+strings.ReplaceAll(strings.ToLower(m[1]), " ", "-"))
+	}
+	return list
+}
+
+// testNames returns the names of all tests and fuzz targets of the tree.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := make(map[string]bool)
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("../..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		for _, m := range declared.FindAllSubmatch(b, -1) {
+			names[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // blocks returns the fenced blocks of a language in a Markdown file.
@@ -128,34 +189,36 @@ func sandbox(t *testing.T) string {
 }
 
 var (
-	goHere   = regexp.MustCompile(`^go (run|test|install|vet|build|mod) `)
-	elsetest = regexp.MustCompile(`^go test( -[a-z]+)* ./\.\.\.|^\.ci/|^eval |^git |^testdata/|^go run \.ci/`) // run by other means
+	elsewhere = regexp.MustCompile(`^\.ci/|^eval `)               // run by continuous integration
+	toolchain = regexp.MustCompile(`^go (test|vet|build|fmt) `)   // of which the packages must be there
+	ofClone   = regexp.MustCompile(`^go (run|install) `)          // names packages of the clone
+	endless   = regexp.MustCompile(`^qed (serve|mount|nbd) |://`) // would not end, or asks another machine
+	packages  = regexp.MustCompile(` (\./\S+)`)
 )
 
-// runLine runs one line of a shell in dir; those of the go command, which name
-// packages, in a clone. What would not end, or ask another machine, is checked
-// for its arguments alone.
+// runLine runs one line of a shell in dir, as far as a test can.
 func runLine(t *testing.T, dir, line string) {
 	t.Helper()
-	words := strings.Fields(line)
 	switch {
-	case elsetest.MatchString(line):
-		return
-	case words[0] == "qed" && (slices.Contains([]string{"serve", "mount", "nbd"}, words[1]) || strings.Contains(line, "https://")):
-		parseLine(t, words[1:])
-		return
-	case words[0] == "go" && goHere.MatchString(line) && words[1] != "mod":
-		clone, err := filepath.Abs("../..")
-		if err != nil {
-			t.Fatal(err)
+	case elsewhere.MatchString(line):
+	case toolchain.MatchString(line):
+		args := []string{"list"}
+		for _, m := range packages.FindAllStringSubmatch(line, -1) {
+			args = append(args, m[1])
 		}
-		mustRun(t, clone, "sh", "-c", "GOBIN='"+dir+"' "+line)
-		return
+		mustRun(t, "../..", "go", args...)
+	case ofClone.MatchString(line):
+		mustRun(t, "../..", "sh", "-c", "GOBIN='"+dir+"' "+line)
+	case endless.MatchString(line):
+		parseLine(t, strings.Fields(line)[1:])
+	default:
+		for _, command := range strings.Split(line, "|") {
+			if name := strings.Fields(command)[0]; !strings.HasPrefix(name, "./") {
+				oracle.Tool(t, name)
+			}
+		}
+		mustRun(t, dir, "sh", "-c", line)
 	}
-	for _, command := range strings.Split(line, "|") {
-		oracle.Tool(t, strings.Fields(command)[0])
-	}
-	mustRun(t, dir, "sh", "-c", line)
 }
 
 // parseLine checks the flags and the number of arguments of a line.
