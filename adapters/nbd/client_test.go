@@ -83,7 +83,7 @@ func noneLeft(tb testing.TB) {
 	tb.Helper()
 	buf := make([]byte, 1<<20)
 	var left []string
-	for range 10 { // what has returned may not yet be gone
+	for range 10_000 { // what has returned may not yet be gone
 		left = nil
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 			if strings.Contains(g, "adapters/nbd.") {

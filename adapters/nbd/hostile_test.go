@@ -18,7 +18,7 @@ import (
 )
 
 // impatient has the server wait no longer than a test can.
-var impatient = &nbd.Options{Timeout: 200 * time.Millisecond, HandshakeTimeout: 200 * time.Millisecond}
+var impatient = &nbd.Options{Timeout: time.Second, HandshakeTimeout: time.Second}
 
 // mustServe fails the test unless a new client is served.
 func (s *running) mustServe() {
@@ -167,15 +167,16 @@ func TestLongRequestsWaitForTheBudget(t *testing.T) {
 	disk := newFailing(t, 33<<20)
 	s := serve(t, []nbd.Export{{Disk: disk, Writable: true}}, &nbd.Options{Memory: 1}) // which is 32 MiB
 	a, b := s.open("", true), s.open("", true)
-	first := a.send(cmdWrite, 0, 0, 32<<20, make([]byte, 1<<20))
-	time.Sleep(50 * time.Millisecond) // the budget is a's
+	// More than lies on the way between two sockets: some of it is read, and
+	// the budget is a's.
+	first := a.send(cmdWrite, 0, 0, 32<<20, make([]byte, 31<<20))
 	second := b.send(cmdRead, df, 0, 1<<20, nil)
 	b.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if _, err := b.r.Peek(1); err == nil {
 		t.Fatal("b is answered, for which there is no memory")
 	}
 	b.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	a.write(make([]byte, 31<<20))
+	a.write(make([]byte, 1<<20))
 	if k := a.replies(first); k[0].errno != 0 {
 		t.Error(k)
 	}
