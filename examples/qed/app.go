@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,16 @@ type app struct {
 	progress       *progress // nil before there is one
 }
 
+// stdoutFile is the file that standard output is, if it is one.
+func (a *app) stdoutFile() (*os.File, bool) {
+	out, ok := a.stdout.(*printout)
+	if !ok {
+		return nil, false
+	}
+	f, ok := out.Writer.(*os.File)
+	return f, ok
+}
+
 // Groups of subcommands in the help.
 const (
 	groupImage = "image"
@@ -33,6 +44,15 @@ func newRoot(a *app) *cobra.Command {
 		Use:   "qed",
 		Short: "Work on QED disk images and on the files inside them",
 		Long: `Work on QED disk images and on the files inside them.
+
+The tree of files has a directory for each volume: partitions, logical volumes,
+or the disk itself. A volume that holds no files, as swap does, is not in the
+tree; every other is. What cannot be read, a volume, a directory or a file, is
+said on standard error, the rest is shown, and the exit code is 1 (of diff 2):
+0 means that nothing was left out. What is good to know and hides nothing is
+said too, and changes no exit code.
+
+Where a command writes one file, - in place of its name is standard output.
 
 Called by a name that ends in qemu-img or qemu-io, as by a link, the command
 stands in for that program: it takes its arguments, defaults and all, and

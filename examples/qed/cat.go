@@ -22,19 +22,24 @@ inside their volume.`,
 			return err
 		}
 		defer f.Close()
-		out := &sink{ctx: cmd.Context(), w: a.stdout}
-		for _, name := range f.paths(args[1:]) {
-			err := f.copyTo(out, name)
-			if out.err != nil {
-				return out.err
-			}
-			if err != nil {
-				f.fail(f.explain(name, err))
-			}
-		}
-		return f.failed()
+		return f.cat(cmd.Context(), f.paths(args[1:]))
 	}
 	return cmd
+}
+
+// cat prints files.
+func (f *files) cat(ctx context.Context, names []string) error {
+	out := &sink{ctx: ctx, w: f.a.stdout}
+	for _, name := range names {
+		err := f.copyTo(out, name)
+		if out.err != nil {
+			return out.err
+		}
+		if err != nil {
+			f.fail(f.explain(name, err))
+		}
+	}
+	return f.failed()
 }
 
 // copyTo writes the contents of a file.

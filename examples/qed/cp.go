@@ -20,7 +20,8 @@ func newCp(a *app) *cobra.Command {
 		Short: "Copy files out of the image",
 		Long: `Copy files, and directories with all below them, out of the image. As with cp,
 DEST is a directory to copy into, or the new name of a single PATH. A PATH
-that is a symbolic link is followed; links below are copied as links.
+that is a symbolic link is followed; links below are copied as links. With - for
+DEST the contents of files go to standard output, as cat prints them.
 
 Modes, times, holes and hard links are kept. Nothing is written outside DEST,
 whatever the image says. Setuid bits, owners, extended attributes, devices and
@@ -51,6 +52,9 @@ What cannot be copied is said, and the exit code is 1.`,
 			return err
 		}
 		defer f.Close()
+		if args[len(args)-1] == "-" {
+			return f.cat(cmd.Context(), f.paths(args[1:len(args)-1]))
+		}
 		opts.Follow = !*keepLinks
 		return f.cp(cmd.Context(), f.paths(args[1:len(args)-1]), args[len(args)-1], opts, a.newProgress("cp", *asked))
 	}

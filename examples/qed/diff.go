@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/treediff"
+	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
@@ -24,7 +26,8 @@ are not the same, with what differs: type, mode, uid, gid, rdev, mtime, xattrs,
 size, content, target. Times of directories do not count without --dir-times.
 
 --output json prints one object a line: path, change (removed, added, changed),
-fields, and a and b as ls describes files.
+fields, and a and b as ls describes files. Messages name the image that they
+are about.
 
 Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 		Args:        cobra.RangeArgs(2, 4),
@@ -50,7 +53,7 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 			return err
 		}
 		defer d.b.Close()
-		d.b.failures = d.a.failures // one count
+		d.a.about, d.b.about = source.Redacted(args[0]), source.Redacted(args[1])
 		paths := args[2:]
 		if len(paths) == 0 {
 			paths = []string{"."}
@@ -70,10 +73,10 @@ type differ struct {
 
 func (d *differ) run(ctx context.Context, rootA, rootB string, opts *treediff.Options) error {
 	if _, err := d.a.tree.Stat(rootA); err != nil {
-		return d.a.explain(rootA, err)
+		return fmt.Errorf("%s: %w", d.a.about, d.a.explain(rootA, err))
 	}
 	if _, err := d.b.tree.Stat(rootB); err != nil {
-		return d.b.explain(rootB, err)
+		return fmt.Errorf("%s: %w", d.b.about, d.b.explain(rootB, err))
 	}
 	d.a.requireFiles(rootA)
 	d.b.requireFiles(rootB)
@@ -83,7 +86,7 @@ func (d *differ) run(ctx context.Context, rootA, rootB string, opts *treediff.Op
 			return ctx.Err()
 		}
 		if err != nil {
-			d.a.fail(err)
+			d.fail(err)
 			continue
 		}
 		d.changed = true
@@ -94,13 +97,25 @@ func (d *differ) run(ctx context.Context, rootA, rootB string, opts *treediff.Op
 	if err := d.w.Flush(); err != nil {
 		return err
 	}
-	if d.a.count > 0 {
+	if d.a.count+d.b.count > 0 {
 		return &exitError{code: failureCode(d.a.cmd)}
 	}
 	if d.changed {
 		return &exitError{code: exitDiffer}
 	}
 	return nil
+}
+
+// fail says what could not be compared, and in which image that is.
+func (d *differ) fail(err error) {
+	f := d.a
+	var side *treediff.SideError
+	if errors.As(err, &side) {
+		if err = side.Err; side.Second {
+			f = d.b
+		}
+	}
+	f.fail(err)
 }
 
 // change is the JSON object of a difference.

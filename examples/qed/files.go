@@ -35,6 +35,9 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 // openFiles opens an image for the files inside it. What goes wrong with one
 // of them later is said by cmd.
 func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
+	if name == "-" {
+		return nil, errors.New("-: an image is not read from standard input; a file of this name is ./-")
+	}
 	d, err := a.openDisk(name)
 	if err != nil {
 		return nil, err
@@ -148,6 +151,7 @@ func (f *files) reportProblems() {
 type failures struct {
 	a     *app
 	cmd   *cobra.Command
+	about string // the image, where there are several
 	count int
 	said  map[string]bool
 }
@@ -167,7 +171,33 @@ func (f *failures) fail(err error) {
 
 // note reports what the user should know and what is no failure.
 func (f *failures) note(err error) {
-	line := message(pathError(err))
+	for _, err := range apart(err) {
+		f.say(message(pathError(err)))
+	}
+}
+
+// apart are the errors that are joined in one of a path, as those of a
+// directory, each with the path.
+func apart(err error) []error {
+	pe, ok := err.(*fs.PathError)
+	if !ok {
+		return []error{err}
+	}
+	joined, ok := pe.Err.(interface{ Unwrap() []error })
+	if !ok || !strings.Contains(pe.Err.Error(), "\n") {
+		return []error{err}
+	}
+	var list []error
+	for _, inner := range joined.Unwrap() {
+		list = append(list, &fs.PathError{Op: pe.Op, Path: pe.Path, Err: inner})
+	}
+	return list
+}
+
+func (f *failures) say(line string) {
+	if f.about != "" {
+		line = f.about + ": " + line
+	}
 	if f.said[line] {
 		return
 	}

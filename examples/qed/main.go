@@ -20,10 +20,11 @@ func main() {
 // runAs is the whole command but for the process around it. It returns the
 // exit code.
 func runAs(ctx context.Context, p program, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{program: p, stdin: stdin, stdout: stdout, stderr: stderr, sources: sources{ctx: ctx}}
+	out := &printout{Writer: stdout}
+	a := &app{program: p, stdin: stdin, stdout: out, stderr: stderr, sources: sources{ctx: ctx}}
 	root := newProgram(a)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd := root
 	args, err := a.completeArgs(root, args)
@@ -32,6 +33,9 @@ func runAs(ctx context.Context, p program, args []string, stdin io.Reader, stdou
 	} else {
 		root.SetArgs(args)
 		cmd, err = root.ExecuteContextC(ctx)
+	}
+	if err == nil {
+		err = out.err
 	}
 	if err == nil {
 		return exitOK

@@ -42,7 +42,7 @@ func (a *app) newProgress(label string, asked bool) *progress {
 // newPercentage begins a display as qemu-img's -p has it: a percentage on
 // standard output. Where that is a terminal it is the display of newProgress.
 func (a *app) newPercentage(label string, asked bool) *progress {
-	out, isFile := a.stdout.(*os.File)
+	out, isFile := a.stdoutFile()
 	if terminal := isFile && term.IsTerminal(int(out.Fd())); asked && !terminal {
 		a.progress = &progress{label: label, percent: a.stdout}
 		a.progress.print(0)

@@ -53,7 +53,9 @@ lacks something ends with a list of it, LEFT-OUT.txt.`,
 		if os.Getenv("GOMEMLIMIT") == "" {
 			debug.SetMemoryLimit(web.MemoryLimit)
 		}
-		f.noteListener(l, args[0])
+		if err := f.noteListener(l, args[0]); err != nil {
+			return errors.Join(err, l.Close())
+		}
 		f.reportVolumes()
 		f.reportNotes()
 		return serve(cmd.Context(), l, f.site(args[0], host).Handler())
@@ -78,11 +80,14 @@ func (f *files) site(name, host string) *web.Site {
 }
 
 // noteListener says where to look, and who else can.
-func (f *files) noteListener(l net.Listener, name string) {
-	fmt.Fprintf(f.a.stdout, "%s is shown at http://%s/ (Ctrl-C ends it)\n", name, l.Addr())
+func (f *files) noteListener(l net.Listener, name string) error {
+	if _, err := fmt.Fprintf(f.a.stdout, "%s is shown at http://%s/ (Ctrl-C ends it)\n", name, l.Addr()); err != nil {
+		return err
+	}
 	if addr, err := netip.ParseAddrPort(l.Addr().String()); err == nil && !addr.Addr().IsLoopback() {
 		f.note(errors.New("everybody who can reach this address can read the image"))
 	}
+	return nil
 }
 
 // serve answers requests until ctx ends, and then waits a little for those

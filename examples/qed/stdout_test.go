@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,72 @@ func TestAFailureToPrintIsSaidOnce(t *testing.T) {
 		code := run(t.Context(), args, nil, fullDisk{}, &stderr)
 		if want := "qed: " + args[0] + ": no space left\n"; code != exitFailed || stderr.String() != want {
 			t.Errorf("qed %q: exit code %d, %q, want %q", args, code, &stderr, want)
+		}
+	}
+}
+
+// commandsWithoutOutput print nothing on standard output when all is well, or
+// cannot end by themselves.
+var commandsWithoutOutput = map[string]bool{"amend": true, "dd": true, "help": true, "mount": true, "nbd": true}
+
+// TestNoCommandEndsWellWhoseOutputIsLost runs every subcommand, and the help of
+// each, where nothing can be printed.
+func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
+	image, err := filepath.Abs(filepath.Join("..", "..", "testdata", "gpt.qed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	ours(t, "create", "-q", "old.qed", "1M")
+	ours(t, "create", "-q", "-b", "old.qed", "-F", "qed", "top.qed")
+	full := func(args ...string) {
+		t.Helper()
+		var stderr bytes.Buffer
+		if code := run(t.Context(), args, nil, fullDisk{}, &stderr); code == exitOK || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("qed %q: exit code %d, %q", args, code, &stderr)
+		}
+	}
+	ran := make(map[string]bool)
+	for _, args := range [][]string{
+		{"bench", "-c", "1", "old.qed"},
+		{"cat", image, "p2/etc/hostname"},
+		{"check", "old.qed"},
+		{"commit", "top.qed"},
+		{"compact", "-p", "old.qed", "compact.qed"},
+		{"compare", image, image},
+		{"completion", "bash"},
+		{"convert", "-p", "-O", "raw", "old.qed", "old.raw"},
+		{"cp", image, "p2/etc/hostname", "-"},
+		{"create", "new.qed", "1M"},
+		{"df", image},
+		{"diff", image, "old.qed"},
+		{"du", image},
+		{"dump", image, "p2", "-"},
+		{"info", image},
+		{"io", "-c", "length", image},
+		{"ls", image},
+		{"man"},
+		{"map", image},
+		{"measure", "-O", "raw", image},
+		{"rebase", "-p", "-b", "", "top.qed"},
+		{"resize", "old.qed", "2M"},
+		{"serve", "--listen", "127.0.0.1:0", image},
+		{"stat", image, "p2"},
+		{"tar", image},
+		{"tree", image},
+		{"version"},
+		{"volumes", image},
+	} {
+		ran[args[0]] = true
+		full(args...)
+	}
+	full("--version")
+	full("--help")
+	full("help", "ls")
+	for _, c := range newRoot(&app{}).Commands() {
+		full(c.Name(), "--help")
+		if !ran[c.Name()] && !commandsWithoutOutput[c.Name()] {
+			t.Errorf("%s is not tried", c.Name())
 		}
 	}
 }

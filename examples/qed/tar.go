@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -32,7 +31,7 @@ zeroes; both are said, and the exit code is 1.`,
 	asked := addProgressFlag(cmd)
 	dir := cmd.Flags().StringP("directory", "C", "", "begin at this `path` of the image")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if out, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(out.Fd())) {
+		if out, ok := a.stdoutFile(); ok && term.IsTerminal(int(out.Fd())) {
 			return errors.New("an archive is not for a terminal; pipe it into tar, or redirect it into a file")
 		}
 		f, err := a.openFiles(cmd, args[0])

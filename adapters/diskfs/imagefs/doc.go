@@ -27,8 +27,13 @@
 // whether it can be read here or not.
 //
 // [Disk.FS] is one tree of the whole disk. Its top directories are the
-// volumes whose filesystem can be read; the path of a volume that can't be
-// read gives the reason as its error. Symbolic links stay inside their volume.
+// volumes. A volume that holds no files ([ErrNoFiles]), as swap does, is not in
+// the tree; every other one is. What cannot be read is an error where it would
+// have been: of a volume, damaged, encrypted or of an unknown kind, the
+// directory is listed, and each use of it gives the reason; of a directory, the
+// entries that can be read come with an error. What hides nothing is a note
+// ([Disk.Notes]), what may hide whole volumes is one of [Disk.Problems].
+// Symbolic links stay inside their volume.
 //
 // # Concurrency and safety
 //

@@ -2,7 +2,6 @@ package treediff
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"iter"
 	"math"
@@ -20,12 +19,12 @@ func (c *comparer) sameContent(x, y *File) (bool, error) {
 	}
 	a, err := open(c.a, x.Path)
 	if err != nil {
-		return false, err
+		return false, onFirst(err)
 	}
 	defer a.Close()
 	b, err := open(c.b, y.Path)
 	if err != nil {
-		return false, err
+		return false, onSecond(err)
 	}
 	defer b.Close()
 	for i := range c.bufs {
@@ -39,11 +38,11 @@ func (c *comparer) sameContent(x, y *File) (bool, error) {
 	for off := int64(0); off < x.Stat.Size; {
 		skipA, err := holesA.at(off)
 		if err != nil {
-			return false, err
+			return false, onFirst(err)
 		}
 		skipB, err := holesB.at(off)
 		if err != nil {
-			return false, err
+			return false, onSecond(err)
 		}
 		if n := min(skipA, skipB); n > 0 {
 			off += n
@@ -51,8 +50,11 @@ func (c *comparer) sameContent(x, y *File) (bool, error) {
 		}
 		n := min(x.Stat.Size-off, bufferSize)
 		p, q := c.bufs[0][:n], c.bufs[1][:n]
-		if err := errors.Join(readFull(a, p, off), readFull(b, q, off)); err != nil {
-			return false, err
+		if err := readFull(a, p, off); err != nil {
+			return false, onFirst(err)
+		}
+		if err := readFull(b, q, off); err != nil {
+			return false, onSecond(err)
 		}
 		if !bytes.Equal(p, q) {
 			return false, nil

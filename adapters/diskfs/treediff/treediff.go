@@ -39,12 +39,32 @@ type Difference struct {
 	Fields []string // what differs: "type", "mode", "content", ...
 }
 
+// SideError is why something could not be compared, and on which side that is.
+type SideError struct {
+	Second bool // it is the second side, b
+	Err    error
+}
+
+func (e *SideError) Error() string { return e.Err.Error() }
+func (e *SideError) Unwrap() error { return e.Err }
+
+func onFirst(err error) error  { return onSide(false, err) }
+func onSecond(err error) error { return onSide(true, err) }
+
+func onSide(second bool, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &SideError{second, err}
+}
+
 // Compare yields the differences in the order of a walk. A file that cannot
-// be read comes with an error, and the comparison goes on; an error of ctx
-// ends it.
+// be read comes with a [*SideError], and the comparison goes on; an error of
+// ctx ends it.
 func Compare(ctx context.Context, a, b Side, opts *Options) iter.Seq2[*Difference, error] {
 	return func(yield func(*Difference, error) bool) {
 		x, y := newCursor(ctx, a), newCursor(ctx, b)
+		y.second = true
 		defer x.stop()
 		defer y.stop()
 		c := &comparer{a: a.Tree, b: b.Tree, yield: yield}
@@ -91,11 +111,12 @@ func (c *comparer) report(d *Difference, err error) {
 
 // cursor is where the walk of one side is.
 type cursor struct {
-	root string
-	pull func() (*fstree.WalkEntry, error, bool)
-	stop func()
-	path string // below the root
-	file *File  // nil at the end
+	root   string
+	pull   func() (*fstree.WalkEntry, error, bool)
+	stop   func()
+	second bool
+	path   string // below the root
+	file   *File  // nil at the end
 }
 
 func newCursor(ctx context.Context, s Side) *cursor {
@@ -124,7 +145,7 @@ func (c *cursor) next(to *comparer) {
 			st, err = e.Stat()
 		}
 		if err != nil {
-			to.report(&Difference{Path: path}, err)
+			to.report(&Difference{Path: path}, onSide(c.second, err))
 			continue
 		}
 		c.path, c.file = path, &File{e.Path, st}
@@ -194,17 +215,17 @@ func (c *comparer) pair(x, y *cursor) {
 func sameXattrs(a, b *fstree.Stat) (bool, error) {
 	x, err := a.Xattrs()
 	if err != nil {
-		return false, err
+		return false, onFirst(err)
 	}
 	y, err := b.Xattrs()
-	return maps.EqualFunc(x, y, bytes.Equal), err
+	return maps.EqualFunc(x, y, bytes.Equal), onSecond(err)
 }
 
 func (c *comparer) sameTarget(x, y *File) (bool, error) {
 	a, err := c.a.ReadLink(x.Path)
 	if err != nil {
-		return false, err
+		return false, onFirst(err)
 	}
 	b, err := c.b.ReadLink(y.Path)
-	return a == b, err
+	return a == b, onSecond(err)
 }
