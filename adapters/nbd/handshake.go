@@ -242,7 +242,8 @@ func (c *connection) answerMeta(opt option, data []byte) error {
 
 func (c *connection) secure() bool { return c.conn != c.raw }
 
-// startTLS goes on in TLS. Nothing that was said before holds any longer.
+// startTLS goes on in TLS. Nothing was agreed on before it that would have to
+// be forgotten: where TLS is configured, answer takes no other option.
 func (c *connection) startTLS(ctx context.Context) error {
 	switch {
 	case c.server.opts.TLS == nil:
@@ -262,6 +263,5 @@ func (c *connection) startTLS(ctx context.Context) error {
 		return err
 	}
 	c.conn, c.r = conn, bufio.NewReaderSize(conn, readBuffer)
-	c.structured, c.meta = false, metaContexts{}
 	return nil
 }

@@ -129,22 +129,6 @@ func TestPlainTextIsNotTakenForWhatCameInTLS(t *testing.T) {
 	c.mustEnd()
 }
 
-func TestTLSForgetsWhatWasAgreedOnBefore(t *testing.T) {
-	ca := newAuthority(t)
-	s := serve(t, []nbd.Export{{Disk: newRaw(t, make([]byte, 4096))}}, &nbd.Options{TLS: &tls.Config{Certificates: []tls.Certificate{ca.sign("server")}}})
-	c := s.dial(3)
-	if err := c.startTLS(&tls.Config{RootCAs: ca.pool, ServerName: "localhost"}); err != nil {
-		t.Fatal(err)
-	}
-	c.choose("")
-	if c.flags&flagDF != 0 {
-		t.Error("structured replies were not asked for in TLS")
-	}
-	if b := c.read(0, 512, 0); len(b) != 512 {
-		t.Error("no data")
-	}
-}
-
 // TestLibnbdAndQemuSpeakTLSWithUs gives their clients certificates in the files
 // that they look for.
 func TestLibnbdAndQemuSpeakTLSWithUs(t *testing.T) {
