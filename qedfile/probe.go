@@ -48,7 +48,7 @@ var foreignFormats = []format{
 	{"gz", "a file compressed with gzip", []signature{{0, "\x1f\x8b\x08"}}},
 	{"xz", "a file compressed with xz", []signature{{0, "\xfd7zXZ\x00"}}},
 	{"zst", "a file compressed with zstd", []signature{{0, "\x28\xb5\x2f\xfd"}}},
-	{"bz2", "a file compressed with bzip2", []signature{{4, "\x31\x41\x59\x26\x53\x59"}}}, // behind BZh and a digit
+	{"bz2", "a file compressed with bzip2", []signature{{4, "\x31\x41\x59\x26\x53\x59"}}}, // after BZh and a digit
 	{"lz4", "a file compressed with lz4", []signature{{0, "\x04\x22\x4d\x18"}, {0, "\x02\x21\x4c\x18"}}},
 	{"lzo", "a file compressed with lzop", []signature{{0, "\x89LZO\x00\r\n\x1a\n"}}},
 	{"Z", "a file compressed with compress", []signature{{0, "\x1f\x9d"}}},

@@ -1,7 +1,7 @@
 // Package backendtest helps to test storages and what is built on them.
 //
 // Every kind of [backend.Reader] and [backend.Storage] passes its suite. A kind
-// of one's own runs it in its tests:
+// of your own runs it in its tests:
 //
 //	func TestStorage(t *testing.T) {
 //		backendtest.TestStorage(t, func(t *testing.T) backend.Storage { return openMine(t) })
@@ -46,7 +46,7 @@ func TestReader(t *testing.T, open func(t *testing.T, content []byte) backend.Re
 	}
 }
 
-// content returns n bytes, of which long runs are zero and the rest differ
+// content returns n bytes: long runs of zeroes, and bytes that differ
 // from place to place.
 func content(n int) []byte {
 	b := make([]byte, n)

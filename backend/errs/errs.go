@@ -1,5 +1,5 @@
 // Package errs makes the errors of this module's packages, so that a program
-// can show what happened without the name of the package that found out.
+// can show what happened without the name of the package that noticed it.
 //
 // A library's error begins with its package, which tells a programmer where to
 // look:
@@ -7,7 +7,7 @@
 //	qedfile: convert: not a valid QED image: the file is empty
 //
 // To the user of a program the package says nothing, and the operation is what
-// he has just asked for. [Message] leaves both out, however deep they are in the
+// they have just asked for. [Message] leaves both out, however deep they are in the
 // chain, by looking at the errors and not at their text:
 //
 //	not a valid QED image: the file is empty

@@ -42,7 +42,7 @@
 // The temporary name is made from the final one: [Pattern], with a hash for the
 // star. While the file is written it is locked. So the next run that writes
 // the same name finds what a killed one has left, sees that nobody holds it,
-// and removes it. Several runs at once get a number behind the hash. Since such
+// and removes it. Several runs at once get a number after the hash. Since such
 // a file may be removed, no finished file can have a name of that form. Where
 // there are no locks, on Windows for example, what is left is not removed.
 //
