@@ -1,5 +1,5 @@
 // Package btrfs reads btrfs on a single device. It is read-only and made for
-// images that nobody vouches for.
+// untrusted images.
 //
 // Everything in btrfs is an item in a B-tree, found by a key of an object's
 // number, a type and an offset. Addresses are logical; chunks map them to the
@@ -21,7 +21,7 @@
 // (CRC-32C, xxHash, SHA-256, BLAKE2b) are verified and a second copy (DUP) is
 // used where the first is damaged. Checksums of file data are not verified.
 //
-// A log tree, which a machine leaves behind that was not shut down, holds the
+// A log tree, left by a machine that was not shut down, holds the
 // files that were synced after the last commit. It is replayed when the volume
 // is opened: into items held in memory, never into the image. [fstree.Info]
 // then says Dirty. A log that is damaged, which the kernel does not mount, is

@@ -133,7 +133,7 @@ func (c *content) parse(it item) (extent, error) {
 		if ram > maxUnpacked || e.compression == 0 && ram > uint64(len(e.inline)) {
 			return e, c.damaged("inline data of %d bytes at byte %d", ram, e.start)
 		}
-		// It stands for whole sectors, with zeroes behind the data.
+		// It stands for whole sectors, with zeroes after the data.
 		e.whole = int64(ram)
 		e.length = (e.whole + c.v.sb.sectorSize - 1) / c.v.sb.sectorSize * c.v.sb.sectorSize
 		return e, nil

@@ -131,7 +131,7 @@ func (r *replay) stageInodes(it item) error {
 	if err := r.putInode(it, mode); err != nil || !mode.IsRegular() {
 		return err
 	}
-	// What lies behind the end, such as blocks reserved before, was not logged.
+	// What lies past the end, such as blocks reserved before, was not logged.
 	sector := uint64(r.v.sb.sectorSize)
 	size := min(le.Uint64(it.data[16:]), 1<<63)
 	return r.dropExtents(ino, (size+sector-1)/sector*sector, ^uint64(0))

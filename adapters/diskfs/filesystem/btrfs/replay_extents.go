@@ -28,7 +28,7 @@ func (r *replay) putExtent(it item) error {
 	return r.set(it.key, bytes.Clone(it.data))
 }
 
-// extentEnd is the byte behind an extent, which takes whole sectors.
+// extentEnd is the first byte after an extent, which takes whole sectors.
 func (r *replay) extentEnd(it item) (uint64, error) {
 	b := it.data
 	if len(b) < extentHeader || it.key.offset > math.MaxInt64 {

@@ -195,7 +195,7 @@ func (v *volume) verifyNode(at uint64, b []byte) (*node, error) {
 }
 
 // scan yields the items from one key up to another, in order. Where a node
-// is damaged it yields the error and goes on behind it.
+// is damaged it yields the error and goes on after it.
 func (v *volume) scan(t tree, from, to key) iter.Seq2[item, error] {
 	stored := func(yield func(item, error) bool) {
 		w := walk{v: v, from: from, to: to, yield: yield}

@@ -35,7 +35,7 @@
 // all. A set whose checksum is wrong, or that is not whole, is an error in the
 // listing of its directory, and the rest is listed; with a wrong checksum
 // alone the file is listed too, as Linux lists it. A chain that loops, leaves the
-// volume or ends early is an error where it does so, with what precedes it
+// volume or ends early is an error where it does so, and what precedes it is
 // readable. Directories are at most 256 MiB long, as the specification has it.
 //
 // An [FS] is safe for concurrent use and never writes.

@@ -13,7 +13,7 @@ import (
 const (
 	direntHeader   = 8  // inode, length, name length, type
 	minDirentSize  = 12 // of a name of one byte
-	direntHashSize = 8  // behind the name, where a directory is casefolded and encrypted
+	direntHashSize = 8  // after the name, where a directory is casefolded and encrypted
 	tailSize       = 12 // an entry without a name that holds the block's checksum
 	tailType       = 0xDE
 )
@@ -23,7 +23,7 @@ type dirent struct {
 	ino      uint32
 	filetype byte
 	name     []byte // a view
-	hash     []byte // stored behind the name, else nil
+	hash     []byte // stored after the name, else nil
 }
 
 // dirBlock is a piece of a directory that entries do not cross.

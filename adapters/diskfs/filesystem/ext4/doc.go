@@ -1,5 +1,5 @@
 // Package ext4 reads ext2, ext3 and ext4 filesystems: read-only, made for
-// images from strangers, and with the kernel's view of every file.
+// untrusted images, and with the kernel's view of every file.
 //
 //	superblock  group descriptors   one group                      the next
 //	+--------+--------------------+---------------------------+----------
@@ -56,7 +56,7 @@
 // # Limits
 //
 // Unlike a mount for writing, orphaned inodes are left alone: a file that was
-// being truncated may show blocks behind its end in [fstree.Stat.Blocks]. A
+// being truncated may show blocks past its end in [fstree.Stat.Blocks]. A
 // damaged superblock is refused; its copies in other groups are not tried,
 // because they are as old as the last change of the filesystem's features.
 // In casefolded directories a lookup folds case by Unicode's simple rule and

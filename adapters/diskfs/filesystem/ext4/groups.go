@@ -85,7 +85,7 @@ func damagedDescriptor(n, block uint64, format string, args ...any) error {
 // descriptor reads the descriptor of a group, or its copy, from a block.
 func (t *groupTable) descriptor(block, n uint64) ([]byte, error) {
 	if block >= t.sb.blocks {
-		return nil, damagedDescriptor(n, block, "it lies behind the end")
+		return nil, damagedDescriptor(n, block, "it lies past the end")
 	}
 	perBlock := uint64(t.sb.blockSize) / uint64(t.sb.descSize)
 	off := int64(block)<<t.sb.blockBits + int64(n%perBlock)*int64(t.sb.descSize)

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	indexRootInfo  = 0x18 // behind "." and ".."
+	indexRootInfo  = 0x18 // after "." and ".."
 	indexEntrySize = 8    // hash and block
 	maxIndexLevels = 3    // inner nodes below the root, less than this
 )

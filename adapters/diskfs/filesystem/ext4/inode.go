@@ -44,7 +44,7 @@ type inode struct {
 	generation uint32
 	xattrBlock uint64
 	block      []byte // i_block, 60 bytes: the block map, extents, a target, inline data
-	extra      []byte // what lies behind the extra fields: attributes; nil without
+	extra      []byte // what lies after the extra fields: attributes; nil without
 	seed       uint32 // begins the checksums of what belongs to the inode
 
 	mtime, atime, ctime, btime time.Time

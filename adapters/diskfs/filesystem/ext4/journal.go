@@ -121,7 +121,7 @@ func (j *journal) parseSuperblock(b []byte) error {
 	return nil
 }
 
-// fastBlocks is how many blocks behind the ring are for fast commits.
+// fastBlocks is how many blocks after the ring are for fast commits.
 func (j *journal) fastBlocks(super []byte) uint64 {
 	if n := be.Uint32(super[0x54:]); n != 0 {
 		return uint64(n)

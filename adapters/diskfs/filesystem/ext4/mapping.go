@@ -18,7 +18,7 @@ type run struct {
 // isHole reports whether the volume has no blocks for the run.
 func (r run) isHole() bool { return !r.stored && r.physical == 0 }
 
-// endOfFile is more blocks than any file has: the length of the hole behind
+// endOfFile is more blocks than any file has: the length of the hole past
 // the last block.
 const endOfFile = 1 << 48
 

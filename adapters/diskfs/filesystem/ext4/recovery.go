@@ -80,7 +80,7 @@ func (r *recovery) scan() error {
 		if err != nil {
 			return err
 		}
-		// What is longer than the ring bites its own tail.
+		// A transaction longer than the ring overwrites its own start.
 		used := (next + (j.end - j.first) - at) % (j.end - j.first)
 		left -= min(left, max(used, 1))
 		at = next

@@ -60,7 +60,7 @@ func (d *directory) size(e *engine) int64 {
 }
 
 // slots calls f with every slot and the byte where it lies, until f returns
-// false. Like Linux, and unlike the specification, it goes on behind a slot
+// false. Like Linux, and unlike the specification, it goes on after a slot
 // that begins with zero.
 func (e *engine) slots(d *directory, f func(s slot, pos int64) bool) error {
 	limit := min(d.size(e), max(maxDirSize, e.vol.ClusterSize()))

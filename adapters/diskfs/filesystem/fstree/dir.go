@@ -51,7 +51,7 @@ func (d *dir) Close() error {
 
 // ReadDir lists the directory. With n > 0 it returns the next n entries in
 // stored order and holds no more than these, however large the directory is;
-// an error comes with the entries before it, and the next call goes on behind
+// an error comes with the entries before it, and the next call goes on after
 // what is damaged. With n <= 0 it returns all that is left, and all errors.
 func (d *dir) ReadDir(n int) (_ []fs.DirEntry, err error) {
 	d.mu.Lock()

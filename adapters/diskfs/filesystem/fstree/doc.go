@@ -24,7 +24,8 @@
 //
 // A path is elements joined by slashes, "." for the root, as [fs.ValidPath]
 // has it. A stored name that such a path cannot carry is shown in the form of
-// [EscapeName]. Open, Stat, ReadDir, ReadFile, Sub and Walk's root follow
+// [EscapeName], and found by it. [OutwardPath] is the path under which a file
+// leaves the tree, into an archive or a directory of the host. Open, Stat, ReadDir, ReadFile, Sub and Walk's root follow
 // symbolic links inside the volume, at most 40 in a path; Lstat and ReadLink
 // do not follow the last element. An absolute link begins at the volume's
 // root and ".." ends there: no link leads out of the volume.
@@ -33,7 +34,13 @@
 //
 // Every error is a [*fs.PathError]. A damaged structure gives a [DamageError]
 // in it, for the file that it concerns: a directory with a damaged part lists
-// the rest and says what is wrong, see [FS.ReadDir].
+// the rest and says what is wrong, see [FS.ReadDir]. The type of a file is its
+// inode's; a directory entry that states another one is damage.
+//
+// # Identity
+//
+// [Stat.FileID] and [WalkEntry.FileID] identify a file in all trees of the
+// process: what has hard links, copies or caches files compares those.
 //
 // # Concurrency and limits
 //

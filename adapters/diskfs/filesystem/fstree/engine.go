@@ -22,7 +22,7 @@ type Engine interface {
 	// ReadDir yields a directory's entries in stored order, without "."
 	// and "..". It reads no inode. It is a stream: a large directory is
 	// never held whole. An error concerns only a part of the directory;
-	// the engine goes on behind it where it can.
+	// the engine goes on after it where it can.
 	ReadDir(dir ID) iter.Seq2[Entry, error]
 
 	// Lookup finds one entry by its stored name, with [fs.ErrNotExist] if

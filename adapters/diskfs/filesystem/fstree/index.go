@@ -26,7 +26,7 @@ type dirIndex struct {
 
 // find looks a stored name up in the directory's index, if it has one by now.
 // A name that it does not find may exist all the same, in another case or
-// behind the first entries.
+// after the first entries.
 func (x *indexes) find(engine Engine, dir ID, name string) (Entry, bool) {
 	d := x.use(dir)
 	if d == nil {

@@ -162,7 +162,7 @@ func plainName(stored string) string {
 	return string(b)
 }
 
-// jolietName decodes a name in UTF-16, without its version and dots behind it.
+// jolietName decodes a name in UTF-16, without its version and the dots before that.
 func jolietName(stored string) string {
 	units := make([]uint16, 0, len(stored)/2)
 	for i := 0; i+1 < len(stored); i += 2 {

@@ -19,7 +19,7 @@ const recordHeader = 33
 type record struct {
 	off    int64 // bytes, where it lies
 	length int64 // bytes that it takes in the directory
-	extent int64 // first block of the contents, behind an extended attribute record
+	extent int64 // first block of the contents, after an extended attribute record
 	size   int64 // bytes
 	time   time.Time
 	flags  byte
@@ -78,7 +78,7 @@ func (e *engine) record(off int64) (record, error) {
 	return r, nil
 }
 
-// next returns the offset of the record behind another one. A record never
+// next returns the offset of the record after another one. A record never
 // crosses the end of a block.
 func (e *engine) next(off int64) (int64, error) {
 	head, err := e.cache.Bytes(off, 1)

@@ -12,7 +12,7 @@ import (
 )
 
 // zisofs is the extension for compressed files: blocks of 32 KiB and more,
-// each a zlib stream, behind a table of where they begin (doc/zisofs_format.txt
+// each a zlib stream, after a table of where they begin (doc/zisofs_format.txt
 // of libisofs).
 type zisofs struct {
 	header     int64 // bytes

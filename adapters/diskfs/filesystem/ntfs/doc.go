@@ -1,5 +1,5 @@
-// Package ntfs reads NTFS. It is read-only and made for images that nobody
-// vouches for.
+// Package ntfs reads NTFS. It is read-only and made for untrusted
+// images.
 //
 // Everything is an attribute of a record in the Master File Table, the table
 // itself included. An attribute's value lies in the record or in runs of

@@ -52,7 +52,7 @@ func recordName(number uint64) string { return fmt.Sprintf("MFT record %d", numb
 
 // fixup checks that a record has been written whole and puts back the bytes
 // that the check replaced: the last two of every 512 hold a number which the
-// record's array of fixups repeats, with the original bytes behind it.
+// record's array of fixups repeats, with the original bytes after it.
 func fixup(b []byte, magic, name string) error {
 	if string(b[:4]) != magic {
 		return damaged(name, -1, "it begins with %q", b[:4])

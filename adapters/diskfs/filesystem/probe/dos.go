@@ -153,7 +153,7 @@ func fatLabel(v *volume, f fatBoot) string {
 }
 
 // fatDirLabel looks for the label's entry; done says that there is nothing
-// to look for behind these entries.
+// to look for after these entries.
 func fatDirLabel(dir []byte) (label string, done bool) {
 	for ; len(dir) >= 32; dir = dir[32:] {
 		attr := dir[11]

@@ -3,7 +3,7 @@ package probe
 import "fmt"
 
 // fixed is a kind of volume that is known by a magic in a fixed place, with
-// its label and its UUID in fixed places behind it.
+// its label and its UUID in fixed places after it.
 type fixed struct {
 	kind    string
 	at      []int64 // where its header may lie; counted from the end of the last whole sector where negative

@@ -73,7 +73,7 @@ func xenix(v *volume) Signature {
 	return Signature{Type: "xenix", Label: text(v.bytes(1024+632, 6))}
 }
 
-// befs is the filesystem of BeOS and Haiku, at the start or behind a boot
+// befs is the filesystem of BeOS and Haiku, at the start or after a boot
 // sector. Its identifier is an attribute that lies in the root's inode.
 func befs(v *volume) Signature {
 	const (

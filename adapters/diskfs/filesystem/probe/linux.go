@@ -98,7 +98,7 @@ func reiserfs(v *volume) Signature {
 			continue
 		}
 		// A filesystem that was stored as a file in another one leaves a
-		// copy in that one's journal; it lies too far behind its own.
+		// copy in that one's journal; it lies too far past its own.
 		perBlock := int64(le.Uint16(sb[44:]) >> 9)
 		if perBlock == 0 || at>>10/perBlock > int64(le.Uint32(sb[12:]))/2 {
 			continue

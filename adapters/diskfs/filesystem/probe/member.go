@@ -180,7 +180,7 @@ func xdrPair(pairs []byte, name string, kind uint32) []byte {
 	if len(pairs) < 12 {
 		return nil
 	}
-	for b := pairs[12:]; len(b) >= 12; { // behind encoding, version and flags
+	for b := pairs[12:]; len(b) >= 12; { // after encoding, version and flags
 		size, length := be.Uint32(b), be.Uint32(b[8:])
 		if size < 20 || uint64(size) > uint64(len(b)) || length > size-20 {
 			return nil

@@ -88,7 +88,7 @@ func hfsplusLabel(v *volume, base int64, h []byte) string {
 	return ""
 }
 
-// pascal is a string behind its length.
+// pascal is a string after its length.
 func pascal(b []byte) string { return text(b[1:min(1+int(b[0]), len(b))]) }
 
 // ufs knows the places and both byte orders of fs/ufs/ufs_fs.h.

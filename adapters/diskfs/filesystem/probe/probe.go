@@ -122,7 +122,7 @@ func formatUUID(b []byte) string {
 }
 
 // text is a label that ends at its first zero byte or at the end of its
-// field; blkid takes off white space behind it.
+// field; blkid takes off white space after it.
 func text(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return strings.TrimRight(string(b), " \t\n\v\f\r")

@@ -8,7 +8,7 @@ import (
 // Filesystems for small media. Their magics are those of linux/magic.h.
 
 // cramfs is stored in the byte order of the machine that it is for, and may
-// lie behind a boot sector.
+// lie after a boot sector.
 func cramfs(v *volume) Signature {
 	const magic = 0x28cd3d45
 	for _, at := range [...]int64{0, 512} {

@@ -11,7 +11,7 @@ import (
 const (
 	dirHeader = 12
 	dirEntry  = 8
-	maxRun    = 256 // entries behind one header
+	maxRun    = 256 // entries after one header
 
 	// emptySize is the size of an empty directory: the kernel counts "." and
 	// "..", which are not stored.
@@ -19,7 +19,7 @@ const (
 )
 
 // ReadDir yields a directory's entries: runs that share the block of their
-// inodes, each behind a header.
+// inodes, each after a header.
 func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 	return func(yield func(fstree.Entry, error) bool) {
 		n, err := e.inode(dir)
@@ -57,7 +57,7 @@ func (e *engine) run(c *cursor, left *int64, ino int64, yield func(fstree.Entry,
 	}
 	count, block := int64(le.Uint32(head))+1, uint64(le.Uint32(head[4:]))
 	if count > maxRun {
-		return false, damage("directory", ino, "too many entries behind one header")
+		return false, damage("directory", ino, "too many entries after one header")
 	}
 	*left -= dirHeader
 	for range count {

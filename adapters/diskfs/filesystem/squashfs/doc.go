@@ -6,7 +6,7 @@
 //	| superblock | data | fragments | inodes | directories | fragments'| IDs | xattrs |
 //	|            |      |           |        |             | places    |     |        |
 //	+------------+------+-----------+--------+-------------+-----------+-----+--------+
-//	              \_ blocks of 4 KiB to 1 MiB \_ metadata blocks of 8 KiB, each behind
+//	              \_ blocks of 4 KiB to 1 MiB \_ metadata blocks of 8 KiB, each after
 //	                 each compressed by itself   two bytes of length; a place in them is
 //	                                             block << 16 | offset
 //

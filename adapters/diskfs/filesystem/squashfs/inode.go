@@ -65,7 +65,7 @@ type inode struct {
 	fragment       uint32
 	fragmentOffset uint32
 
-	rest *cursor // behind the fixed part: a file's blocks, a link's target
+	rest *cursor // after the fixed part: a file's blocks, a link's target
 }
 
 // inode reads the inode at a place, which is also what identifies it.
@@ -170,7 +170,7 @@ func (n *inode) other() error {
 	switch n.kind {
 	case typeSymlink:
 		n.stat.Size = int64(le.Uint32(b[4:]))
-		return nil // attributes stand behind the target
+		return nil // attributes follow the target
 	case typeBlock, typeChar:
 		n.stat.Major, n.stat.Minor = decodeDevice(le.Uint32(b[4:]))
 	}

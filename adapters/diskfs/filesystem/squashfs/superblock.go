@@ -57,7 +57,7 @@ func parseSuperblock(b []byte, size int64) (superblock, error) {
 	}
 	for _, table := range [...]uint64{s.idTable, s.inodeTable, s.dirTable} {
 		if table >= uint64(s.used) {
-			return s, damage("superblock", 0, "a table begins behind the end")
+			return s, damage("superblock", 0, "a table begins past the end")
 		}
 	}
 	return s, nil

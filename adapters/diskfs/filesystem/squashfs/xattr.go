@@ -66,7 +66,7 @@ func (e *engine) xattrEntry(n *inode) (*xattrEntry, error) {
 	return &xattrEntry{table: le.Uint64(head), place: le.Uint64(b), count: le.Uint32(b[8:]), size: le.Uint32(b[12:])}, nil
 }
 
-// linkXattrs finds the index that stands behind a link's target.
+// linkXattrs finds the index that follows a link's target.
 func (n *inode) linkXattrs() error {
 	if _, err := n.target(); err != nil {
 		return err

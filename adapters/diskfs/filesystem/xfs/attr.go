@@ -77,7 +77,7 @@ func (a *attrs) short() error {
 	return nil
 }
 
-// leaves follows the tree's first leaf and the leaves chained behind it.
+// leaves follows the tree's first leaf and the leaves chained to it.
 func (a *attrs) leaves() error {
 	be := binary.BigEndian
 	at := uint64(0)
@@ -101,7 +101,7 @@ func (a *attrs) leaves() error {
 	return a.fork.damage(a.fork.block, "an attribute tree of more than %d levels", maxDaLevels)
 }
 
-// chain takes a leaf and all behind it.
+// chain takes a leaf and all after it.
 func (a *attrs) chain(leaf []byte, block int64) error {
 	seen := map[uint64]bool{}
 	for {

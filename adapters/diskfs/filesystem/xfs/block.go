@@ -64,7 +64,7 @@ func (v *volume) verify(b []byte, off int64, owner uint64, at layout) string {
 func (v *volume) readError(err error, off int64, format string, args ...any) error {
 	what := fmt.Sprintf(format, args...)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return &fstree.DamageError{FS: "xfs", Structure: what, Block: v.blockOf(off), Why: "it lies behind the volume's end"}
+		return &fstree.DamageError{FS: "xfs", Structure: what, Block: v.blockOf(off), Why: "it lies past the volume's end"}
 	}
 	return fmt.Errorf("xfs: reading %s: %w", what, err)
 }

@@ -13,7 +13,7 @@ import (
 const dirIndexStart = 32 << 30
 
 const (
-	dirBlockV4 = 0x58443242 // "XD2B", the only block of a directory, with its index behind the entries
+	dirBlockV4 = 0x58443242 // "XD2B", the only block of a directory, with its index after the entries
 	dirDataV4  = 0x58443244 // "XD2D", entries alone
 	dirBlockV5 = 0x58444233 // "XDB3"
 	dirDataV5  = 0x58444433 // "XDD3"
@@ -99,7 +99,7 @@ func (v *volume) shortEntries(f *fork, size int64, visit func(fstree.Entry) bool
 }
 
 // longEntries yields the entries of a directory in blocks. A damaged block
-// does not hide those behind it.
+// does not hide those after it.
 func (v *volume) longEntries(f *fork, size int64, yield func(fstree.Entry, error) bool) {
 	damaged := 0
 	more := true

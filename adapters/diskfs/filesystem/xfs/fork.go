@@ -46,7 +46,7 @@ func (f *fork) damage(block int64, format string, args ...any) error {
 	return &fstree.DamageError{FS: "xfs", Structure: fmt.Sprintf("%s of inode %d", name, f.owner), Block: block, Why: fmt.Sprintf(format, args...)}
 }
 
-// extents calls visit for each extent that ends behind a block of the file,
+// extents calls visit for each extent that ends after a block of the file,
 // in order, until it returns false.
 func (f *fork) extents(from uint64, visit func(extent) bool) error {
 	if f.mended != nil {
@@ -80,7 +80,7 @@ func (f *fork) find(block uint64) (found extent, ok bool, err error) {
 
 // walk is one search through a fork. Extents must come in ascending order,
 // which also ends a walk over a tree that leads in circles: each leaf has to
-// lie behind the one before it.
+// lie after the one before it.
 type walk struct {
 	fork  *fork
 	from  uint64
@@ -111,7 +111,7 @@ func (w *walk) records(recs []byte, block int64) (more bool, err error) {
 	return true, nil
 }
 
-// leaf visits a leaf of the tree, which must lie behind the leaf before it even
+// leaf visits a leaf of the tree, which must lie after the leaf before it even
 // where the search skips all its extents.
 func (w *walk) leaf(recs []byte, block int64) (more bool, err error) {
 	last := decodeExtent(recs[len(recs)-recordSize:])

@@ -91,7 +91,7 @@ func (j *journal) cycle(sector int64) (uint32, error) {
 }
 
 // end finds where the next record would be written, by the cycle numbers:
-// they fall by one there. stale is the cycle of what lies behind it.
+// they fall by one there. stale is the cycle of what lies after it.
 func (j *journal) end() (head int64, stale uint32, err error) {
 	first, err := j.cycle(0)
 	if err != nil {
@@ -255,7 +255,7 @@ func (j *journal) span() (span, error) {
 func (j *journal) spanTo(head int64) (span, error) {
 	last, err := j.before(head)
 	if err == nil && last != nil && (last.at+last.size())%j.sectors != head%j.sectors {
-		// The head lies within a record, of which the rest was not written.
+		// The head lies within a record whose rest was not written.
 		head = last.at
 		last, err = j.before(head)
 	}

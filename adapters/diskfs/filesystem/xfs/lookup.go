@@ -91,7 +91,7 @@ func lowerASCII(c byte) byte {
 }
 
 // lookupBlock finds an entry in a directory of one block, which has its index
-// behind the entries.
+// after the entries.
 func (v *volume) lookupBlock(f *fork, name string) (fstree.Entry, error) {
 	b, block, err := v.dataBlock(f, 0)
 	if err != nil {
@@ -102,7 +102,7 @@ func (v *volume) lookupBlock(f *fork, name string) (fstree.Entry, error) {
 		return fstree.Entry{}, err
 	}
 	if end == len(b) {
-		return fstree.Entry{}, v.dirDamage(f, block, "no index behind the entries")
+		return fstree.Entry{}, v.dirDamage(f, block, "no index after the entries")
 	}
 	e, _, err := v.match(f, b[end:len(b)-8], name)
 	if err == nil && e.Name == "" {

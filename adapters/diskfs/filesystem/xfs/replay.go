@@ -307,7 +307,7 @@ func (p *replay) buffer(it *item) (buffer, error) {
 	return out, nil
 }
 
-// inside tells whether sectors are the volume's. They may lie behind the
+// inside tells whether sectors are the volume's. They may lie past the
 // filesystem's end, where the log holds that it grew.
 func (p *replay) inside(sector, n int64) bool {
 	return sector >= 0 && n > 0 && sector <= p.size/sectorSize-n

@@ -38,7 +38,7 @@ type transaction struct {
 	held   int // bytes
 }
 
-// item is one change: its regions, of which the first describes it.
+// item is one change: its regions. The first describes it.
 type item struct {
 	regions [][]byte
 	total   int // regions that it will have

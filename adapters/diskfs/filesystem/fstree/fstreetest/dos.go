@@ -49,7 +49,7 @@ func FillDOS(tb testing.TB, dir string) {
 	write(deep+"/file", 10)
 	must(os.MkdirAll(filepath.Join(dir, "empty directory"), 0o755))
 	alternate(tb, filepath.Join(dir, "fragmented"), filepath.Join(dir, "fragmented too"))
-	must(os.Truncate(filepath.Join(dir, "sizes/511.bin"), 30000)) // zeroes behind the data
+	must(os.Truncate(filepath.Join(dir, "sizes/511.bin"), 30000)) // zeroes after the data
 	must(os.Chmod(filepath.Join(dir, "names/noext"), 0o444))
 	for i, t := range []time.Time{
 		time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(1999, 12, 31, 23, 59, 58, 0, time.UTC),

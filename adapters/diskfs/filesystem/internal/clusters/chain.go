@@ -116,7 +116,7 @@ func (ch *Chain) Len() int64 { return ch.len }
 func (ch *Chain) Err() error { return ch.err }
 
 // at returns where byte off of the chain lies on the volume, and how many
-// bytes follow it there. It returns 0, 0 behind the end.
+// bytes follow it there. It returns 0, 0 past the end.
 func (ch *Chain) at(off int64) (pos, n int64) {
 	index := off >> ch.v.Bits
 	if index >= ch.len {

@@ -21,7 +21,7 @@ type Content struct {
 
 var _ fstree.Content = (*Content)(nil)
 
-// NewContent returns size bytes of a chain, of which those from valid on were
+// NewContent returns size bytes of a chain. Those from valid on were
 // never written. A chain that is too short gives errors where it is read.
 func NewContent(structure string, chain Chain, size, valid int64) *Content {
 	have := chain.len << chain.v.Bits
