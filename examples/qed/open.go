@@ -25,7 +25,7 @@ type openFlags struct {
 }
 
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is
-// not told. What is no format is found out where it is used.
+// not told. What is no format is an error where it is used.
 func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
 	addChoice(cmd, format, name, short, "", usage, formatRaw, formatQED).free = true
 }
@@ -64,7 +64,7 @@ func (a *app) addBackingFlag(cmd *cobra.Command) {
 
 // addSectorFlag gives a subcommand the --sector-size flag.
 func (a *app) addSectorFlag(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&a.open.sectorSize, "sector-size", 0, "size of the disk's sectors, 512 or 4096 `bytes` (default: found out)")
+	cmd.Flags().IntVar(&a.open.sectorSize, "sector-size", 0, "size of the disk's sectors, 512 or 4096 `bytes` (default: detected)")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
 		if n := a.open.sectorSize; n != 0 && n != 512 && n != 4096 {

@@ -76,7 +76,7 @@ func (t *drawing) draw(root string) error {
 	return t.w.Flush()
 }
 
-// children draws what is in a directory, each line behind what the
+// children draws what is in a directory, each line after what the
 // directories above have begun.
 func (t *drawing) children(dir, indent string, level int) error {
 	if err := t.ctx.Err(); err != nil {

@@ -42,7 +42,7 @@ type header struct {
 func (h *header) appendTo(b []byte) []byte {
 	name := h.name
 	start := len(b)
-	records := records(append(b, make([]byte, blockSize)...)) // behind the room for their header
+	records := records(append(b, make([]byte, blockSize)...)) // after the room for their header
 	if h.holes != nil {
 		// What knows nothing of sparse files extracts under this name.
 		name = sparseName(h.name)

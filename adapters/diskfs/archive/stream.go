@@ -153,7 +153,7 @@ func (s *stream) produce(ctx context.Context) error {
 	return s.queueBatch(ctx)
 }
 
-// queue queues a job, behind the members that came before it.
+// queue queues a job, after the members that came before it.
 func (s *stream) queue(ctx context.Context, j job) error {
 	if err := s.queueBatch(ctx); err != nil {
 		return err

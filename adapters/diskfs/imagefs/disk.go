@@ -38,7 +38,7 @@ type Options struct {
 	Image *qedfile.Options
 
 	// SectorSize is the disk's logical sector size, 512 or 4096 bytes. 0
-	// has it found out by where the partition table and what it leads to lie.
+	// detects it from the partition table and what it leads to.
 	SectorSize int64
 }
 

@@ -9,7 +9,7 @@
 //	pe_start ..   physical extents, all of one size
 //
 // The text describes the whole volume group, on every one of its physical
-// volumes: which extents of which of them, or of other logical volumes, make
+// volumes: which extents of which devices, or of other logical volumes, make
 // up each logical volume.
 //
 //	devices := []lvm.Device{{Name: "p2", Reader: r, Size: size}}

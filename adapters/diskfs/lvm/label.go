@@ -123,7 +123,7 @@ func readArea(r io.ReaderAt, size int64, area extent) ([]byte, error) {
 	return text, nil
 }
 
-// readRing reads a text that may go on behind the area's header when it has
+// readRing reads a text that may go on after the area's header when it has
 // reached the area's end.
 func readRing(r io.ReaderAt, area extent, off, n int64) ([]byte, error) {
 	first := min(n, area.size-off)

@@ -81,7 +81,7 @@ func (d disk) readSGI(boot []byte) *Table {
 }
 
 // readBSD reads a BSD label that has the disk for itself, in the second sector
-// or behind the boot code of the first. Partition a is number 1.
+// or after the boot code of the first. Partition a is number 1.
 func (d disk) readBSD(boot []byte) *Table {
 	second, err := d.read(512, 512)
 	if err != nil {
@@ -154,7 +154,7 @@ const (
 	typeNetBSD  = 0xa9
 )
 
-// slices adds what the labels in an MBR's partitions hold, behind the
+// slices adds what the labels in an MBR's partitions hold, after the
 // logical partitions and with the next numbers (parse_bsd in
 // block/partitions/msdos.c).
 func (d disk) slices(t *Table, mbr bootRecord, next int) {

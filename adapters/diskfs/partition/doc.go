@@ -34,7 +34,7 @@
 // although it ends in 55 AA too.
 //
 // The disklabels follow block/partitions/sun.c, sgi.c and, for BSD inside an
-// MBR partition, msdos.c: what such a slice holds comes behind the logical
+// MBR partition, msdos.c: what such a slice holds comes after the logical
 // partitions. A BSD label that has the disk for itself, which Linux does not
 // read, numbers its partitions from a = 1. Entries for the whole disk or slice
 // are containers, as an extended partition is.
@@ -43,8 +43,8 @@
 //
 // A chain of EBRs ends where it comes back to a sector, after 100 links in a
 // row without a partition, and at partition 256, like the kernel's. GPT entry
-// arrays have at most 4096 entries of 128 bytes. Partitions that begin behind
-// the end of the disk are left out, with a note; those that end behind it
+// arrays have at most 4096 entries of 128 bytes. Partitions that begin past
+// the end of the disk are left out, with a note; those that end past it
 // (the image was cut) keep the part that is there. A part of a table that can't
 // be read hides what it describes, with a note. Reading takes at most a few
 // hundred small reads. Everything is safe for concurrent use.

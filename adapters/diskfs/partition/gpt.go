@@ -58,7 +58,7 @@ func (d disk) gptTable(parsed *gpt.Table, sector int64) *Table {
 	if parsed.RecoveredFromBackup {
 		t.note("the primary GPT is damaged; the backup at the end of the disk was used")
 	}
-	// Sectors beyond this are behind the end of every disk; the cap keeps the
+	// Sectors beyond this are past the end of every disk; the cap keeps the
 	// offsets in bytes within an int64.
 	const farAway = 1 << 48
 	for _, p := range parsed.Partitions {

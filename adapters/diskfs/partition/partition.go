@@ -57,7 +57,7 @@ type Partition struct {
 
 // Options say what the disk does not.
 type Options struct {
-	// SectorSize is 512 or 4096 bytes. 0 has it found out: by where a GPT
+	// SectorSize is 512 or 4096 bytes. 0 detects it: by where a GPT
 	// lies, or by which size makes an MBR's entries lead to something.
 	SectorSize int64
 }
@@ -113,7 +113,7 @@ type disk struct {
 	size int64
 }
 
-// read returns n bytes at off. An offset behind the end is an error.
+// read returns n bytes at off. An offset past the end is an error.
 func (d disk) read(off, n int64) ([]byte, error) {
 	if off < 0 || off > d.size-n {
 		return nil, fmt.Errorf("partition: sector at %d lies outside the disk", off)

@@ -18,7 +18,7 @@
 //
 // # What go-diskfs v1.9.4 gets wrong, and what becomes of it
 //
-//   - Clusters are allocated as long as the table has entries, behind the end
+//   - Clusters are allocated as long as the table has entries, past the end
 //     of the volume too, into the next partition. Room is counted first.
 //
 //   - CreateFilesystem makes a FAT32 whose table is too short for its clusters
