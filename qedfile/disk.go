@@ -69,4 +69,8 @@ type Extent struct {
 	// takes no place there. A Data run always has one; a hole in a raw file,
 	// which is a Zero run, too.
 	Offset int64
+	// File tells apart the files of a layer that lies in several, such as the
+	// extents of a VMDK disk: runs with different numbers lie in different
+	// files. It is 0 where the layer has one file.
+	File int
 }

@@ -168,5 +168,5 @@ func (e *Extent) precedes(f *Extent) bool {
 	if e.Offset < 0 || f.Offset < 0 {
 		return e.Offset < 0 && f.Offset < 0
 	}
-	return e.Offset+e.Length == f.Offset
+	return e.File == f.File && e.Offset+e.Length == f.Offset
 }

@@ -49,6 +49,7 @@ func None(kind qedfile.Kind) Run { return Run{Kind: kind, Offset: -1} }
 type File struct {
 	backend.Reader
 	Bytes int64 // size of the file
+	Index int   // tells apart the files of an image, as [qedfile.Extent] has it
 	holes backend.DataFinder
 }
 
@@ -147,7 +148,7 @@ func (f *File) untilHole(r Run) (Run, error) {
 func (f *File) parts(pos int64, r Run, yield func(qedfile.Extent, error) bool) bool {
 	for r.Length > 0 {
 		part, err := f.untilHole(r)
-		if !yield(qedfile.Extent{Start: pos, Length: part.Length, Kind: part.Kind, Offset: part.Offset}, err) {
+		if !yield(qedfile.Extent{Start: pos, Length: part.Length, Kind: part.Kind, Offset: part.Offset, File: f.Index}, err) {
 			return false
 		}
 		pos, r.At, r.Offset, r.Length = pos+part.Length, r.At+part.Length, r.Offset+part.Length, r.Length-part.Length

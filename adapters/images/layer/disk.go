@@ -216,12 +216,16 @@ func (d *Disk) OwnExtents(off, n int64) iter.Seq2[qedfile.Extent, error] {
 		}
 		for pos, end := off, off+min(n, max(0, d.size-off)); pos < end; {
 			r, err := d.run(pos, end-pos)
-			length := r.Length
-			if f, ok := r.File.(*File); ok && r.Sparse && err == nil {
+			length, index := r.Length, 0
+			f, ok := r.File.(*File)
+			if ok {
+				index = f.Index
+			}
+			if ok && r.Sparse && err == nil {
 				if !f.parts(pos, r, yield) {
 					return
 				}
-			} else if !yield(qedfile.Extent{Start: pos, Length: length, Kind: r.Kind, Offset: r.Offset}, err) {
+			} else if !yield(qedfile.Extent{Start: pos, Length: length, Kind: r.Kind, Offset: r.Offset, File: index}, err) {
 				return
 			}
 			pos += length

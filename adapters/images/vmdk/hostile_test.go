@@ -147,6 +147,31 @@ func TestExtentsOfAllKindsAreOneDisk(t *testing.T) {
 	}
 }
 
+func TestExtentsWhoseOffsetsMeetStayApart(t *testing.T) {
+	d, err := opener(make([]byte, 2048))(backend.NewMemory([]byte(descriptor(`RW 2 FLAT "a" 0`, `RW 2 FLAT "b" 2`))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var got []qedfile.Extent
+	for e, err := range d.(qedfile.Mapper).Extents(0, d.Size()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	if len(got) != 2 || got[0].Length != 1024 || got[1].Offset != 1024 || got[0].File == got[1].File {
+		t.Errorf("the map is %+v, want a run in each of two files", got)
+	}
+}
+
+func TestAParentThatNobodyAllowedIsDenied(t *testing.T) {
+	delta := single(t)["delta.vmdk"]
+	if _, err := vmdk.Open(backend.NewMemory(delta), nil); !errors.Is(err, qedfile.ErrBackingDenied) {
+		t.Errorf("%v, want %v", err, qedfile.ErrBackingDenied)
+	}
+}
+
 func TestHeadersThatAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, image string

@@ -251,6 +251,7 @@ func (o *opener) openExtent(e Extent, budget int64) error {
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}
+	f.Index = len(o.files)
 	o.files = append(o.files, f)
 	var t *grainTables
 	switch e.Type {
