@@ -277,6 +277,33 @@ func TestSnapshotWithAShortL1Table(t *testing.T) {
 	}
 }
 
+// An ID goes before a name, and of several with one name the first is taken.
+func TestSnapshotsThatShareAName(t *testing.T) {
+	be := binary.BigEndian
+	for _, c := range []struct {
+		renamed    int
+		name, want string
+	}{
+		{1, "first", ".first"}, // both are of that name
+		{0, "2", ".second"},    // the first has the ID of the second as its name
+	} {
+		image := patch(t, "qcow2-snapshots", 0, 'Q')
+		entry := image[be.Uint64(image[64:]):]
+		fixed := func() int { return 40 + int(be.Uint32(entry[36:])) + int(be.Uint16(entry[12:])) }
+		if c.renamed == 1 {
+			entry = entry[(fixed()+int(be.Uint16(entry[14:]))+7)&^7:]
+		}
+		be.PutUint16(entry[14:], uint16(copy(entry[fixed():], c.name)))
+		m, err := qcow2.Open(backend.NewMemory(image), &qcow2.Options{Snapshot: c.name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sum(t, m, 1<<16); got != wantSum(t, testdata+"qcow2-snapshots"+c.want) {
+			t.Errorf("snapshot %q, where that is the name of entry %d, is not %s", c.name, c.renamed, c.want)
+		}
+	}
+}
+
 func TestSubclustersThatContradict(t *testing.T) {
 	const cluster = 16 << 10
 	for name, c := range map[string]struct{ keep, bitmap uint64 }{
