@@ -75,9 +75,10 @@ func qedOptions() []createOption {
 	}, fileOptions()...)
 }
 
+// qcow2Options leave out what the writer would ignore: the size, which is that
+// of the source, and how the file is laid out on the host.
 func qcow2Options() []createOption {
-	options := qedOptions()
-	options = slices.DeleteFunc(options, func(o createOption) bool { return o.name == "table_size" })
+	options := slices.DeleteFunc(qedOptions(), func(o createOption) bool { return o.name == "table_size" || isFileOption(o.name) })
 	return append(options, namedOptions(foreignOptions())...)
 }
 
