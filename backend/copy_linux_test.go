@@ -20,11 +20,11 @@ func TestKernelCopiesBetweenFilesOfOneFilesystem(t *testing.T) {
 	if _, err := src.WriteAt([]byte("0123456789"), 0); err != nil {
 		t.Fatal(err)
 	}
-	section, err := NewSection(src, 2, 6)
+	section, err := NewSection(Unsynced(Borrowed(src)), 2, 6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := copyByKernel(t.Context(), dst, 4, section, 1, 5); n != 5 || err != nil {
+	if n, err := copyByKernel(t.Context(), Unsynced(Borrowed(dst)), 4, section, 1, 5); n != 5 || err != nil {
 		t.Fatalf("copyByKernel = %d, %v, want 5", n, err)
 	}
 	if got, err := os.ReadFile(dst.Name()); string(got) != "\x00\x00\x00\x0034567" || err != nil {

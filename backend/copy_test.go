@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/qedfs/qedfs/backend"
@@ -35,6 +34,7 @@ func copySources(t *testing.T, content []byte) map[string]backend.Reader {
 		"file":               file(content),
 		"mapping":            backend.NewMapped(file(content), nil),
 		"memory":             backend.NewMemory(bytes.Clone(content)),
+		"borrowed file":      backend.Unsynced(backend.Borrowed(writableFile(t, content))),
 		"section of a file":  section(file(shifted), 5, 0),
 		"section of section": section(section(file(append([]byte("12"), shifted...)), 2, 5), 5, 0),
 		"section of bytes":   section(bytes.NewReader(shifted), 5, 0),
@@ -43,11 +43,20 @@ func copySources(t *testing.T, content []byte) map[string]backend.Reader {
 
 func copyTargets(t *testing.T) map[string]backend.Storage {
 	t.Helper()
-	f, err := open(t, filepath.Join(t.TempDir(), "target"), os.O_RDWR|os.O_CREATE, nil)
+	return map[string]backend.Storage{
+		"file":          writableFile(t, nil),
+		"borrowed file": backend.Unsynced(backend.Borrowed(writableFile(t, nil))),
+		"memory":        backend.NewMemory(nil),
+	}
+}
+
+func writableFile(t *testing.T, content []byte) *backend.File {
+	t.Helper()
+	f, err := open(t, tempFile(t, content), os.O_RDWR, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]backend.Storage{"file": f, "memory": backend.NewMemory(nil)}
+	return f
 }
 
 func TestCopyRangeCopiesBetweenAllKinds(t *testing.T) {
@@ -94,12 +103,17 @@ func TestCopyRangeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed.Close()
+	returned := backend.Borrowed(writableFile(t, content(10_000)))
+	returned.Close()
 	for to, dst := range copyTargets(t) {
 		if err := backend.CopyRange(ended, dst, 0, readOnly, 0, 10); !errors.Is(err, context.Canceled) {
 			t.Errorf("to %s with an ended context: %v", to, err)
 		}
 		if err := backend.CopyRange(t.Context(), dst, 0, closed, 0, 10); !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("to %s from a closed file: %v", to, err)
+		}
+		if err := backend.CopyRange(t.Context(), dst, 0, returned, 0, 10); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("to %s from a file that was returned: %v", to, err)
 		}
 		for _, tt := range [][3]int64{{-1, 0, 1}, {0, -1, 1}, {0, 0, -1}, {1 << 62, 0, 1 << 62}} {
 			if err := backend.CopyRange(t.Context(), dst, tt[0], readOnly, tt[1], tt[2]); err == nil {

@@ -39,6 +39,7 @@ func compact(ctx context.Context, dst backend.Storage, src *Image, opts *Compact
 		return notEmpty(n, err)
 	}
 	h := src.Header()
+	h.HeaderSize = max(h.HeaderSize, 1)
 	h.L1TableOffset = h.dataStart()
 	h.AutoclearFeatures = 0 // whose they are must see that the tables have changed
 	h.Features &^= FeatureNeedCheck
@@ -83,8 +84,12 @@ func copyHeaderArea(ctx context.Context, dst backend.Storage, src *Image, h *Hea
 	if err != nil {
 		return err
 	}
+	end := src.Header().dataStart()
+	if end == 0 {
+		return nil
+	}
 	c := newCopier(to, from, &ConvertOptions{})
-	return c.run(ctx, spans(ctx, from, headerLen, h.dataStart()), h.dataStart())
+	return c.run(ctx, spans(ctx, from, headerLen, end), end)
 }
 
 // ownSpans yields what a layer itself stores, as data and as zero markers.

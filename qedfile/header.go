@@ -47,7 +47,7 @@ const (
 type Header struct {
 	ClusterSize       int64  // bytes, a power of two from 4 KiB to 64 MiB
 	TableSize         int64  // clusters of an L1 or L2 table, a power of two from 1 to 16
-	HeaderSize        int64  // clusters before the first that may be allocated
+	HeaderSize        int64  // clusters before the first that may be allocated; an image with 0 can only be read
 	Features          uint64 // Feature bits
 	CompatFeatures    uint64 // may be ignored, kept as they are
 	AutoclearFeatures uint64 // cleared when the image is opened for writing
@@ -65,6 +65,16 @@ func (h *Header) NeedCheck() bool { return h.Features&FeatureNeedCheck != 0 }
 // BackingRaw reports whether the backing file is to be read as raw without
 // looking at it.
 func (h *Header) BackingRaw() bool { return h.Features&FeatureNoProbe != 0 }
+
+// checkChangeable refuses an image without a header area for writing. qemu
+// opens it, and takes the header itself for a table or a leaked cluster; its
+// repair destroys such an image.
+func (h *Header) checkChangeable() error {
+	if h.HeaderSize == 0 {
+		return fmt.Errorf("%w: writing to an image with a header area of 0 clusters", ErrUnsupported)
+	}
+	return nil
+}
 
 // entries is the number of entries of a table.
 func (h *Header) entries() int64 { return h.TableSize * h.ClusterSize / entrySize }
@@ -157,9 +167,7 @@ func parseHeader(b []byte, fileSize int64) (*Header, error) {
 		return nil, headerError(FieldImageSize, "image size %d is not a multiple of %d up to %d", size, sectorSize, h.MaxImageSize())
 	}
 	h.ImageSize = int64(size)
-	// qemu accepts an empty header area, and then takes the header itself
-	// for a table or a leaked cluster; its repair destroys such an image.
-	if h.HeaderSize == 0 || h.HeaderSize > math.MaxUint32/h.ClusterSize {
+	if h.HeaderSize > math.MaxUint32/h.ClusterSize {
 		return nil, headerError(FieldHeaderSize, "header of %d clusters", h.HeaderSize)
 	}
 	l1 := le.Uint64(buf[40:])

@@ -170,6 +170,9 @@ func newImage(r backend.Reader, h *Header, opts *Options) (*Image, error) {
 		if w, ok = r.(backend.Storage); !ok {
 			return nil, fmt.Errorf("%w: its storage cannot be written", ErrReadOnly)
 		}
+		if err := h.checkChangeable(); err != nil {
+			return nil, err
+		}
 	} else if opts.Dirty != DirtyRepair {
 		return nil, invalid("a policy for dirty images without Options.Writable")
 	}

@@ -106,6 +106,9 @@ func repairTables(ctx context.Context, s backend.Storage, h *Header, opts *Check
 // dryRun checks the image with header h in s and counts what repairTables
 // would fix.
 func dryRun(ctx context.Context, s backend.Reader, h *Header, opts *CheckOptions) (*CheckReport, error) {
+	if err := h.checkChangeable(); err != nil {
+		return nil, err
+	}
 	report, err := checkTables(ctx, s, h, opts)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,8 @@ package qedfile
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -15,6 +17,11 @@ import (
 // linked past the end of the disk, to be used again when it grows: they are
 // no leak, and [Compact] frees them. A crash leaves the disk with one size or
 // the other.
+//
+// In a corrupt image a cluster may be shared with a part of the disk that
+// stays. A disk of such an image grows only where nothing needs to be hidden,
+// else the error matches [ErrCorrupt]; one that shrinks keeps its clusters. No
+// byte that can be read before and after is changed.
 func (m *Image) Resize(size int64) error {
 	w := &m.write
 	w.cut.Lock()
@@ -37,9 +44,23 @@ func (m *Image) Resize(size int64) error {
 // grow hides whatever would appear between the old end and the new one, and
 // then moves the end.
 func (m *Image) grow(old, size int64) error {
-	stored := m.end.Load()
+	sound := false
 	for pos := old; pos < size; {
-		n, err := m.hide(pos, size, &stored)
+		r, err := m.run(pos, size-pos)
+		if err != nil {
+			return err
+		}
+		hidden, err := m.isHidden(&r, pos)
+		if err == nil && !hidden && !sound {
+			err, sound = m.requireSound(), true
+		}
+		if err != nil {
+			return err
+		}
+		n := r.n
+		if !hidden {
+			n, err = m.hide(&r, pos, size)
+		}
 		if err != nil {
 			return err
 		}
@@ -65,31 +86,63 @@ func (m *Image) setSize(size int64) error {
 	return nil
 }
 
-// hide makes the first part of [pos, end), which lies past the end of the disk,
-// read as zeroes and returns its length. stored is how many bytes the file can
-// still have there: with more, entries share clusters, perhaps very many.
-func (m *Image) hide(pos, end int64, stored *int64) (int64, error) {
-	r, err := m.run(pos, end-pos)
-	if err != nil {
-		return 0, err
+// isHidden reports whether a run at pos, past the end of the disk, is known to
+// read as zeroes. Of data it looks only at the rest of the last cluster, to
+// which it cuts the run: more than that is there only after a shrink.
+func (m *Image) isHidden(r *run, pos int64) (bool, error) {
+	switch r.kind {
+	case Zero:
+		return true, nil
+	case Unallocated:
+		return pos >= m.backingSize, nil
 	}
+	in := pos & (m.geo.clusterSize() - 1)
+	if in == 0 {
+		return false, nil
+	}
+	buf := m.buffers.get()
+	defer m.buffers.put(buf)
+	r.n = min(r.n, m.geo.clusterSize()-in, bufferBytes)
+	if err := m.readFile(buf[:r.n], r.host); err != nil {
+		return false, err
+	}
+	return isZero(buf[:r.n]), nil
+}
+
+// hide makes the first part of a run at pos, which lies past the end of the
+// disk, read as zeroes and returns its length.
+func (m *Image) hide(r *run, pos, end int64) (int64, error) {
 	cluster := m.geo.clusterSize()
 	switch {
-	case r.kind == Zero:
-		return r.n, nil
 	case r.kind == Data: // old entries past the end, or the rest of the last cluster
-		if *stored -= r.n; *stored < 0 {
-			return 0, fmt.Errorf("%w: entries past the end of the disk share clusters", ErrCorrupt)
-		}
 		return r.n, m.zeroFile(r.host, r.n)
-	case pos >= m.backingSize:
-		return r.n, nil
 	case pos&(cluster-1) != 0: // the last cluster, which shows the backing file up to here
 		return m.zeroPart(pos, min(r.n, cluster-pos&(cluster-1)))
 	}
 	longer := min(pos+r.n, m.backingSize)
 	n, err := m.markZero(diskRange{pos, roundUp(longer, cluster)})
 	return min(n, end-pos), err
+}
+
+// requireSound fails with an error that matches [ErrCorrupt] where a table entry
+// is invalid or shares clusters with another: what is changed for one part of
+// the disk would then show in another.
+func (m *Image) requireSound() error {
+	m.write.mu.Lock()
+	defer m.write.mu.Unlock()
+	if err := m.settleFile(); err != nil {
+		return err
+	}
+	_, err := checkTables(context.Background(), m.r, m.header.Load(), &CheckOptions{Found: func(f Finding) error {
+		switch f.Kind {
+		case Corruption:
+			return m.corrupt(&CorruptError{Level: f.Level, Table: f.Table, Index: f.Index, Entry: f.Entry, Start: f.Start, Why: f.Why})
+		case CheckFailure:
+			return f.Err
+		}
+		return nil
+	}})
+	return err
 }
 
 // shrink moves the end of the disk first: entries past it are legal. Then it
@@ -99,8 +152,13 @@ func (m *Image) shrink(size int64) error {
 	if err := m.setSize(size); err != nil {
 		return err
 	}
+	if err := m.requireSound(); errors.Is(err, ErrCorrupt) {
+		return nil // clusters past the end are perhaps needed elsewhere
+	} else if err != nil {
+		return err
+	}
 	t, err := m.planTrim(size)
-	if err != nil || t == nil {
+	if err != nil {
 		return err
 	}
 	w := &m.write
@@ -133,10 +191,9 @@ func (m *Image) shrink(size int64) error {
 
 // A trim says what of an image is past the end of its disk.
 type trim struct {
-	end    int64       // of the disk, rounded up to a cluster
-	keep   int64       // the file is needed up to here
-	dead   []deadTable // L2 tables with entries past the end
-	tables *bitmap     // clusters of the tables seen so far
+	end  int64       // of the disk, rounded up to a cluster
+	keep int64       // the file is needed up to here
+	dead []deadTable // L2 tables with entries past the end
 }
 
 // A deadTable is an L2 table that maps something past the end of the disk.
@@ -147,16 +204,10 @@ type deadTable struct {
 	lower int64 // lowest cluster that an entry past the end refers to
 }
 
-// planTrim finds what of the file a smaller disk needs. It returns nil where
-// an invalid entry leaves that open, or a table that two entries refer to: its
-// clusters are perhaps needed through the other. So it reads no table twice.
+// planTrim finds what of the file of a sound image a smaller disk needs.
 func (m *Image) planTrim(size int64) (*trim, error) {
 	h := m.header.Load()
-	t := &trim{
-		end: roundUp(size, h.ClusterSize), keep: max(h.dataStart(), h.L1TableOffset+h.tableBytes()),
-		tables: newBitmap(m.end.Load() >> m.geo.clusterBits),
-	}
-	t.claim(h, h.L1TableOffset)
+	t := &trim{end: roundUp(size, h.ClusterSize), keep: max(h.dataStart(), h.L1TableOffset+h.tableBytes())}
 	l1, l2 := newTableWalker(m.r, h), newTableWalker(m.r, h)
 	for p, err := range l1.pieces(h.L1TableOffset) {
 		if err != nil {
@@ -167,11 +218,7 @@ func (m *Image) planTrim(size int64) (*trim, error) {
 			if e == entryUnallocated {
 				continue
 			}
-			if !m.validTable(e) || !t.claim(h, int64(e)) {
-				return nil, nil
-			}
-			ok, err := m.planTable(t, l2, deadTable{index: p.first + i, off: int64(e)})
-			if !ok || err != nil {
+			if err := m.planTable(t, l2, deadTable{index: p.first + i, off: int64(e)}); err != nil {
 				return nil, err
 			}
 		}
@@ -180,19 +227,8 @@ func (m *Image) planTrim(size int64) (*trim, error) {
 	return t, nil
 }
 
-// claim notes the clusters of a table. It reports whether they are known to be
-// no other's.
-func (t *trim) claim(h *Header, off int64) bool {
-	for i := range h.TableSize {
-		if fresh, err := t.tables.set(off/h.ClusterSize + i); !fresh || err != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// planTable adds one L2 table to the plan; it returns false for a corrupt one.
-func (m *Image) planTable(t *trim, walker *tableWalker, d deadTable) (bool, error) {
+// planTable adds one L2 table to the plan.
+func (m *Image) planTable(t *trim, walker *tableWalker, d deadTable) error {
 	h := m.header.Load()
 	start, reachable := m.tableStart(d.index)
 	d.whole = reachable && start >= t.end
@@ -200,7 +236,7 @@ func (m *Image) planTable(t *trim, walker *tableWalker, d deadTable) (bool, erro
 	dead := d.whole
 	for p, err := range walker.pieces(d.off) {
 		if err != nil {
-			return false, err
+			return err
 		}
 		for i := range p.len() {
 			e := p.entry(i)
@@ -211,8 +247,6 @@ func (m *Image) planTable(t *trim, walker *tableWalker, d deadTable) (bool, erro
 			dead = dead || past
 			switch {
 			case e == entryZero:
-			case !m.validCluster(e):
-				return false, nil
 			case past:
 				d.lower = min(d.lower, int64(e))
 			default:
@@ -226,7 +260,7 @@ func (m *Image) planTable(t *trim, walker *tableWalker, d deadTable) (bool, erro
 	if dead {
 		t.dead = append(t.dead, d)
 	}
-	return true, nil
+	return nil
 }
 
 // tableStart is the first byte of the disk that an L2 table maps. The table
