@@ -46,3 +46,13 @@ type HolePuncher interface {
 	// cannot after all.
 	PunchHole(off, n int64) error
 }
+
+// Allocator is implemented by a Storage that can take space from the host
+// before it is written.
+type Allocator interface {
+	// Allocate takes the space of n bytes from off on. What is stored there
+	// stays, and the storage becomes larger where it ends before them. An
+	// error that matches [errors.ErrUnsupported] says that nothing was done,
+	// as this storage cannot after all.
+	Allocate(off, n int64) error
+}

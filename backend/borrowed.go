@@ -17,6 +17,7 @@ type borrowed struct {
 var (
 	_ DataFinder  = (*borrowed)(nil)
 	_ HolePuncher = (*borrowed)(nil)
+	_ Allocator   = (*borrowed)(nil)
 )
 
 func (b *borrowed) check() error {
@@ -80,6 +81,14 @@ func (b *borrowed) PunchHole(off, n int64) error {
 		return err
 	}
 	return PunchHole(b.s, off, n)
+}
+
+// Allocate implements [Allocator].
+func (b *borrowed) Allocate(off, n int64) error {
+	if err := b.check(); err != nil {
+		return err
+	}
+	return Allocate(b.s, off, n)
 }
 
 // Close ends the use.

@@ -11,6 +11,7 @@ type unsynced struct{ Storage }
 var (
 	_ DataFinder  = unsynced{}
 	_ HolePuncher = unsynced{}
+	_ Allocator   = unsynced{}
 )
 
 // Sync does nothing; it fails where s is closed.
@@ -24,3 +25,6 @@ func (u unsynced) NextData(off int64) (start, end int64, err error) { return Nex
 
 // PunchHole implements [HolePuncher].
 func (u unsynced) PunchHole(off, n int64) error { return PunchHole(u.Storage, off, n) }
+
+// Allocate implements [Allocator].
+func (u unsynced) Allocate(off, n int64) error { return Allocate(u.Storage, off, n) }

@@ -166,6 +166,16 @@ func (d *Raw) Resize(size int64) error {
 	return nil
 }
 
+// Allocate takes the space of n bytes from off on from the host, as
+// [backend.Allocate] does; they keep what they hold.
+func (d *Raw) Allocate(off, n int64) error {
+	if err := d.checkWrite(off, n); err != nil {
+		return err
+	}
+	d.changed.Store(true)
+	return backend.Allocate(d.s, off, n)
+}
+
 // Sync makes what was written durable.
 func (d *Raw) Sync() error {
 	if d.s == nil {

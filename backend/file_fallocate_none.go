@@ -8,3 +8,5 @@ import (
 )
 
 func punchHole(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+func allocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
