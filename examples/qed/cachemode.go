@@ -42,6 +42,9 @@ func (f *cacheFlag) Set(s string) error {
 	return nil
 }
 
+// cacheUnsafe is the mode that waits for nothing.
+const cacheUnsafe = "unsafe"
+
 // runError is a mistake in an option with which a subcommand fails as it does
 // when it cannot do its work.
 type runError struct{ text *qemutext.Error }

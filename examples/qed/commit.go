@@ -41,7 +41,7 @@ Other images over the same backing file are spoilt by this.`,
 	cmd.MarkFlagsMutuallyExclusive("base", "empty")
 	rate := int64(0)
 	addRateFlag(cmd, &rate)
-	addCacheFlag(cmd, new(string))
+	addCacheFlag(cmd, &c.cache)
 	asked := addProgressFlag(cmd)
 	quiet := flags.BoolP("quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -73,6 +73,7 @@ type commitCommand struct {
 	image  string // path of the top
 	base   string // -b, relative to the top
 	empty  bool
+	cache  string
 	target *disk // the disk that is written to
 	depth  int   // how many layers lie over it
 }
@@ -128,7 +129,7 @@ func (c *commitCommand) backing(image string) qedfile.BackingFunc {
 		}
 		path := backingFile(image, ref.Name)
 		if c.base == "" || c.isBase(image, ref.Name) {
-			if c.target, err = c.openDiskFor(path, access{format: format, write: true}); err != nil {
+			if c.target, err = c.openDiskFor(path, access{format: format, write: true, unsynced: c.cache == cacheUnsafe}); err != nil {
 				return nil, errors.Unwrap(err)
 			}
 			return c.target.Disk, nil

@@ -170,7 +170,7 @@ func (c *convertCommand) prepareOptions(f format) error {
 		}
 		c.options.add("backing_fmt", c.backingFmt)
 	}
-	c.options.unsynced = c.cache == "unsafe"
+	c.options.unsynced = c.cache == cacheUnsafe
 	if kind, rest, ok := strings.Cut(c.open.snapshot, "="); ok && (kind == "snapshot.id" || kind == "snapshot.name") {
 		c.open.snapshot = rest
 	}
@@ -211,7 +211,7 @@ func (c *convertCommand) convert(ctx context.Context, from []string, to string) 
 		read = &salvageDisk{Disk: read, w: c.stderr, prefix: c.program.name}
 	}
 	switch {
-	case c.sparseTold && c.sparse == 0 || c.options.preallocates():
+	case c.sparseTold && c.sparse == 0 || c.options.preallocation == "full":
 		opts.SparseSize, opts.CopyAll = 0, true
 		read = opaque{read}
 	case c.offload:
@@ -278,7 +278,7 @@ type opaque struct{ qedfile.Disk }
 
 // convertOnto copies onto a disk that exists.
 func (c *convertCommand) convertOnto(ctx context.Context, name string, src qedfile.Disk, opts *qedfile.ConvertOptions) error {
-	acc := access{format: c.format, write: true, described: c.targetDescribed}
+	acc := access{format: c.format, write: true, described: c.targetDescribed, unsynced: c.options.unsynced}
 	if acc.format == "" && !acc.described {
 		acc.format = formatRaw
 	}
@@ -291,7 +291,7 @@ func (c *convertCommand) convertOnto(ctx context.Context, name string, src qedfi
 	} else {
 		err = qedfile.Convert(ctx, dst.writable(), src, opts)
 	}
-	if err == nil && c.cache != "unsafe" {
+	if err == nil {
 		err = dst.writable().Sync()
 	}
 	if closeErr := dst.Close(); err == nil {

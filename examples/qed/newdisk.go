@@ -47,7 +47,7 @@ func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qe
 	if err := raw.Resize(roundUp(size)); err != nil || !o.preallocates() {
 		return raw, err
 	}
-	return raw, preallocate(raw, 0)
+	return raw, preallocate(raw, 0, o.preallocation)
 }
 
 // couldNotCreate is what qemu says of a file that cannot be made.
@@ -89,9 +89,14 @@ func fillDevice(name string, size int64, fill func(qedfile.WritableDisk) error) 
 	return errors.Join(fill(dst), dst.Sync(), dst.Close())
 }
 
-// preallocate writes zeroes over all of a raw disk from off on, so that the host
-// has the space.
-func preallocate(dst qedfile.WritableDisk, off int64) error {
+// preallocate takes the space of a raw disk from off on from the host. With
+// "full", and where the host takes no space ahead, zeroes are written.
+func preallocate(dst *qedfile.Raw, off int64, mode string) error {
+	if mode == "falloc" {
+		if err := dst.Allocate(off, dst.Size()-off); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
 	zeroes := make([]byte, 1<<20)
 	for size := dst.Size(); off < size; {
 		n, err := dst.WriteAt(zeroes[:min(int64(len(zeroes)), size-off)], off)

@@ -115,6 +115,7 @@ type access struct {
 	described bool   // the name is a description
 	write     bool
 	topOnly   bool // the chain beneath is not needed and is left alone
+	unsynced  bool // leave what is written for the host to bring to its disk
 	share     bool // read it, and the chain, even while another process writes it; -U says so for all
 	dirty     qedfile.DirtyPolicy
 }
@@ -154,6 +155,9 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 			return nil, err
 		}
 		return a.newForeignDisk(f, name, format, acc)
+	}
+	if s, ok := f.(backend.Storage); ok && acc.unsynced {
+		f = backend.Unsynced(s)
 	}
 	if format == formatRaw || format == "file" {
 		raw, err := qedfile.NewRaw(f)

@@ -29,7 +29,8 @@ backing file is opened. A relative name is relative to the image.`,
 	var format string
 	addFormatFlag(cmd, &format, "backing-format", "F", "format of the new backing file")
 	unsafe := cmd.Flags().BoolP("unsafe", "u", false, "change the name only")
-	addCacheFlag(cmd, new(string))
+	var cache string
+	addCacheFlag(cmd, &cache)
 	addSourceCacheFlag(cmd)
 	asked := addProgressFlag(cmd)
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "show no progress")
@@ -45,7 +46,7 @@ backing file is opened. A relative name is relative to the image.`,
 			a.open.forceShare = false
 		}
 		acc := a.source()
-		acc.write, acc.topOnly = true, *unsafe
+		acc.write, acc.topOnly, acc.unsynced = true, *unsafe, cache == cacheUnsafe
 		d, err := a.openDiskFor(args[0], acc)
 		if err != nil {
 			return err

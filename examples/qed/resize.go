@@ -76,7 +76,7 @@ func (d *disk) resize(arg string, shrink bool, prealloc string) error {
 	if err := d.writable().Resize(size); err != nil || prealloc == "off" {
 		return fileError(d.name, err)
 	}
-	return fileError(d.name, preallocate(d.writable(), old))
+	return fileError(d.name, preallocate(d.raw, old, prealloc))
 }
 
 func resizeArgs(_ *cobra.Command, args []string) error {

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 // has:
 //
 //	exits CODE PROGRAM ARGS...  run a program that must end with this code
+//	into FILE PROGRAM ARGS...   run a program and keep what it prints in a file, unseen by the log
 //	poke FILE OFFSET HEX        overwrite bytes of a file
 //	fill FILE OFFSET N HEX      overwrite bytes of a file with one repeated value
 //	swap FILE OLD NEW           replace bytes wherever they are in a file by as many others, both
@@ -62,6 +63,7 @@ func TestScripts(t *testing.T) {
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
+			"into":    cmdInto,
 			"poke":    cmdPoke,
 			"fill":    cmdFill,
 			"swap":    cmdSwap,
@@ -98,6 +100,22 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+func cmdInto(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: into FILE PROGRAM ARGS...")
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	var stderr strings.Builder
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), f, &stderr
+	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
+		ts.Fatalf("%q: %v\n%s", args[1:], err, &stderr)
+	}
+	ts.Check(f.Close())
 }
 
 func cmdPoke(ts *testscript.TestScript, neg bool, args []string) {
