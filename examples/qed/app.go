@@ -16,6 +16,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	open           openFlags
+	os             string // which system's files are meant
 	sources        sources
 	progress       *progress // nil before there is one
 }
@@ -84,6 +85,7 @@ answers in its words.`,
 	add(groupImage, newCompact(a), newIO(a), newNBD(a))
 	add(groupFiles,
 		newVolumes(a),
+		newInspect(a),
 		newLs(a),
 		newCat(a),
 		newStat(a),

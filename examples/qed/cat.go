@@ -12,7 +12,11 @@ func newCat(a *app) *cobra.Command {
 		Use:   "cat [flags] IMAGE PATH...",
 		Short: "Print files inside the image",
 		Long: `Print the contents of files, one after the other. Symbolic links are followed
-inside their volume.`,
+inside their volume.
+
+Here and wherever a PATH is taken, one that begins with a slash is the guest's,
+with what its fstab mounts; all others begin with a volume: its name, LABEL=,
+UUID= or /dev/sda2.`,
 		Args: cobra.MinimumNArgs(2),
 	}
 	a.addFileFlags(cmd)

@@ -81,7 +81,11 @@ func (f *files) cp(ctx context.Context, sources []string, dest string, opts extr
 			f.fail(atPath(path, err))
 		}
 	}
-	if err := extract.Copy(ctx, f.tree, sources, dest, &opts); err != nil {
+	var tree fstree.Walker = f.tree
+	if len(sources) == 1 {
+		tree, sources[0] = f.tree.at(sources[0])
+	}
+	if err := extract.Copy(ctx, tree, sources, dest, &opts); err != nil {
 		return pathError(err)
 	}
 	progress.finish()

@@ -133,7 +133,7 @@ func (c *counting) add(e *fstree.WalkEntry, root string) error {
 	if e.IsDir() {
 		c.dir = e.Path
 		d := directory{len(e.Path), size}
-		if e.Path == "." {
+		if e.Path == "." || e.Path == "/" {
 			d.end = 0
 		}
 		c.open = append(c.open, d)
@@ -163,6 +163,9 @@ func (c *counting) leave(path string) error {
 		if last == 0 || !c.summary {
 			if d.end == 0 {
 				name = "."
+				if isGuest(c.dir) {
+					name = "/"
+				}
 			}
 			if err := c.print(name, d.bytes); err != nil {
 				return err

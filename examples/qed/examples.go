@@ -10,6 +10,7 @@ qed convert -O qcow2 -o cluster_size=128k disk.qcow2 other.qcow2`,
 	"bench": `
 qed bench -c 1000 -s 64k disk.qed`,
 	"cat": `
+qed cat disk.qed /etc/os-release
 qed cat disk.qed p2/etc/os-release`,
 	"check": `
 qed check disk.qed
@@ -46,6 +47,9 @@ qed dump disk.qed p2 root.img`,
 	"info": `
 qed info disk.qed
 qed info --backing-chain --output json overlay.qed`,
+	"inspect": `
+qed inspect disk.qed
+qed inspect --output json disk.qed`,
 	"io": `
 qed io -c 'write -P 0x11 64k 128k' -c 'read -P 0x11 64k 128k' -c map disk.qed`,
 	"ls": `

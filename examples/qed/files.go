@@ -22,7 +22,7 @@ type files struct {
 	*imagefs.Disk
 	*failures
 	disk    qedfile.Disk
-	tree    *imagefs.Tree
+	tree    *tree
 	volumes []imagefs.Volume
 }
 
@@ -30,6 +30,7 @@ type files struct {
 func (a *app) addFileFlags(cmd *cobra.Command) {
 	a.addOpenFlags(cmd)
 	a.addSectorFlag(cmd)
+	cmd.Flags().StringVar(&a.os, "os", "", "the `system` that a PATH with a leading slash is of, as 'qed inspect' names it")
 }
 
 // openFiles opens an image for the files inside it. What goes wrong with one
@@ -50,14 +51,18 @@ func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), disk.Close())
 	}
-	return &files{Disk: disk, disk: d.Disk, failures: a.newFailures(cmd), tree: disk.FS(), volumes: volumes}, nil
+	return &files{Disk: disk, disk: d.Disk, failures: a.newFailures(cmd), tree: newDiskTree(disk, a.os), volumes: volumes}, nil
 }
 
-// path turns an argument of the command line into a path of the tree. A
-// leading slash means nothing. Elements may be given as they are stored or in
-// the form that the tree shows.
+// path turns an argument of the command line into a path of the tree. With a
+// leading slash it is the guest's, if there is one. Elements may be given as
+// they are stored or in the form that the tree shows.
 func (f *files) path(arg string) string {
-	name := strings.TrimPrefix(path.Clean("/"+arg), "/")
+	arg = f.deviceArg(arg)
+	name, ok := f.guestArg(arg)
+	if !ok {
+		name = strings.TrimPrefix(path.Clean("/"+arg), "/")
+	}
 	if name == "" {
 		return "."
 	}
@@ -93,7 +98,7 @@ func (f *files) paths(args []string) []string {
 // the names are: who comes from a mounted disk leaves the volume out.
 func (f *files) explain(name string, err error) error {
 	first, _, _ := strings.Cut(name, "/")
-	if !errors.Is(err, fs.ErrNotExist) || name == "." {
+	if !errors.Is(err, fs.ErrNotExist) || name == "." || isGuest(name) {
 		return atPath(name, err)
 	}
 	var names []string
@@ -106,7 +111,11 @@ func (f *files) explain(name string, err error) error {
 	if len(names) == 0 {
 		return fmt.Errorf("%s: the disk has no volumes", show.Name(name))
 	}
-	return fmt.Errorf("%s: no volume is named %s; there are %s", show.Name(name), show.Name(first), strings.Join(names, ", "))
+	hint := ""
+	if meant := f.meant(name); meant != "" {
+		hint = "; did you mean " + show.Name(meant) + "?"
+	}
+	return fmt.Errorf("%s: no volume is named %s; there are %s%s", show.Name(name), show.Name(first), strings.Join(names, ", "), hint)
 }
 
 // requireFiles reports an image without any files, for a command that is

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/mounted"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newMount(a *app) *cobra.Command {
@@ -51,7 +52,7 @@ lets other users in, as far as the modes of the files allow.`,
 		f.reportNotes()
 		var mu sync.Mutex
 		err = mounted.Mount(cmd.Context(), args[1], &mounted.Options{
-			Disks: disks, Tree: f.tree, Root: root, Volumes: f.volumes, Source: args[0], Others: *others,
+			Disks: disks, Tree: f.FS(), Root: root, Volumes: f.volumes, Source: args[0], Others: *others,
 			Ready: func() {
 				fmt.Fprintf(a.stdout, "%s is mounted at %s (Ctrl-C unmounts it)\n", args[0], args[1])
 			},
@@ -73,6 +74,9 @@ lets other users in, as far as the modes of the files allow.`,
 // volume that cannot be read fails when it is used; where none can be read there
 // is nothing to mount.
 func (f *files) checkRoot(root string) error {
+	if isGuest(root) {
+		return fmt.Errorf("%s: what a guest mounts cannot be mounted as one here; name a volume", show.Name(root))
+	}
 	if _, err := f.tree.Stat(root); err != nil {
 		return f.explain(root, err)
 	}

@@ -205,7 +205,7 @@ func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &files{Disk: disk, disk: d.Disk, tree: disk.FS(), volumes: volumes}
+	f := &files{Disk: disk, disk: d.Disk, tree: newDiskTree(disk, ""), volumes: volumes}
 	exports := make([]nbd.Export, len(n.volumes))
 	for i, name := range n.volumes {
 		v, err := f.volume(name)

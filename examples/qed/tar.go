@@ -59,7 +59,8 @@ func (f *files) tar(ctx context.Context, root string, progress *progress) error 
 		}
 		out = &meter{w: out, total: total, progress: progress}
 	}
-	err := archive.Write(ctx, out, f.tree, root, &archive.Options{
+	tree, at := f.tree.at(root)
+	err := archive.Write(ctx, out, tree, at, &archive.Options{
 		Problem: func(path string, err error) {
 			if errors.Is(err, archive.ErrSocket) {
 				f.note(atPath(path, err))
