@@ -92,15 +92,6 @@ type noFiles struct{}
 func (noFiles) Backing(ref qedfile.BackingRef) (qedfile.Disk, error) { return noBacking(ref) }
 func (noFiles) Open(string, bool) (backend.Reader, error)            { return backend.NewMemory(nil), nil }
 
-// foreignInfo describes an image by itself.
-func (a *app) foreignInfo(f backend.Reader, name, format string) (imageInfo, error) {
-	d, err := a.newForeignDisk(f, name, format, access{topOnly: true})
-	if err != nil {
-		return imageInfo{}, err
-	}
-	return describeForeign(name, d.Disk.(images.Describer))
-}
-
 // describeForeign is what an image of another format says of itself.
 func describeForeign(name string, d images.Describer) (imageInfo, error) {
 	about, err := d.Info()

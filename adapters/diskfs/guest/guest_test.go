@@ -1,7 +1,6 @@
 package guest_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -281,35 +280,4 @@ func TestABoundDirectoryHasTheSameFiles(t *testing.T) {
 	if a := id("home/user/shared/file"); a != id("srv/shared/file") || a != id("home/user/linked") || a == id("home/user/note") {
 		t.Error("identities differ")
 	}
-}
-
-// edited is the disk with bytes that were replaced by as many others.
-func edited(t *testing.T, name string, pairs ...string) *imagefs.Disk {
-	t.Helper()
-	m, err := qedfile.Open(filepath.Join("../../../testdata", name), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	b := make([]byte, m.Size())
-	if _, err := m.ReadAt(b, 0); err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(pairs); i += 2 {
-		if !bytes.Contains(b, []byte(pairs[i])) || len(pairs[i+1]) > len(pairs[i]) {
-			t.Fatalf("%q cannot be replaced", pairs[i])
-		}
-		with := pairs[i+1] + strings.Repeat(" ", len(pairs[i])-len(pairs[i+1]))
-		b = bytes.ReplaceAll(b, []byte(pairs[i]), []byte(with))
-	}
-	raw, err := qedfile.NewRaw(backend.NewMemory(b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := imagefs.OpenDisk(raw, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-const module = "../../.."
-
 // anyParent is the image that a differencing one of images is laid over.
 type anyParent struct{ *qedfile.Raw }
 

@@ -150,12 +150,12 @@ func (d *Decoder) fixedTables() {
 			lengths[s] = 8
 		}
 	}
-	build(d.litlen[:], litlenBits, lengths[:], litlenSymbol) // complete, and so without an error
+	_ = build(d.litlen[:], litlenBits, lengths[:], litlenSymbol) // complete, and so without an error
 	var dist [maxDist]byte
 	for s := range dist {
 		dist[s] = 5
 	}
-	build(d.dist[:], distBits, dist[:], distSymbol)
+	_ = build(d.dist[:], distBits, dist[:], distSymbol)
 }
 
 // order is the order in which the lengths of the code lengths' own codes come.

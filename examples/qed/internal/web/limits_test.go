@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -222,7 +223,7 @@ func TestConnectionsBeyondTheLimitWaitForOneToEnd(t *testing.T) {
 
 func TestALargeDirectoryComesInPages(t *testing.T) {
 	p := serveCrowd(t, time.Minute, maxConnections)
-	client := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return p.dial(t), nil }}}
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return p.dial(t), nil }}}
 	defer client.CloseIdleConnections()
 	const names = "<bdi>a file of the large directory "
 	for target, want := range map[string][]string{
