@@ -15,9 +15,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
-	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/errs"
-	"github.com/qedfs/qedfs/qedfile"
 )
 
 func open(t testing.TB, name string) *imagefs.Disk {
