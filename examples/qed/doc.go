@@ -1,5 +1,5 @@
-// Command qed works on QED disk images (QEMU Enhanced Disk) and on the files
-// inside them, without QEMU, root or a mount.
+// Command qed works on disk images, those of QED (QEMU Enhanced Disk) above all,
+// and on the files inside them, without QEMU, root or a mount.
 //
 //	qed info disk.qed                     what the image says of itself
 //	qed check disk.qed                    is it sound
@@ -7,8 +7,8 @@
 //	qed ls disk.qed p1/etc                the files inside
 //
 // Names of subcommands, flags, JSON keys and exit codes follow qemu-img
-// where it has the command. An image is opened as QED if it begins with the
-// QED magic; a raw disk works wherever an image does, with -f raw.
+// where it has the command. The format of an image is told by its first
+// bytes; a raw disk works wherever an image does, with -f raw.
 //
 // # Safety
 //

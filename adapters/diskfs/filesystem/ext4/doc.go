@@ -35,15 +35,15 @@
 //
 // A journal that was not written back, as in the image of a machine that was
 // running, is replayed in memory, fast commits too; the image stays as it is.
-// If the journal itself is damaged, the filesystem is read without it, and
-// [fstree.Info] says so in its notes.
+// A damaged journal is replayed up to the damage, as e2fsck -E journal_only does;
+// an external journal is left out, as by a mount with noload. [fstree.Info] says
+// so in its notes.
 //
 // The names of an encrypted directory are those that the kernel lists without
 // a key; contents are refused with [fstree.ErrEncrypted].
 //
-// Refused with [fstree.ErrUnsupported] are journal devices, a filesystem
-// whose external journal has to be replayed, and unknown incompatible
-// features, by the names that debugfs has for them.
+// Refused with [fstree.ErrUnsupported] are journal devices and unknown
+// incompatible features, by the names that debugfs has for them.
 //
 // # Concurrency and safety
 //
@@ -57,8 +57,9 @@
 //
 // Unlike a mount for writing, orphaned inodes are left alone: a file that was
 // being truncated may show blocks past its end in [fstree.Stat.Blocks]. A
-// damaged superblock is refused; its copies in other groups are not tried,
-// because they are as old as the last change of the filesystem's features.
+// damaged superblock or group descriptor is replaced by its copy in another
+// group, with a note; the copy may be as old as the last change of the
+// filesystem's features.
 // In casefolded directories a lookup folds case by Unicode's simple rule and
 // does not normalize.
 package ext4
