@@ -101,21 +101,41 @@ func (g *goFilesystem) Type() gofilesystem.Type {
 func (g *goFilesystem) Label() string { return g.sig.Label }
 func (g *goFilesystem) Close() error  { return nil }
 
-// fromRoot makes a path that io/fs knows of one that may begin with a slash.
-// OpenFile and Stat of go-diskfs take those too.
+// fromRoot makes a path that io/fs knows of one that may begin with a slash or
+// "./". go-diskfs takes those in OpenFile and Stat of every filesystem, and on
+// FAT in Open too. Here every method of FAT takes them; the others keep to
+// io/fs, whose own test wants such paths refused.
 func fromRoot(name string) string {
 	return cmp.Or(strings.TrimPrefix(path.Clean("/"+name), "/"), ".")
 }
 
-// Stat describes a file.
+func (g *goFilesystem) onFAT(name string) string {
+	if g.sig.Type == "vfat" {
+		return fromRoot(name)
+	}
+	return name
+}
+
+// Stat describes a file. As in go-diskfs, a symbolic link is followed.
 func (g *goFilesystem) Stat(name string) (fs.FileInfo, error) { return g.FS.Stat(fromRoot(name)) }
+
+// ReadFile returns the contents of a file.
+func (g *goFilesystem) ReadFile(name string) ([]byte, error) { return g.FS.ReadFile(g.onFAT(name)) }
+
+// Open opens a file or directory.
+func (g *goFilesystem) Open(name string) (fs.File, error) { return g.FS.Open(g.onFAT(name)) }
+
+// ReadDir lists a directory.
+func (g *goFilesystem) ReadDir(name string) ([]fs.DirEntry, error) {
+	return g.FS.ReadDir(g.onFAT(name))
+}
 
 // OpenFile opens a file for reading; every other flag is refused.
 func (g *goFilesystem) OpenFile(name string, flag int) (gofilesystem.File, error) {
 	if flag != os.O_RDONLY {
 		return nil, readOnly("open", name)
 	}
-	f, err := g.Open(fromRoot(name))
+	f, err := g.FS.Open(fromRoot(name))
 	if err != nil {
 		return nil, err
 	}

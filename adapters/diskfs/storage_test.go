@@ -228,3 +228,39 @@ func TestGetFilesystemTakesPathsFromTheRoot(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// On FAT, Open of go-diskfs takes them as well.
+func TestEveryMethodOfAFATTakesPathsFromTheRoot(t *testing.T) {
+	d := openCommitted(t, "gpt.qed").GoDisk()
+	ours, err := qeddiskfs.GetFilesystem(d, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := d.GetFilesystem(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTX64.EFI"} {
+		for who, fsys := range map[string]qeddiskfs.FileSystem{"ours": ours, "go-diskfs's": theirs} {
+			f, err := fsys.Open(name)
+			if err != nil {
+				t.Errorf("%s: %v", who, err)
+				continue
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := ours.Stat(name); err != nil {
+			t.Error(err)
+		}
+		if _, err := ours.ReadFile(name); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, dir := range []string{"/EFI", "./EFI", "EFI", "/"} {
+		if list, err := ours.ReadDir(dir); err != nil || len(list) == 0 {
+			t.Errorf("%s: %v, %v", dir, list, err)
+		}
+	}
+}
