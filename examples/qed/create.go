@@ -25,9 +25,9 @@ With -b the image begins as a copy of the backing file, in its size unless
 one is given, and stores only what is changed. A relative name of the backing
 file is relative to the image. -b and -F come before what -o says.
 
-Options of the file, as preallocation, have the meaning that they have for
-qemu-img: they act on a raw disk, and a QED image, which is empty, takes them
-without effect.`,
+preallocation acts on a raw disk: falloc takes the space from the host, and
+writes zeroes only where the host cannot; full writes them. A QED image, which is
+empty, takes it without effect. nocow and extent_size_hint have no effect.`,
 	}
 	c := &createCommand{app: a}
 	a.addShareFlags(cmd)
