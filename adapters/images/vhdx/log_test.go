@@ -160,10 +160,11 @@ func TestTheNewestSequenceOfALogIsReplayed(t *testing.T) {
 		want := bytes.Clone(b)
 		id := []byte("identity of logs")
 		sequence := 1<<40 + rng.Uint64N(1<<33)
+		around := false // an entry begins before the first one, past the end of the ring
 		setLog(b, id, func(log []byte) {
 			old := ring(log, rng.Int64N(logBytes/sector)*sector, logEntry(id, sequence-7, 0, len(b), randomChanges(rng, int64(len(b)))))
 			pos := (old + sector*(1+rng.Int64N(20))) % logBytes // qemu joins what touches
-			tail := pos
+			first, tail := pos, pos
 			n := 1 + rng.IntN(4)
 			replayed := rng.IntN(n) // entries before are in the file, as the tail says
 			for i := range n {
@@ -171,6 +172,7 @@ func TestTheNewestSequenceOfALogIsReplayed(t *testing.T) {
 				if i == replayed {
 					tail = pos
 				}
+				around = around || pos < first
 				for _, c := range changes {
 					c.apply(want)
 					if i < replayed {
@@ -186,6 +188,11 @@ func TestTheNewestSequenceOfALogIsReplayed(t *testing.T) {
 		got := read(t, b)
 		if !bytes.Equal(got, read(t, want)) {
 			t.Fatal("the disk is not that of the image to which the log was applied")
+		}
+		// qemu looks through the log from its beginning, and takes entries that
+		// it meets there for a sequence newer than the one that they end.
+		if around {
+			continue
 		}
 		if repaired := repairedByQemu(t, b); repaired != nil {
 			compared++
