@@ -79,6 +79,12 @@ func qedOptions() []createOption {
 // of the source, and how the file is laid out on the host.
 func qcow2Options() []createOption {
 	options := slices.DeleteFunc(qedOptions(), func(o createOption) bool { return o.name == "table_size" || isFileOption(o.name) })
+	options = append(options, createOption{"preallocation", "str", "Preallocation mode (allowed values: off)", func(_ *diskOptions, v string) error {
+		if v != "off" { // scripts say so where they mean nothing else
+			return qemutext.Errorf("Unsupported preallocation mode '%s'", v)
+		}
+		return nil
+	}})
 	return append(options, namedOptions(foreignOptions())...)
 }
 
