@@ -93,6 +93,7 @@ func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
 		{"du", image},
 		{"dump", image, "p2", "-"},
 		{"info", image},
+		{"inspect", image},
 		{"io", "-c", "length", image},
 		{"ls", image},
 		{"man"},
