@@ -2,6 +2,7 @@ package qedafero
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -113,7 +114,50 @@ var _ afero.File = (*writableFile)(nil)
 
 func (f *writableFile) Name() string { return f.name }
 
+// late puts the name by which the caller opened the file into an error that
+// comes later than that. io.EOF stays as it is.
+func (f *writableFile) late(op string, err error) error {
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	return pathError(op, f.name, err)
+}
+
+func (f *writableFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	return n, f.late("read", err)
+}
+
+func (f *writableFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	return n, f.late("read", err)
+}
+
+func (f *writableFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, f.late("write", err)
+}
+
+func (f *writableFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	return n, f.late("write", err)
+}
+
 func (f *writableFile) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
+
+func (f *writableFile) Seek(offset int64, whence int) (int64, error) {
+	n, err := f.File.Seek(offset, whence)
+	return n, f.late("seek", err)
+}
+
+func (f *writableFile) Truncate(size int64) error { return f.late("truncate", f.File.Truncate(size)) }
+func (f *writableFile) Sync() error               { return f.late("sync", f.File.Sync()) }
+func (f *writableFile) Close() error              { return f.late("close", f.File.Close()) }
+
+func (f *writableFile) ReadDir(n int) ([]fs.DirEntry, error) {
+	list, err := f.File.ReadDir(n)
+	return list, f.late("readdir", err)
+}
 
 func (f *writableFile) Readdir(n int) ([]os.FileInfo, error) {
 	return infos(f.ReadDir(n))

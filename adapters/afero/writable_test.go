@@ -2,6 +2,7 @@ package qedafero_test
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -143,4 +144,42 @@ func TestWhatIsWrittenWronglyIsRefused(t *testing.T) {
 	if err := fsys.Mkdir("/a/b", 0o755); !os.IsNotExist(err) {
 		t.Errorf("mkdir in nothing: %v", err)
 	}
+}
+
+func TestLateErrorsHaveTheCallersName(t *testing.T) {
+	_, fsys, done := esp(t)
+	defer done()
+	const name = "/EFI/BOOT/../BOOT/BOOTX64.EFI"
+	f, err := fsys.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(f); err != nil {
+		t.Errorf("the end of a file is an error: %v", err)
+	}
+	calls := map[string]func() error{
+		"write":    func() error { _, err := f.Write([]byte("x")); return err },
+		"writeat":  func() error { _, err := f.WriteAt([]byte("x"), 0); return err },
+		"string":   func() error { _, err := f.WriteString("x"); return err },
+		"truncate": func() error { return f.Truncate(0) },
+		"seek":     func() error { _, err := f.Seek(-1, io.SeekStart); return err },
+		"readdir":  func() error { _, err := f.Readdirnames(-1); return err },
+	}
+	check := func(what string, err error) {
+		t.Helper()
+		var pe *fs.PathError
+		if !errors.As(err, &pe) || pe.Path != name {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for what, call := range calls {
+		check(what, call())
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("close", f.Close())
+	check("sync", f.Sync())
+	_, err = f.Read(make([]byte, 1))
+	check("read", err)
 }
