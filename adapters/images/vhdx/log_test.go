@@ -150,7 +150,7 @@ func randomChanges(rng *rand.Rand, size int64) []change {
 // that qemu sees where it takes such a log.
 func TestTheNewestSequenceOfALogIsReplayed(t *testing.T) {
 	rng := oracle.Seed(t)
-	compared, differ := 0, 0
+	compared := 0
 	for range 12 {
 		disk := make([]byte, 3*mib)
 		for i := range disk {
@@ -197,14 +197,9 @@ func TestTheNewestSequenceOfALogIsReplayed(t *testing.T) {
 		if repaired := repairedByQemu(t, b); repaired != nil {
 			compared++
 			if !bytes.Equal(repaired, got) {
-				differ++
+				t.Fatal("qemu-img sees another disk after it has replayed the log")
 			}
 		}
-	}
-	// The model above is exact. qemu takes a few of the rings in which one
-	// sequence lies around another for other logs.
-	if differ*3 > compared {
-		t.Errorf("qemu-img sees another disk in %d of %d", differ, compared)
 	}
 	if compared < 3 && oracle.Required() {
 		t.Errorf("qemu-img replayed only %d of the logs", compared)
