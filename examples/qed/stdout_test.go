@@ -94,7 +94,7 @@ func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
 		{"dump", image, "p2", "-"},
 		{"info", image},
 		{"inspect", image},
-		{"io", "-c", "length", image},
+		{"io", "-r", "-c", "length", image},
 		{"ls", image},
 		{"man"},
 		{"map", image},
