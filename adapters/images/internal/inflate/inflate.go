@@ -6,6 +6,7 @@ package inflate
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 var (
@@ -14,6 +15,10 @@ var (
 	// ErrShort is returned where the stream ends, or is cut off, before the
 	// output is full.
 	ErrShort = errors.New("the deflate stream ends too early")
+
+	// errNoEnd is the ErrCorrupt of a block that has no code for its end. As
+	// zlib does, and unlike compress/flate, such a block is not begun.
+	errNoEnd = fmt.Errorf("%w: a block has no code for its end", ErrCorrupt)
 )
 
 // A Decoder holds the tables of a stream. The zero value is ready; it is for one

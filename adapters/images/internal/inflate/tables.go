@@ -213,7 +213,7 @@ func (d *Decoder) dynamicTables() error {
 		}
 	}
 	if lengths[256] == 0 {
-		return ErrCorrupt // such a block would not end
+		return errNoEnd
 	}
 	if err := build(d.litlen[:], litlenBits, lengths[:litlens], litlenSymbol); err != nil {
 		return err
