@@ -45,3 +45,32 @@ func ExampleScan() {
 	// vg-root 8 MiB
 	// vg-my--data 4 MiB
 }
+
+// A group whose second disk is elsewhere: what lies there is refused, and the
+// rest is read.
+func ExampleGroup() {
+	disk, err := imagefs.Open("../../../testdata/lvm.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	first, err := disk.Volume("p1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	groups, err := lvm.Scan([]lvm.Device{{Name: "p1", Reader: first.Reader(), Size: first.Size}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var g *lvm.Group = groups[0]
+	fmt.Println(g.Name, g.ExtentSize>>20, "MiB an extent,", len(g.Missing), "physical volume missing")
+	for _, v := range g.Volumes {
+		_, err := v.Open()
+		fmt.Println(v.Name, v.Size>>20, "MiB, missing:", errors.Is(err, lvm.ErrMissing))
+	}
+	// Output:
+	// vg 1 MiB an extent, 1 physical volume missing
+	// root 8 MiB, missing: true
+	// my-data 4 MiB, missing: true
+	// snapshots 1 MiB, missing: false
+}

@@ -1,4 +1,3 @@
-// Package treediff finds the files that differ between two trees of images.
 package treediff
 
 import (

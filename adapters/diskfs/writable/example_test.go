@@ -16,7 +16,8 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-func ExampleNew() {
+// exampleESP makes a disk in memory that a FAT32 fills.
+func exampleESP() *writable.FS {
 	memory := backend.NewMemory(nil)
 	if err := memory.Truncate(40 << 20); err != nil {
 		log.Fatal(err)
@@ -38,6 +39,11 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return w
+}
+
+func ExampleNew() {
+	w := exampleESP()
 	f, err := w.OpenFile("startup.nsh", os.O_CREATE|os.O_WRONLY)
 	if err != nil {
 		log.Fatal(err)
@@ -54,4 +60,42 @@ func ExampleNew() {
 	// Output:
 	// echo hello <nil>
 	// true
+}
+
+// A file can be changed anywhere until it is closed.
+func ExampleFile() {
+	w := exampleESP()
+	f, err := w.OpenFile("boot.cfg", os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		log.Fatal(err)
+	}
+	file := f.(*writable.File)
+	if _, err := file.WriteAt([]byte("timeout 10"), 0); err != nil {
+		log.Fatal(err)
+	}
+	if err := file.Truncate(9); err != nil {
+		log.Fatal(err)
+	}
+	if err := file.Sync(); err != nil { // on the volume now
+		log.Fatal(err)
+	}
+	b, err := w.ReadFile("boot.cfg")
+	fmt.Printf("%s, %v\n", b, errors.Join(err, file.Close()))
+	// Output: timeout 1, <nil>
+}
+
+func ExampleFS_Rename() {
+	w := exampleESP()
+	if err := w.Mkdir("EFI"); err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Rename("EFI", "efi-old"); err != nil {
+		log.Fatal(err)
+	}
+	info, err := w.Stat("efi-old")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Name(), info.IsDir())
+	// Output: efi-old true
 }

@@ -3,6 +3,7 @@ package probe_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 )
@@ -16,4 +17,12 @@ func ExampleIdentify() {
 	sig, err := probe.Identify(bytes.NewReader(volume), int64(len(volume)))
 	fmt.Println(sig.Type, sig.Label, err)
 	// Output: swap paging <nil>
+}
+
+// What is recognised has a name that can be compared with that of an fstab.
+func ExampleSignature() {
+	var sig probe.Signature
+	sig, err := probe.Identify(strings.NewReader(strings.Repeat("\x00", 64<<10)), 64<<10)
+	fmt.Println(sig == probe.Signature{}, err) // nothing is recognised, and that is no error
+	// Output: true <nil>
 }
