@@ -40,7 +40,7 @@ func ExampleOptions() {
 	}
 	defer disk.Close()
 	_, err = partition.Read(disk, disk.Size(), &partition.Options{SectorSize: 4096})
-	fmt.Println(errors.Is(err, partition.ErrDamaged)) // looked for in the wrong places
+	fmt.Println(errors.Is(err, partition.ErrDamaged))    // looked for in the wrong places
 	table, err := partition.Read(disk, disk.Size(), nil) // found out
 	if err != nil {
 		log.Fatal(err)
