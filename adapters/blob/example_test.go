@@ -24,7 +24,8 @@ func ExampleOpen() {
 		log.Fatal(err)
 	}
 
-	o, err := blob.Open(ctx, bucket, "disk.qed")
+	var o *blob.Object
+	o, err = blob.Open(ctx, bucket, "disk.qed")
 	if err != nil {
 		log.Fatal(err)
 	}

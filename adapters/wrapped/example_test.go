@@ -3,6 +3,7 @@ package wrapped_test
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -40,4 +41,28 @@ func ExampleOpen() {
 	defer img.Close()
 	fmt.Println(m.Member, img.Size())
 	// Output: vm/gpt.qed 25165824
+}
+
+// A stream without an index is unpacked once, within limits.
+func ExampleOptions() {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write(make([]byte, 1<<20))
+	if err := errors.Join(err, w.Close()); err != nil {
+		log.Fatal(err)
+	}
+	_, err = wrapped.Open(context.Background(), backend.NewMemory(packed.Bytes()), "", &wrapped.Options{MaxSize: 64 << 10})
+	fmt.Println(errors.Is(err, wrapped.ErrLimit))
+
+	var m *wrapped.Image
+	m, err = wrapped.Open(context.Background(), backend.NewMemory(packed.Bytes()), "", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	size, err := m.Size()
+	fmt.Println(size, m.InArchive(), err)
+	// Output:
+	// true
+	// 1048576 false <nil>
 }

@@ -70,3 +70,17 @@ func ExampleCrash() {
 	// after 2 of 3 events: "old"
 	// after 3 of 3 events: "new"
 }
+
+// The log of a Crash says what was done, in order.
+func ExampleCrashEvent() {
+	c := backendtest.NewCrash(nil)
+	c.WriteAt([]byte("data"), 512)
+	c.Sync()
+	for _, e := range c.Events() {
+		var op backendtest.Op = e.Op
+		fmt.Println(op, e.Off, e.Len, op&backendtest.OpChange != 0)
+	}
+	// Output:
+	// write 512 4 true
+	// sync 0 0 true
+}

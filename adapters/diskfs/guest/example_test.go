@@ -67,3 +67,31 @@ func ExampleSystem_Mounts() {
 	// /mnt/all: disk
 	// /srv: subvol=gone: file does not exist
 }
+
+func ExampleInfo() {
+	disk, err := imagefs.Open("../../../testdata/guest/debian.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	systems, err := guest.Find(disk)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var info *guest.Info
+	info, err = systems[0].Inspect()
+	fmt.Println(err) // and all the rest is there
+	fmt.Println(info.Distro, info.Version, info.Hostname, info.PackageFormat)
+	var p guest.Package = info.Packages[0]
+	fmt.Println(len(info.Packages), "packages, the first is", p.Name, p.Version)
+	var u guest.User = info.Users[0]
+	fmt.Println(u.Name, u.UID, u.Home)
+	var m guest.Mount = info.Mounts[0]
+	fmt.Println(m.Device, m.Point, m.Type)
+	// Output:
+	// guest: inspect: etc/passwd: line 4: invalid argument
+	// debian 12 bookworm deb
+	// 2 packages, the first is base-files 12.4+deb12u5
+	// root 0 /root
+	// /dev/sda2 /boot ext2
+}
