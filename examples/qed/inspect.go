@@ -19,7 +19,7 @@ func newInspect(a *app) *cobra.Command {
 		Short: "Say which systems are on the disk and what is installed",
 		Long: `Say which operating systems are on the disk: type, distribution, version,
 architecture, host name, time zone, init, kernels, users, what their fstab
-mounts, and the installed packages (dpkg, apk and pacman; rpm is only named).
+mounts, and the installed packages (dpkg, rpm, apk and pacman).
 
 Nothing is executed. A mount that cannot be made, a file that cannot be read and
 a volume that may hide a system are said, and the exit code is 1.`,

@@ -124,7 +124,7 @@ debian() {
 fedora() {
 	truncate -s 24M "$work/fedora"
 	mkfs.btrfs -q -M -n 4096 -L fedora -U 00000000-0000-0000-0000-0000000bbbbb "$work/fedora"
-	mount -o loop "$work/fedora" "$work/mnt"
+	mount -o loop,compress=zstd "$work/fedora" "$work/mnt"
 	(
 		cd "$work/mnt"
 		for s in root home var; do btrfs -q subvolume create $s; done
@@ -139,7 +139,9 @@ fedora() {
 		EOF
 		elf root/bin/sh 2 1 267
 		mkdir -p home/user var/lib/rpm
-		printf 'SQLite format 3\n' >var/lib/rpm/rpmdb.sqlite
+		zstd -q -d "$here/../../adapters/diskfs/guest/internal/rpmdb/testdata/logged.zst" -o var/lib/rpm/rpmdb.sqlite
+		zstd -q -d "$here/../../adapters/diskfs/guest/internal/rpmdb/testdata/logged-wal.zst" -o var/lib/rpm/rpmdb.sqlite-wal
+		put root/usr/bin/dnf </dev/null
 		printf 'at home\n' >home/user/file
 		printf 'TZif2' | put root/usr/share/zoneinfo/America/New_York
 		ln -s /usr/share/zoneinfo/America/New_York root/etc/localtime

@@ -121,7 +121,7 @@ func TestFilesAreWhereTheGuestHasThem(t *testing.T) {
 		{"debian", "srv/note", "a note\n"},  // a file on a file
 		{"debian", "srv/same", "covered\n"}, // and not on its other name
 		{"fedora", "home/user/file", "at home\n"},
-		{"fedora", "var/lib/rpm/rpmdb.sqlite", "SQLite format 3\n"},
+		{"fedora", "usr/lib/os-release", "NAME=\"Fedora Linux\"\nID=fedora\nVERSION_ID=\"39\"\nPRETTY_NAME=\"Fedora Linux 39\"\n"},
 		{"fedora", "mnt/all/home/user/file", "at home\n"},
 		{"fedora", "mnt/all/snapshot of root/etc/hostname", "station\n"},
 	} {

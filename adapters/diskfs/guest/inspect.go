@@ -54,9 +54,10 @@ type User struct {
 
 // What is read of a guest's files.
 const (
-	maxSmall = 1 << 20   // bytes of a file of settings
-	maxDB    = 256 << 20 // bytes of a package database
-	maxList  = 1 << 18   // entries of a list
+	maxSmall    = 1 << 20   // bytes of a file of settings
+	maxDB       = 256 << 20 // bytes of a package database
+	maxList     = 1 << 18   // entries of a list
+	maxProblems = 256       // errors of one system
 )
 
 // Inspect reads what the system is from its files: its release, packages,
@@ -93,7 +94,7 @@ func (in *inspection) failed(err error) {
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return
 	}
-	if len(in.problems) < maxMounts {
+	if len(in.problems) < maxProblems {
 		in.problems = append(in.problems, err)
 	}
 }

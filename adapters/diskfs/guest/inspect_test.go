@@ -1,6 +1,7 @@
 package guest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -40,7 +41,8 @@ func TestSystemsAreWhatTheySay(t *testing.T) {
 		}, "guest: inspect: etc/passwd: line 4: invalid argument"},
 		{"guest/fedora.qed", 0, guest.Info{
 			Name: "disk:root", Volume: "disk", Type: guest.Linux, Distro: "fedora", Version: "39", Product: "Fedora Linux 39",
-			Arch: "aarch64", Hostname: "station", TimeZone: "America/New_York", PackageFormat: "rpm", Users: root,
+			Arch: "aarch64", Hostname: "station", TimeZone: "America/New_York", PackageFormat: "rpm", PackageManager: "dnf", Users: root,
+			Packages: rpmPackages(t),
 		}, ""},
 		{"guest/alpine.qed", 0, guest.Info{
 			Name: "disk", Volume: "disk", Type: guest.Linux, Distro: "alpinelinux", Version: "3.19.1", Product: "Alpine Linux 3.19.1",
@@ -69,6 +71,9 @@ func TestSystemsAreWhatTheySay(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.problem)
 			}
 			got.Mounts = nil
+			if got.PackageFormat == "rpm" {
+				slices.SortFunc(got.Packages, func(a, b guest.Package) int { return cmp.Compare(a.Name, b.Name) })
+			}
 			if got, want := asJSON(t, *got), asJSON(t, c.want); got != want {
 				t.Errorf("\n%s\nwant\n%s", got, want)
 			}
@@ -77,6 +82,24 @@ func TestSystemsAreWhatTheySay(t *testing.T) {
 }
 
 var root = []guest.User{{"root", 0, 0, "/root", "/bin/sh"}}
+
+// rpmPackages are those that rpm lists of the database in fedora.qed, a package
+// a line: name, version, architecture, package it was built from.
+func rpmPackages(t *testing.T) (list []guest.Package) {
+	b, err := os.ReadFile("internal/rpmdb/testdata/list-logged.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		p := guest.Package{Name: f[0], Version: f[1], Arch: f[2]}
+		if p.Source, _, _ = strings.Cut(f[3], "-"); p.Source == p.Name {
+			p.Source = ""
+		}
+		list = append(list, p)
+	}
+	return list
+}
 
 // asJSON makes lists that are nil and those that are empty alike.
 func asJSON(t *testing.T, info guest.Info) string {

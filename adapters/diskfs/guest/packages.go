@@ -13,7 +13,6 @@ import (
 )
 
 // packages tells how a system is put together, and lists what is installed.
-// Databases of rpm are named and not read.
 func (in *inspection) packages() {
 	switch {
 	case in.exists("var/lib/dpkg/status") || in.exists("var/lib/dpkg/status.d"):
@@ -27,6 +26,7 @@ func (in *inspection) packages() {
 		in.pacman()
 	case in.exists("var/lib/rpm") || in.exists("usr/lib/sysimage/rpm"):
 		in.format("rpm", in.rpmManager())
+		in.rpm()
 	case in.exists("var/db/pkg"):
 		in.format("ebuild", "portage")
 	case in.exists("var/db/xbps"):
