@@ -112,12 +112,12 @@ func (c *Cached) miss(i, last int64) (run []*cachedBlock, after [][]*cachedBlock
 	return run, c.follow(i)
 }
 
-// region is the part of the file, from a block to before another, that is worth
-// having when block i is asked for: the largest power of two of blocks, up to
-// maxRun, half of which were asked for where they lie aligned around i, or
-// right before or after it. So about twice of what is needed is fetched at
-// most, in whatever order it is asked for, and the number of reads grows with
-// the logarithm of what lies together. The lock is held.
+// region returns the blocks worth fetching when block i is asked for, end not
+// included: the largest aligned power of two of blocks, up to maxRun, around i
+// or right before or after it, if half of them were asked for already. At most
+// about twice of what is needed is fetched, in whatever order it is asked for,
+// and the number of reads grows with the logarithm of what lies together. The
+// lock is held.
 func (c *Cached) region(i int64) (first, end int64) {
 	first, end = i, i+1
 	for n := int64(1); n <= c.maxRun; n *= 2 {

@@ -58,8 +58,8 @@ type locator interface {
 	locate(off, n int64) (f *os.File, at int64, ok bool)
 }
 
-// locate finds the file beneath a reader. Where there is none, or it cannot be
-// told, reading and writing give the right error.
+// locate finds the file beneath a reader. If there is none, or it cannot be
+// determined, reading and writing return the right error.
 func locate(r io.ReaderAt, off, n int64) (f *os.File, at int64, ok bool) {
 	if l, isLocator := r.(locator); isLocator {
 		return l.locate(off, n)

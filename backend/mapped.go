@@ -97,8 +97,8 @@ func (m *Mapped) copyOut(p []byte, off int64) (ok bool) {
 	return true
 }
 
-// mustBeFault goes on with a panic that is none of the mapping's. The error of
-// a fault, and of no other panic, has an address.
+// mustBeFault panics again unless the panic came from the mapping. Only the
+// error of a fault has an address.
 func mustBeFault(r any) {
 	if _, ok := r.(interface {
 		runtime.Error

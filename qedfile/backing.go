@@ -155,7 +155,7 @@ func (c *Files) belowRoot(name string) string {
 }
 
 // cutProtocol splits a name as qemu does: a colon before any slash ends the
-// name of a protocol. A drive letter of Windows is none.
+// name of a protocol. A drive letter of Windows is not a protocol.
 func cutProtocol(name string) (protocol, rest string, ok bool) {
 	i := strings.IndexAny(name, ":/")
 	if i < 0 || name[i] != ':' {

@@ -9,8 +9,8 @@ import (
 // A bitmap has one bit for each cluster of a file.
 //
 // A file may be sparse and so claim far more clusters than it stores. Up to
-// denseBits the bits are one slice, of which the operating system provides
-// only what is touched; beyond that they are pages made on demand, up to
+// denseBits the bits are one slice. The operating system provides only the
+// pages that are touched. Beyond that they are pages made on demand, up to
 // maxSparsePages.
 type bitmap struct {
 	n     int64 // bits

@@ -24,8 +24,8 @@ type tableBatch struct {
 
 // batches yields the entries of a part of the L1 table that are not 0.
 //
-// All tables that are valid have room in the file. For an image that refers to
-// more of them, which is none, no more is read ahead than it has bytes.
+// Valid tables fit into the file. If an image refers to more tables than that,
+// no more than the length of the file is read ahead.
 func (c *checker) batches(p tablePiece) iter.Seq2[*tableBatch, error] {
 	const most = 256
 	length := c.l2.length

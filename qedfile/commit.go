@@ -69,8 +69,8 @@ func commit(ctx context.Context, base WritableDisk, top *Image, opts *CommitOpti
 	return nil
 }
 
-// empty removes all that the image stores itself: first the L1 table, of which
-// a crash may leave any part, then what it referred to.
+// empty removes all that the image stores itself: first the L1 table, any part
+// of which may survive a crash, then what it referred to.
 func (m *Image) empty() error {
 	w := &m.write
 	w.cut.Lock()

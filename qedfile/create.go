@@ -130,7 +130,7 @@ func (o *CreateOptions) backingSize() (int64, error) {
 }
 
 // writeNew writes an image without data. The header comes last, so that a
-// crash leaves an image or a file that is none.
+// crash leaves either an image or a file that is not recognised as one.
 func writeNew(s backend.Storage, h *Header) error {
 	if err := s.Truncate(h.dataStart() + h.tableBytes()); err != nil {
 		return err

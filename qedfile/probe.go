@@ -58,9 +58,9 @@ var foreignFormats = []format{
 	{"rar", "a RAR archive", []signature{{0, "Rar!\x1a\x07"}}},
 }
 
-// Probe returns the format of a disk image file: "qed", the name of another
-// that its first or last bytes are the mark of, or "raw" where there is none.
-// Only the first two are certain: whoever fills a raw disk chooses its bytes.
+// Probe returns the format of a disk image file: "qed", another format whose
+// signature its first or last bytes have, or "raw" if there is no signature.
+// "raw" is a guess, as whoever fills a raw disk chooses its bytes.
 // Names are those of qemu-img ("qcow2", "vmdk") or the usual ending of such
 // files ("gz", "tar"); [FormatTitle] gives them in words.
 func Probe(r backend.Reader) (string, error) {

@@ -260,7 +260,7 @@ func (r *repairer) affordable(copies, limit int64) error {
 }
 
 // claim marks n clusters as used, and as shared those that were used already.
-// It returns how many these are, all of which are to be fixed.
+// It returns the number of shared ones, which all need a repair.
 func (r *repairer) claim(used, shared *bitmap, off, n int64) (taken int64, err error) {
 	for c := off >> r.shift; n > 0; c, n = c+1, n-1 {
 		fresh, err := used.set(c)

@@ -20,8 +20,8 @@ type SetBackingOptions struct {
 // with the old one: the header and a name of up to 448 bytes are one sector,
 // which changes as a whole; a longer one goes where the old one is not. It must
 // fit into the header area and have at most 1023 bytes, which every
-// version of qemu opens. An image with compat bits, none of which are known
-// here, can only lose its backing file: [ErrUnsupported].
+// version of qemu opens. No compat bits are known here: an image that has
+// some can only lose its backing file, anything else is [ErrUnsupported].
 func (m *Image) SetBacking(name string, opts *SetBackingOptions) error {
 	if opts == nil {
 		opts = &SetBackingOptions{}

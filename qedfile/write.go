@@ -339,7 +339,7 @@ func (m *Image) link(a *allocation) error {
 }
 
 // setEntries sets the entries of clusters, which lie in one slice, to first,
-// first+step and so on. The L2 table is made if there is none.
+// first+step and so on. The L2 table is made if it does not exist.
 func (m *Image) setEntries(disk diskRange, first, step uint64) error {
 	s, err := m.l2ForWriting(disk.start)
 	if err != nil {

@@ -24,8 +24,8 @@ import (
 var ErrScheme = errs.New("source", "URLs of this scheme are not read", errors.ErrUnsupported)
 
 // A SchemeFunc opens what a URL names. The context holds for later reads too.
-// A reader whose method Version() string returns something is taken for the
-// same as one of the same URL, size and version.
+// If the reader has a method Version() string, readers with the same URL, size
+// and version are assumed to hold the same bytes.
 type SchemeFunc func(ctx context.Context, u *url.URL) (backend.Reader, error)
 
 // Options say how images are opened. The zero value, and nil, are the
@@ -202,9 +202,9 @@ func (o *Opener) Open(ctx context.Context, name string, opts *OpenOptions) (*Sou
 	return o.unwrap(ctx, &Source{Reader: f, name: name}, name, member, opts)
 }
 
-// CutMember cuts the name of an archive's member from a path: what follows the
-// first "#" before which there is the name of a file. If the whole is the name
-// of one, it is nothing else.
+// CutMember splits a path into the name of a file and the name of a member of
+// that archive, at the first "#" that follows the name of a file that exists.
+// If the whole path is the name of a file, there is no member.
 func CutMember(name string) (file, member string) {
 	if _, err := os.Lstat(name); err == nil {
 		return name, ""

@@ -88,8 +88,8 @@ func extentsOf(d qedfile.Disk, off, n int64) iter.Seq2[qedfile.Extent, error] {
 	}
 }
 
-// salvageDisk is a disk of which those sectors are zeroes that cannot be read.
-// Where such a run begins in what is read at once it is told.
+// salvageDisk is a disk whose unreadable sectors read as zeroes. Each run of
+// them in one read is reported once.
 type salvageDisk struct {
 	qedfile.Disk
 	prefix string

@@ -131,7 +131,7 @@ type partFile struct {
 
 func (p partFile) Close() error { return errors.Join(p.Section.Close(), p.file.Close()) }
 
-// knownFormat refuses the name of a format that is none.
+// knownFormat returns an error if no format has this name.
 func knownFormat(format string) error {
 	if _, ok := findFormat(format); ok {
 		return nil

@@ -133,7 +133,7 @@ type diskOptionsFlag diskOptions
 func (f *diskOptionsFlag) Type() string   { return "name=value,..." }
 func (f *diskOptionsFlag) String() string { return "" }
 
-// Set keeps the options; which there are depends on the format.
+// Set keeps the options. Which ones are valid depends on the format.
 func (f *diskOptionsFlag) Set(s string) error {
 	list, err := optlist.Parse(s)
 	if err != nil || s == "" {
@@ -270,8 +270,8 @@ func (o *diskOptions) check(format string, size int64) error {
 	return qemutext.Errorf("invalid parameter value: %s", o.preallocation)
 }
 
-// forCopy reads the options for a copy of a disk, of which they do not tell the
-// size or the backing file.
+// forCopy reads the options for a copy of a disk. They do not give its size or
+// its backing file.
 func (o *diskOptions) forCopy(name string) error {
 	f, err := targetFormat(name)
 	if err != nil {

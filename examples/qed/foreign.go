@@ -19,9 +19,9 @@ func addReadFormatFlag(cmd *cobra.Command, format *string, name, short, usage st
 	addChoice(cmd, format, name, short, "", usage, images.Formats()...).free = true
 }
 
-// probeFormat recognises an image by its first bytes. What is none that is read
-// here is refused, and named: to take it for a raw disk would be a guess, and
-// its contents could make it.
+// probeFormat recognises an image by its first bytes. A format that is not read
+// here is refused by name. Reading it as a raw disk would be a guess that the
+// contents of a disk could provoke.
 func probeFormat(r backend.Reader) (string, error) {
 	format, err := qedfile.Probe(r)
 	switch {

@@ -120,7 +120,7 @@ func withoutTrace(args []string) []string {
 }
 
 // completeArgs writes abbreviated options out and keeps a negative size from
-// being taken for one.
+// being parsed as one.
 func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error) {
 	if a.program.kind == kindImg {
 		args = withoutTrace(args)

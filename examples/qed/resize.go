@@ -111,7 +111,7 @@ func newSize(old int64, arg string) (int64, error) {
 }
 
 // protectNegativeSize keeps the last argument of resize, as in "-1G", from
-// being taken for a flag.
+// being parsed as a flag.
 func protectNegativeSize(args []string) []string {
 	last := len(args) - 1
 	if last < 2 || args[0] != "resize" || slices.Contains(args, "--") {

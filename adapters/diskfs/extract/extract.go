@@ -449,7 +449,7 @@ func (c *copier) special(d *deferred) error {
 	return errors.Join(append(errs, c.root.Chmod(d.name, c.mode(d.stat)), c.times(d.name, d.stat))...)
 }
 
-// full is the error that ends a copy: the file for which there was no room.
+// full returns the error that ends a copy if there was no room for a file.
 func full(source string, err error) error {
 	for _, errno := range []error{syscall.ENOSPC, syscall.EDQUOT} {
 		if errors.Is(err, errno) {

@@ -53,8 +53,8 @@ type physical struct {
 }
 
 // Scan finds the volume groups whose physical volumes are among the devices.
-// Devices that are none are passed over. The error reports damage; what
-// could be read is returned all the same.
+// Other devices are ignored. The error reports damage; what could be read is
+// returned with it.
 func Scan(devices []Device) ([]*Group, error) {
 	var errs []error
 	byID := map[string]Device{}

@@ -8,7 +8,8 @@ import (
 
 // fastCommits is what fast commits change. They follow the last transaction
 // of the journal and say what happened, not which blocks hold it: so they are
-// kept beside the volume, and asked before it. A nil *fastCommits is none.
+// kept beside the volume, and asked before it. A nil *fastCommits changes
+// nothing.
 type fastCommits struct {
 	inodes map[uint32][]byte            // as they are on disk, with what changed
 	ranges map[uint32][]fastRange       // in order, without overlap

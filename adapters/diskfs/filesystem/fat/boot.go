@@ -89,9 +89,9 @@ func readBoot(cache *fstree.Cache) (g geometry, note string, err error) {
 	return g, "", err
 }
 
-// hasMark says whether a boot sector has the signature, a jump as PCs have it
-// or that of an Atari (68000 BRA.S), and is none of another filesystem's that
-// copied the format: libblkid refuses the same.
+// hasMark reports whether a boot sector has the signature and a jump
+// instruction of a PC or an Atari (68000 BRA.S), and does not belong to another
+// filesystem that copied the format. libblkid refuses the same ones.
 func hasMark(b []byte) bool {
 	for _, other := range []string{"JFS     ", "HPFS    ", "NTFS    ", "EXFAT   "} {
 		if bytes.Equal(b[3:11], []byte(other)) || bytes.Equal(b[54:62], []byte(other)) {

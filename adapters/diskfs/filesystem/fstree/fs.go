@@ -79,7 +79,7 @@ func (f *FS) Info() Info { return f.engine.Info() }
 
 // Open opens a file or directory and follows symbolic links. What it returns
 // is a [File] or an [fs.ReadDirFile]. A device, a pipe or a socket opens as a
-// [File] without contents: there is nothing behind it in an image.
+// [File] without contents, because an image does not hold what it leads to.
 func (f *FS) Open(name string) (_ fs.File, err error) {
 	defer f.guard("open", name, &err)
 	at, err := f.resolve("open", name, true)

@@ -109,8 +109,8 @@ func open(r io.ReaderAt, size int64) (*engine, error) {
 	return e, e.readOwners()
 }
 
-// readOwners reads the numbers of users and groups, of which inodes hold
-// indices. There are at most 65,535.
+// readOwners reads the table of user and group numbers, which inodes refer to
+// by index. It has at most 65,535 entries.
 func (e *engine) readOwners() error {
 	t := table{e: e, index: int64(e.idTable), entry: 4, count: int64(e.ids), name: "owner"}
 	for i := range t.count {

@@ -70,8 +70,8 @@ func (v *volume) remote(f *fork, start uint64, n int, magic uint32) ([]byte, err
 	return out, nil
 }
 
-// remotePart checks one buffer of a remote value, of which the bytes from at
-// on are wanted, at most n, and returns what it holds of them.
+// remotePart checks one buffer of a remote value and returns at most n of its
+// bytes, from at on.
 func (v *volume) remotePart(f *fork, b []byte, off int64, at, n int, magic uint32) ([]byte, error) {
 	if !v.sb.v5 {
 		return b[:min(n, len(b))], nil

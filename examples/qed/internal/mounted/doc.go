@@ -15,7 +15,7 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-// ErrNoFUSE is returned by Mount where there is none.
+// ErrNoFUSE is returned by Mount on a system without FUSE.
 var ErrNoFUSE = errors.New("mounting needs FUSE, which this system does not have; 'qed cp' and 'qed serve' work everywhere")
 
 // DiskFile is a disk that is shown as a file.

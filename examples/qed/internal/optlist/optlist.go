@@ -63,7 +63,8 @@ func split(s string) []string {
 // Escape returns a value as it is written in a list.
 func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
-// AsksForHelp reports whether a list has the option that asks which there are.
+// AsksForHelp reports whether a list has the option that asks for a list of
+// options.
 func AsksForHelp(list []Option) bool {
 	for _, o := range list {
 		if o.Bare && (o.Name == "help" || o.Name == "?") {
