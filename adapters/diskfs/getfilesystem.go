@@ -23,9 +23,9 @@ import (
 // FileSystem is go-diskfs's interface of a filesystem.
 type FileSystem = gofilesystem.FileSystem
 
-// TypeUnknown is the Type of a [FileSystem] for which go-diskfs has no
+// TypeOther is the Type of a [FileSystem] for which go-diskfs has no
 // constant, such as XFS.
-const TypeUnknown = gofilesystem.Type(-1)
+const TypeOther = gofilesystem.Type(-1)
 
 // GetFilesystem does what d.GetFilesystem does, with the readers of this
 // module: it opens the filesystem of a partition, or of the whole disk if
@@ -95,7 +95,7 @@ func (g *goFilesystem) Type() gofilesystem.Type {
 	case "squashfs":
 		return gofilesystem.TypeSquashfs
 	}
-	return TypeUnknown
+	return TypeOther
 }
 
 func (g *goFilesystem) Label() string { return g.sig.Label }

@@ -5,19 +5,19 @@ import (
 	"math"
 )
 
-// Kind is what a piece of the disk or of the file is.
-type Kind uint8
+// Piece says what a part of the disk or of the file is.
+type Piece uint8
 
 // Kinds of pieces. Those from Header to Leak are of the file, Data and the
 // rest of the disk.
 const (
-	Header  Kind = iota
-	L1           // the L1 table
-	L2           // L2 tables
-	Leak         // clusters that nothing refers to
-	Data         // stored in the file
-	Backing      // stored in a file beneath
-	Zero         // zero markers
+	Header  Piece = iota
+	L1            // the L1 table
+	L2            // L2 tables
+	Leak          // clusters that nothing refers to
+	Data          // stored in the file
+	Backing       // stored in a file beneath
+	Zero          // zero markers
 	kinds
 )
 
@@ -30,7 +30,7 @@ const (
 // piece is a run of bytes of one kind.
 type piece struct {
 	off, n int64
-	kind   Kind
+	kind   Piece
 	host   int64 // of Data on the disk: where it lies in the file
 	name   string
 }
@@ -114,14 +114,14 @@ func (m *Map) size(n int64) string {
 
 // AddFile says what n bytes of the file are: Header, L1 or Leak. Data is
 // known from the disk; what remains are L2 tables.
-func (m *Map) AddFile(kind Kind, off, n int64) {
+func (m *Map) AddFile(kind Piece, off, n int64) {
 	m.file.add(piece{off: off, n: n, kind: kind})
 }
 
 // AddDisk says what n bytes of the disk are: Data at the offset host of the
 // file, Backing with the name of a file beneath, or Zero. The pieces come in
 // the order of the disk; what is left out is stored nowhere.
-func (m *Map) AddDisk(kind Kind, off, n, host int64, name string) {
+func (m *Map) AddDisk(kind Piece, off, n, host int64, name string) {
 	m.disk.add(piece{off: off, n: n, kind: kind, host: host, name: name})
 	if kind == Backing {
 		m.layers[name] = true

@@ -25,7 +25,7 @@ func ExampleMap() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		var kind diskmap.Kind
+		var kind diskmap.Piece
 		switch run.Kind {
 		case qedfile.Data:
 			kind = diskmap.Data

@@ -113,7 +113,7 @@ func (m *Map) drawLegend(w *page) {
 	}
 }
 
-func (m *Map) occurs(k Kind) bool {
+func (m *Map) occurs(k Piece) bool {
 	for c := range columns {
 		if m.disk.share[c][k] > 0 || m.file.share[c][k] > 0 {
 			return true
@@ -183,7 +183,7 @@ func (m *Map) drawColumns(w *page, r *row, top float64, name string) {
 			}
 			y -= height
 			title := fmt.Sprintf("%s %s, 1/%d of it: %s %.0f%%", name, m.size(int64(float64(c)*width)), columns, legend[k], 100*n/width)
-			w.rect(margin+float64(c), y, 1, height, m.color(Kind(k), int64(r.place[c]/math.Max(1, r.share[c][Data]))), title)
+			w.rect(margin+float64(c), y, 1, height, m.color(Piece(k), int64(r.place[c]/math.Max(1, r.share[c][Data]))), title)
 		}
 	}
 }
@@ -274,7 +274,7 @@ func (w *page) ribbon(x1, x2, fx1, fx2 float64, fill string, opacity float64) {
 
 // color is that of a kind; data goes from blue at the beginning of the file
 // over teal to lime at its end.
-func (m *Map) color(k Kind, host int64) string {
+func (m *Map) color(k Piece, host int64) string {
 	if k != Data || m.file.size == 0 {
 		return palette[k]
 	}

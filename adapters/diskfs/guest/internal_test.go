@@ -17,7 +17,7 @@ import (
 func TestDevicesAreFoundByAllTheirNames(t *testing.T) {
 	part := func(number int, label, uuid, name, partUUID string) imagefs.Volume {
 		return imagefs.Volume{
-			Name: "p" + string(rune('0'+number)), Kind: imagefs.Partition, Label: label, UUID: uuid,
+			Name: "p" + string(rune('0'+number)), Kind: imagefs.PartitionVolume, Label: label, UUID: uuid,
 			Partition: &partition.Partition{Number: number, Name: name, UUID: partUUID},
 		}
 	}

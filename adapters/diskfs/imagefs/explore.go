@@ -49,7 +49,7 @@ func (c *contents) addPartitions(d io.ReaderAt) {
 	for i := range c.table.Partitions {
 		p := &c.table.Partitions[i]
 		v := Volume{
-			Name: fmt.Sprintf("p%d", p.Number), Kind: Partition, Type: p.Type,
+			Name: fmt.Sprintf("p%d", p.Number), Kind: PartitionVolume, Type: p.Type,
 			Offset: p.Offset, Size: p.Size, Partition: p,
 		}
 		if why, ok := reserved(p); ok { // what it begins with is no filesystem

@@ -55,26 +55,26 @@ func (e *VolumeError) Unwrap() error { return e.Err }
 // Message is the error without the name of this package; see package errs.
 func (e *VolumeError) Message() string { return "volume " + e.Volume + ": " + errs.Message(e.Err) }
 
-// Kind says what a volume is.
-type Kind string
+// VolumeKind says what a volume is.
+type VolumeKind string
 
 const (
-	WholeDisk     Kind = "disk"      // a filesystem that fills the disk
-	Partition     Kind = "partition" // of GPT or MBR
-	LogicalVolume Kind = "lv"        // of LVM2
+	WholeDisk       VolumeKind = "disk"      // a filesystem that fills the disk
+	PartitionVolume VolumeKind = "partition" // of GPT or MBR
+	LogicalVolume   VolumeKind = "lv"        // of LVM2
 )
 
 // Volume is a part of a disk that can hold a filesystem. It is a copy for the
 // caller: changing its fields changes nothing for others.
 type Volume struct {
-	Name       string `json:"name"`       // "p1", "vg-lv", "disk": its directory in the tree
-	Kind       Kind   `json:"kind"`       //
-	Type       string `json:"type"`       // of a partition: GPT's type GUID in upper case, or MBR's "0x83"
-	Label      string `json:"label"`      // of the filesystem
-	UUID       string `json:"uuid"`       // of the filesystem, as blkid prints it
-	Offset     int64  `json:"offset"`     // bytes from the start of the disk, -1 if it does not lie there in one piece
-	Size       int64  `json:"size"`       // bytes
-	Filesystem string `json:"filesystem"` // what it holds as blkid names it: "ext4", "swap", "LVM2_member"; "" if not recognised
+	Name       string     `json:"name"`       // "p1", "vg-lv", "disk": its directory in the tree
+	Kind       VolumeKind `json:"kind"`       //
+	Type       string     `json:"type"`       // of a partition: GPT's type GUID in upper case, or MBR's "0x83"
+	Label      string     `json:"label"`      // of the filesystem
+	UUID       string     `json:"uuid"`       // of the filesystem, as blkid prints it
+	Offset     int64      `json:"offset"`     // bytes from the start of the disk, -1 if it does not lie there in one piece
+	Size       int64      `json:"size"`       // bytes
+	Filesystem string     `json:"filesystem"` // what it holds as blkid names it: "ext4", "swap", "LVM2_member"; "" if not recognised
 
 	// Partition is the entry in the partition table, nil for other kinds.
 	Partition *partition.Partition `json:"-"`

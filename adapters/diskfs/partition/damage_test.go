@@ -129,8 +129,8 @@ func TestGPTIsReadAsFarAsOneCopyIsGood(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := list(table); table.Kind != partition.GPT || got != c.want {
-				t.Errorf("%s with %q, want %q", table.Kind, got, c.want)
+			if got := list(table); table.Scheme != partition.GPT || got != c.want {
+				t.Errorf("%s with %q, want %q", table.Scheme, got, c.want)
 			}
 			if notes := said(table); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {
 				t.Errorf("notes %q, want something of %q", notes, c.note)
@@ -143,7 +143,7 @@ func TestAnOldGPTBesideAnMBRIsNotBelieved(t *testing.T) {
 	disk := newGPT()
 	setMBR(disk, 0, entry{0, 0x83, 100, 50})
 	table, err := partition.Read(bytes.NewReader(disk), int64(len(disk)), nil)
-	if err != nil || table.Kind != partition.MBR || list(table) != "1:100+50" {
+	if err != nil || table.Scheme != partition.MBR || list(table) != "1:100+50" {
 		t.Errorf("got %+v, %v", table, err)
 	}
 }

@@ -44,7 +44,7 @@ func (d disk) readSun(boot []byte) *Table {
 		count = slots
 	}
 	cylinder := int64(be.Uint16(boot[436:])) * int64(be.Uint16(boot[438:]))
-	t := &Table{Kind: Sun, SectorSize: 512}
+	t := &Table{Scheme: Sun, SectorSize: 512}
 	for i := range int(count) {
 		tag := uint16(0)
 		if tagged {
@@ -71,7 +71,7 @@ func (d disk) readSGI(boot []byte) *Table {
 	if be.Uint32(boot) != magic || sum != 0 {
 		return nil
 	}
-	t := &Table{Kind: SGI, SectorSize: 512}
+	t := &Table{Scheme: SGI, SectorSize: 512}
 	for i := range slots {
 		e := boot[312+12*i:]
 		kind := be.Uint32(e[8:])
@@ -92,7 +92,7 @@ func (d disk) readBSD(boot []byte) *Table {
 		if !ok {
 			continue
 		}
-		t := &Table{Kind: BSD, SectorSize: 512}
+		t := &Table{Scheme: BSD, SectorSize: 512}
 		for _, s := range slots {
 			if s.kind == 0 {
 				continue

@@ -72,7 +72,7 @@ func sgiLabel(boot []byte, entries map[int][3]uint32) {
 // disklabels are disks of 1 MiB.
 var disklabels = []struct {
 	name string
-	kind partition.Kind
+	kind partition.Scheme
 	do   func(disk []byte)
 	want string // an x stands for a container
 }{
@@ -151,14 +151,14 @@ func TestDisklabelsAreRead(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if got := described(table); got != c.want || table.Kind != c.kind {
-			t.Errorf("%s: %s %q, want %s %q", c.name, table.Kind, got, c.kind, c.want)
+		if got := described(table); got != c.want || table.Scheme != c.kind {
+			t.Errorf("%s: %s %q, want %s %q", c.name, table.Scheme, got, c.kind, c.want)
 		}
 	}
 	for _, c := range bare {
 		disk := labelled(c.do)
 		table, err := partition.Read(bytes.NewReader(disk), int64(len(disk)), nil)
-		if err != nil || described(table) != c.want || table.Kind != partition.BSD || table.GoTable() != nil {
+		if err != nil || described(table) != c.want || table.Scheme != partition.BSD || table.GoTable() != nil {
 			t.Errorf("%s: %+v, %v", c.name, table, err)
 		}
 	}
@@ -217,8 +217,8 @@ func TestSfdiskMakesDisklabels(t *testing.T) {
 				got = append(got, fmt.Sprintf("%d %d+%d", p.Number, p.Offset, p.Size))
 			}
 		}
-		if want := partx(t, img, sector); string(table.Kind) != label || fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s: %s %q, partx %q", label, table.Kind, got, want)
+		if want := partx(t, img, sector); string(table.Scheme) != label || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %s %q, partx %q", label, table.Scheme, got, want)
 		}
 	}
 }

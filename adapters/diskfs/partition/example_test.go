@@ -20,7 +20,7 @@ func ExampleRead() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(table.Kind, table.ID)
+	fmt.Println(table.Scheme, table.ID)
 	for _, p := range table.Partitions {
 		fmt.Printf("%d: type %s, %d bytes at %d\n", p.Number, p.Type, p.Size, p.Offset)
 	}

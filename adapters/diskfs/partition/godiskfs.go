@@ -16,7 +16,7 @@ func (t *Table) GoTable() godiskfs.Table {
 		return t.gpt
 	}
 	const sector = 512
-	if t.SectorSize != sector || t.Kind != MBR {
+	if t.SectorSize != sector || t.Scheme != MBR {
 		return nil
 	}
 	table := &mbr.Table{LogicalSectorSize: sector, PhysicalSectorSize: sector}

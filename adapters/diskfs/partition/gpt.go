@@ -54,7 +54,7 @@ func (d disk) readGPT(sector int64, announced bool) (*Table, error) {
 
 // gptTable turns what go-diskfs read into a Table.
 func (d disk) gptTable(parsed *gpt.Table, sector int64) *Table {
-	t := &Table{Kind: GPT, ID: parsed.GUID, SectorSize: sector, gpt: parsed}
+	t := &Table{Scheme: GPT, ID: parsed.GUID, SectorSize: sector, gpt: parsed}
 	if parsed.RecoveredFromBackup {
 		t.note("the primary GPT is damaged; the backup at the end of the disk was used")
 	}

@@ -128,7 +128,7 @@ func (d disk) sense(t *Table) int {
 }
 
 func (d disk) mbrTable(mbr bootRecord, sector int64) *Table {
-	t := &Table{Kind: MBR, ID: fmt.Sprintf("0x%08x", mbr.signature), SectorSize: sector}
+	t := &Table{Scheme: MBR, ID: fmt.Sprintf("0x%08x", mbr.signature), SectorSize: sector}
 	for i, e := range mbr.entries {
 		if e.length != 0 {
 			d.addEntry(t, i+1, e, e.start)

@@ -172,8 +172,8 @@ func TestTableSaysWhatSfdiskSays(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := said.PartitionTable
-			if string(table.Kind) != want.Label || table.ID != want.ID || len(table.Partitions) != len(want.Partitions) {
-				t.Fatalf("%s %s with %d partitions, sfdisk says %s %s with %d", table.Kind, table.ID, len(table.Partitions), want.Label, want.ID, len(want.Partitions))
+			if string(table.Scheme) != want.Label || table.ID != want.ID || len(table.Partitions) != len(want.Partitions) {
+				t.Fatalf("%s %s with %d partitions, sfdisk says %s %s with %d", table.Scheme, table.ID, len(table.Partitions), want.Label, want.ID, len(want.Partitions))
 			}
 			for _, w := range want.Partitions {
 				n, err := strconv.Atoi(strings.TrimPrefix(w.Node, img))
@@ -186,7 +186,7 @@ func TestTableSaysWhatSfdiskSays(t *testing.T) {
 					continue
 				}
 				kind, uuid := w.Type, strings.ToLower(w.UUID)
-				if table.Kind == partition.MBR {
+				if table.Scheme == partition.MBR {
 					code, err := strconv.ParseUint(w.Type, 16, 8)
 					if err != nil {
 						t.Fatal(err)

@@ -20,20 +20,20 @@ var (
 	ErrDamaged = errors.New("partition: damaged partition table")
 )
 
-// Kind is the kind of a partition table, named as blkid and sfdisk do.
-type Kind string
+// Scheme is the kind of a partition table, named as blkid and sfdisk do.
+type Scheme string
 
 const (
-	GPT Kind = "gpt"
-	MBR Kind = "dos"
-	BSD Kind = "bsd"
-	Sun Kind = "sun"
-	SGI Kind = "sgi"
+	GPT Scheme = "gpt"
+	MBR Scheme = "dos"
+	BSD Scheme = "bsd"
+	Sun Scheme = "sun"
+	SGI Scheme = "sgi"
 )
 
 // Table is what the partition table of a disk says.
 type Table struct {
-	Kind       Kind
+	Scheme     Scheme
 	ID         string // GUID of the disk in upper case, or MBR signature "0xcafe1234"
 	SectorSize int64  // bytes: what the table counts in
 	Partitions []Partition
