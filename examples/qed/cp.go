@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"slices"
 
-	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/extract"
@@ -24,9 +23,13 @@ that is a symbolic link is followed; links below are copied as links. With - for
 DEST the contents of files go to standard output, as cat prints them.
 
 Modes, times, holes and hard links are kept. Nothing is written outside DEST,
-whatever the image says. Setuid bits, owners, extended attributes, devices and
-pipes are left out unless the flags ask for them. A file that exists is not
-replaced without --force.
+whatever the image says. Files lose setuid bits, owners and extended attributes
+unless the flags ask for them. A file that exists is not replaced without
+--force.
+
+Devices and pipes are made with --devices only, and sockets not at all: one that
+is left out is a failure like any other, unless --skip-special says that they
+are not wanted.
 
 A file has a temporary name (.qed-*.partial) until it is complete and on the
 disk; the next run that writes it removes what a killed one has left. The
@@ -46,6 +49,7 @@ What cannot be copied is said, and the exit code is 1.`,
 	flags.BoolVar(&opts.Setuid, "setuid", false, "keep setuid and setgid bits, and file capabilities with --xattrs")
 	flags.BoolVar(&opts.Unsynced, "no-sync", false, "do not wait until the files are on the disk")
 	flags.BoolVar(&opts.Devices, "devices", false, "make devices and named pipes, too (Linux; devices need root)")
+	skipSpecial := flags.Bool("skip-special", false, "do without the devices, pipes and sockets that are not made")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
@@ -56,7 +60,9 @@ What cannot be copied is said, and the exit code is 1.`,
 			return f.cat(cmd.Context(), f.paths(args[1:len(args)-1]))
 		}
 		opts.Follow = !*keepLinks
-		return f.cp(cmd.Context(), f.paths(args[1:len(args)-1]), args[len(args)-1], opts, a.newProgress("cp", *asked))
+		sources := f.paths(args[1 : len(args)-1])
+		opts.Problem = f.copyProblem(sources, *skipSpecial)
+		return f.cp(cmd.Context(), sources, args[len(args)-1], opts, a.newProgress("cp", *asked))
 	}
 	return cmd
 }
@@ -70,17 +76,6 @@ func (f *files) cp(ctx context.Context, sources []string, dest string, opts extr
 		}
 		opts.Progress = func(done int64) { progress.set(done, total) }
 	}
-	special := 0
-	opts.Problem = func(path string, err error) {
-		switch {
-		case errors.Is(err, extract.ErrSpecial) && !slices.Contains(sources, path):
-			special++
-		case errors.Is(err, fs.ErrNotExist):
-			f.fail(f.explain(path, err))
-		default:
-			f.fail(atPath(path, err))
-		}
-	}
 	var tree fstree.Walker = f.tree
 	if len(sources) == 1 {
 		tree, sources[0] = f.tree.at(sources[0])
@@ -88,12 +83,29 @@ func (f *files) cp(ctx context.Context, sources []string, dest string, opts extr
 	if err := extract.Copy(ctx, tree, sources, dest, &opts); err != nil {
 		return pathError(err)
 	}
-	progress.finish()
-	if special > 0 {
-		f.note(errors.New("left out " + english.Plural(special, "device, pipe or socket", "devices, pipes and sockets")))
-	}
 	return f.failed()
 }
+
+// copyProblem says what is not copied, or lacks something. A special file that
+// was asked for by its own name is missed even where others are not.
+func (f *files) copyProblem(sources []string, skipSpecial bool) func(string, error) {
+	return func(path string, err error) {
+		switch {
+		case errors.Is(err, extract.ErrSpecial):
+			if skipSpecial && !slices.Contains(sources, path) {
+				return
+			}
+			f.fail(atPath(path, err))
+			f.note(errSpecialFlags)
+		case errors.Is(err, fs.ErrNotExist):
+			f.fail(f.explain(path, err))
+		default:
+			f.fail(atPath(path, err))
+		}
+	}
+}
+
+var errSpecialFlags = errors.New("--devices makes devices and pipes; --skip-special does without what is not made")
 
 // storedBytes is how much there is to copy. What cannot be read is left to the
 // copying to say.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 	"github.com/qedfs/qedfs/examples/qed/internal/web"
 )
 
@@ -69,9 +68,6 @@ func (f *files) site(name, host string) *web.Site {
 	return &web.Site{
 		Name: filepath.Base(name), Disk: f.Disk, Notes: f.allNotes, Host: host,
 		Problem: func(path string, err error) {
-			if errors.Is(err, archive.ErrSocket) {
-				return
-			}
 			mu.Lock()
 			defer mu.Unlock()
 			f.note(atPath(path, err))

@@ -18,17 +18,18 @@ func newTar(a *app) *cobra.Command {
 		Long: `Write the files inside the image to standard output as a tar archive (POSIX
 pax): numeric owners, times to the nanosecond, links of both kinds, devices,
 extended attributes, access control lists, and files with holes without them.
-Sockets are left out.
 
 -C begins at a directory of the image; members are named relative to it. Without
 it, the volumes are the top directories.
 
 A file that cannot be read is left out, and of a long one the damaged part is
-zeroes; both are said, and the exit code is 1.`,
+zeroes; both are said, and the exit code is 1. So is a socket, which an archive
+cannot hold, unless --skip-sockets says that they are not wanted.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addFileFlags(cmd)
 	asked := addProgressFlag(cmd)
+	skipSockets := cmd.Flags().Bool("skip-sockets", false, "do without the sockets, which an archive cannot hold")
 	dir := cmd.Flags().StringP("directory", "C", "", "begin at this `path` of the image")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out, ok := a.stdoutFile(); ok && term.IsTerminal(int(out.Fd())) {
@@ -44,12 +45,18 @@ zeroes; both are said, and the exit code is 1.`,
 			return f.explain(root, err)
 		}
 		f.requireFiles(root)
-		return f.tar(cmd.Context(), root, a.newProgress("tar", *asked))
+		problem := func(path string, err error) {
+			if *skipSockets && errors.Is(err, archive.ErrSocket) {
+				return
+			}
+			f.fail(atPath(path, err))
+		}
+		return f.tar(cmd.Context(), root, problem, a.newProgress("tar", *asked))
 	}
 	return cmd
 }
 
-func (f *files) tar(ctx context.Context, root string, progress *progress) error {
+func (f *files) tar(ctx context.Context, root string, problem func(string, error), progress *progress) error {
 	defer progress.finish()
 	out := f.a.stdout
 	if progress.shown() {
@@ -60,16 +67,7 @@ func (f *files) tar(ctx context.Context, root string, progress *progress) error 
 		out = &meter{w: out, total: total, progress: progress}
 	}
 	tree, at := f.tree.at(root)
-	err := archive.Write(ctx, out, tree, at, &archive.Options{
-		Problem: func(path string, err error) {
-			if errors.Is(err, archive.ErrSocket) {
-				f.note(atPath(path, err))
-			} else {
-				f.fail(atPath(path, err))
-			}
-		},
-	})
-	if err != nil {
+	if err := archive.Write(ctx, out, tree, at, &archive.Options{Problem: problem}); err != nil {
 		return err
 	}
 	return f.failed()

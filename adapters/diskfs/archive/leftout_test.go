@@ -14,6 +14,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
@@ -126,5 +127,15 @@ func TestALongListOfWhatIsLeftOutEnds(t *testing.T) {
 	}
 	if _, text := lastMember(t, b.Bytes()); !strings.HasSuffix(text, "\n... and 2 more\n") {
 		t.Errorf("the list of %d bytes ends with %q", len(text), text[len(text)-20:])
+	}
+}
+
+// Nobody is told of problems, so that the error is all there is.
+func TestANilErrorMeansThatEvenSocketsAreThere(t *testing.T) {
+	image, _ := fstreetest.Committed(t, "iso9660-rock-ridge")
+	err := archive.Write(t.Context(), io.Discard, openImage(t, image), "disk", nil)
+	var pe *fs.PathError
+	if !errors.Is(err, archive.ErrSocket) || !errors.Is(err, errors.ErrUnsupported) || !errors.As(err, &pe) || !strings.HasSuffix(pe.Path, "socket") {
+		t.Errorf("the error is %v", err)
 	}
 }

@@ -21,9 +21,9 @@ const (
 	gather     = 32 << 10 // bytes; what is shorter is gathered before it is written
 )
 
-// ErrSocket is given to [Options].Problem for a socket, which tar cannot hold
-// and which nobody misses.
-var ErrSocket = errors.New("socket left out")
+// ErrSocket is given to [Options].Problem for a socket, which tar cannot hold.
+// It matches [errors.ErrUnsupported].
+var ErrSocket = fmt.Errorf("socket, which an archive cannot hold: %w", errors.ErrUnsupported)
 
 // Options say how an archive is written.
 type Options struct {
@@ -34,8 +34,8 @@ type Options struct {
 	Problem func(path string, err error)
 
 	// LeftOut is the name of a member for whoever has the archive and no
-	// messages: a text at its end that lists what Problem is told of, sockets
-	// included. It is not there where nothing is left out. A name that a file
+	// messages: a text at its end that lists what Problem is told
+	// of. It is not there where nothing is left out. A name that a file
 	// of the archive has gets a number. "" writes no such list.
 	LeftOut string
 }
@@ -106,7 +106,7 @@ type stream struct {
 const maxKept = 16
 
 func (s *stream) keep(path string, err error) {
-	if len(s.kept) < maxKept && !errors.Is(err, ErrSocket) {
+	if len(s.kept) < maxKept {
 		s.kept = append(s.kept, &fs.PathError{Op: "archive", Path: path, Err: err})
 	}
 }

@@ -27,7 +27,8 @@ type Options struct {
 	// Setuid keeps setuid and setgid bits, and with Xattrs file capabilities.
 	Setuid bool
 
-	// Devices makes devices and named pipes too.
+	// Devices makes devices and named pipes too. Without it each of them is
+	// an ErrSpecial, as a socket always is.
 	Devices bool
 
 	// Unsynced leaves the host to write the files to its disk when it likes. A
@@ -50,8 +51,9 @@ var (
 	ErrName = errors.New("the host cannot hold this name")
 
 	// ErrSpecial is given to Problem for devices, pipes and sockets that are
-	// left out on purpose.
-	ErrSpecial = errors.New("no regular file, left out")
+	// not made, because Options.Devices does not ask for them or the host
+	// cannot make them (a socket is made by who listens to it).
+	ErrSpecial = errors.New("a device, pipe or socket, left out")
 )
 
 // Copy copies files and directories, with all below them, to dest: into it if

@@ -243,3 +243,21 @@ func check(t *testing.T, name, want string) {
 		t.Errorf("%s: %q, %v, want %q", name, b, err, want)
 	}
 }
+
+func TestANilErrorMeansThatDevicesPipesAndSocketsAreThere(t *testing.T) {
+	image, _ := fstreetest.Committed(t, "iso9660-rock-ridge")
+	err := extract.Copy(t.Context(), openImage(t, image), []string{"disk"}, t.TempDir(), nil)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("the error is %v", err)
+	}
+	special := 0
+	for _, err := range joined.Unwrap() {
+		if errors.Is(err, extract.ErrSpecial) {
+			special++
+		}
+	}
+	if special != 4 {
+		t.Errorf("%d special files are missed, of 4: %v", special, err)
+	}
+}
