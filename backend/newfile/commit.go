@@ -104,7 +104,7 @@ func (f *File) rename() error {
 		err := f.dir.link(f.temp, f.name)
 		if err == nil {
 			f.committed = true
-			return f.dir.remove(f.temp)
+			return f.removeTemp()
 		}
 		// An error may mean as well that there are no hard links here.
 		if _, statErr := f.dir.lstat(f.name); !errors.Is(statErr, fs.ErrNotExist) {

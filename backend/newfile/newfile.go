@@ -215,10 +215,18 @@ func (f *File) Close() error {
 	}
 	var err error
 	if !f.committed && f.ownsTemp() == nil {
-		err = f.dir.remove(f.temp)
+		err = f.removeTemp()
 	}
 	if err := errors.Join(err, f.release()); err != nil {
 		return pathError(f.shown, err)
+	}
+	return nil
+}
+
+// removeTemp takes the temporary name away. An error says what is left.
+func (f *File) removeTemp() error {
+	if err := f.dir.remove(f.temp); err != nil {
+		return fmt.Errorf("%s is left behind: %w", f.temp, cause(err))
 	}
 	return nil
 }
@@ -252,13 +260,18 @@ func (f *File) release() error {
 // pathError says which file an error is about, by the name that the caller
 // knows, and not by the temporary one.
 func pathError(name string, err error) error {
+	return &fs.PathError{Op: "create", Path: name, Err: cause(err)}
+}
+
+// cause is an error without the call and the names that it is about.
+func cause(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError
 	switch {
 	case errors.As(err, &path):
-		err = path.Err
+		return path.Err
 	case errors.As(err, &link):
-		err = link.Err
+		return link.Err
 	}
-	return &fs.PathError{Op: "create", Path: name, Err: err}
+	return err
 }

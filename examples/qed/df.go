@@ -77,7 +77,11 @@ func (f *files) usages() []usage {
 		if err != nil {
 			continue
 		}
-		list = append(list, newUsage(v.Name, fsys.Info()))
+		info := fsys.Info()
+		if info.FreeErr != nil {
+			f.fail(fmt.Errorf("%s: free space unknown: %w", show.Name(v.Name), info.FreeErr))
+		}
+		list = append(list, newUsage(v.Name, info))
 	}
 	return list
 }

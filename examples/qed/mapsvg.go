@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,12 +14,17 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-// drawMap draws where a disk's bytes lie into a file.
+// drawMap draws where a disk's bytes lie into a file. What corrupt tables map
+// is not in the picture, and an error.
 func (a *app) drawMap(ctx context.Context, d *disk, to string) error {
 	picture, err := a.picture(ctx, d)
-	if err != nil {
+	if err != nil && !errors.Is(err, qedfile.ErrCorrupt) {
 		return fileError(d.name, err)
 	}
+	return cmp.Or(a.writePicture(picture, to), fileError(d.name, err))
+}
+
+func (a *app) writePicture(picture *diskmap.Map, to string) error {
 	if to == "-" {
 		return picture.WriteSVG(a.stdout)
 	}
@@ -32,6 +39,8 @@ func (a *app) drawMap(ctx context.Context, d *disk, to string) error {
 	return fileError(to, f.Commit())
 }
 
+// picture draws a disk. A corrupt part is left out of it, and its error
+// returned with the rest.
 func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {
 	fi, err := os.Stat(d.name)
 	if err != nil {
@@ -49,7 +58,7 @@ func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {
 			if f.Kind == qedfile.Leak {
 				m.AddFile(diskmap.Leak, f.Offset, f.Clusters*h.ClusterSize)
 			}
-			return nil
+			return f.Err // a table that cannot be read: what leaks is not known
 		}})
 		if err != nil {
 			return nil, err
@@ -62,11 +71,13 @@ func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {
 		}
 	}
 	layers := d.layers()
+	var damage error
 	for r, err := range d.runs(ctx, 0, d.Size()) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case err != nil: // an invalid part: it is in the count of corruptions
+		case err != nil:
+			damage = err
 		case r.data && r.depth == 0 && r.offset < 0:
 			m.AddDisk(diskmap.Backing, r.start, r.length, -1, "compressed")
 		case r.data && r.depth == 0:
@@ -77,5 +88,5 @@ func (a *app) picture(ctx context.Context, d *disk) (*diskmap.Map, error) {
 			m.AddDisk(diskmap.Zero, r.start, r.length, -1, "")
 		}
 	}
-	return m, nil
+	return m, damage
 }

@@ -78,7 +78,10 @@ func Copy(ctx context.Context, tree fstree.Walker, sources []string, dest string
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	c.root, c.folds = root, foldsCase(root)
+	c.root = root
+	if c.folds, err = foldsCase(root); err != nil {
+		return err
+	}
 	for i, source := range sources {
 		if err := c.source(ctx, source, names[i]); err != nil {
 			return errors.Join(err, c.finish())

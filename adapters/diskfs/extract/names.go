@@ -1,8 +1,9 @@
 package extract
 
 import (
+	"errors"
 	"fmt"
-	"math/rand/v2"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -63,20 +64,38 @@ func checkName(name, system string) error {
 	return nil
 }
 
+// caseProbe is the file that foldsCase makes. Its name is one of those that
+// unfinished files have ([newfile.Pattern]).
+const caseProbe = ".qed-case.partial"
+
 // foldsCase finds out whether a directory takes names for the same that
-// differ in case alone.
-func foldsCase(root *os.Root) bool {
-	name := fmt.Sprintf(".qed-%08x.case", rand.Uint32())
-	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return false // nothing will be written here
+// differ in case alone. It tries it: systems mix directories of both kinds.
+func foldsCase(root *os.Root) (folds bool, err error) {
+	for range 100 {
+		f, err := root.OpenFile(caseProbe, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) { // a killed run's, or another's of now, serves as well
+			return false, errors.Join(err, removeProbe(root))
+		}
+		_, upper := root.Lstat(strings.ToUpper(caseProbe))
+		_, lower := root.Lstat(caseProbe)
+		if err := removeProbe(root); err != nil {
+			return false, err
+		}
+		if lower == nil { // nobody has removed it before
+			return upper == nil, nil
+		}
 	}
-	defer func() {
-		_ = f.Close()
-		_ = root.Remove(name)
-	}()
-	_, err = root.Lstat(strings.ToUpper(name))
-	return err == nil
+	return false, errors.New("other runs keep removing " + caseProbe)
+}
+
+func removeProbe(root *os.Root) error {
+	if err := root.Remove(caseProbe); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // collide returns an error for a name that the host takes for another one of

@@ -164,7 +164,7 @@ func (d disk) slices(t *Table, mbr bootRecord, next int) {
 		}
 		sector, err := d.read((e.start+1)*t.SectorSize, 512)
 		if err != nil {
-			t.note("partition %d: its label is lost: %v", i+1, err)
+			t.lose("partition %d: its label is lost: %w", i+1, err)
 			continue
 		}
 		label, ok := parseBSD(sector)
@@ -189,7 +189,7 @@ func (d disk) slices(t *Table, mbr bootRecord, next int) {
 				t.contain(i + 1)
 				continue
 			case s.start < e.start || s.start+s.length > e.start+e.length:
-				t.note("partition %d: partition %c of its label leaves it", i+1, 'a'+rune(s.number)-1)
+				t.lose("partition %d: partition %c of its label leaves it", i+1, 'a'+rune(s.number)-1)
 				continue
 			}
 			t.contain(i + 1)

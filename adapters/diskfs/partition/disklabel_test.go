@@ -222,3 +222,31 @@ func TestSfdiskMakesDisklabels(t *testing.T) {
 		}
 	}
 }
+
+// What a label describes and the disk does not have is a problem, not a note:
+// the files in it are missed.
+func TestPartitionsThatALabelLosesAreProblems(t *testing.T) {
+	const start, length = 100, 500
+	disk := labelled(func(disk []byte) {
+		entry := disk[446:]
+		entry[4] = 0xa6 // OpenBSD
+		binary.LittleEndian.PutUint32(entry[8:], start)
+		binary.LittleEndian.PutUint32(entry[12:], length)
+		disk[510], disk[511] = 0x55, 0xaa
+		bsdLabel(disk[(start+1)*sector:], [3]uint32{7, start + 16, 100}, [3]uint32{7, start + 200, length})
+	})
+	read := func(size int64) string {
+		t.Helper()
+		table, err := partition.Read(bytes.NewReader(disk), size, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d partitions, %v", len(table.Partitions), table.Problems)
+	}
+	if got, want := read(int64(len(disk))), "2 partitions, [partition: partition 1: partition b of its label leaves it]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := read((start + 1) * sector); !strings.Contains(got, "partition 1: its label is lost") {
+		t.Errorf("of a disk that ends before the label: %s", got)
+	}
+}

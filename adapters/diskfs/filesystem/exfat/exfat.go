@@ -83,9 +83,7 @@ func (e *engine) info() fstree.Info {
 	if err == nil {
 		i.Free, err = e.free(bitmap)
 	}
-	if err != nil {
-		i.Notes = append(i.Notes, "free space unknown: "+err.Error())
-	}
+	i.FreeErr = err
 	i.CutOff(e.vol.End(), e.vol.Cache.Size())
 	return i
 }

@@ -37,7 +37,7 @@ func (e *engine) makeInfo() fstree.Info {
 	}
 	if free.err != nil {
 		// The superblock's own numbers are only as new as the last unmount.
-		info.Notes = append(info.Notes, free.err.Error())
+		info.FreeErr = free.err
 		free.blocks, free.inodes = s.freeBlocks, s.freeInodes
 	}
 	info.Free = int64(min(free.blocks, s.blocks)) << s.blockBits

@@ -71,9 +71,7 @@ func (e *engine) info() fstree.Info {
 		i.Notes = append(i.Notes, e.note)
 	}
 	free, err := e.vol.Free()
-	if err != nil {
-		i.Notes = append(i.Notes, "free space unknown: "+err.Error())
-	}
+	i.FreeErr = err
 	i.Free = int64(free) << e.vol.Bits
 	i.CutOff(e.vol.End(), e.vol.Cache.Size())
 	return i

@@ -91,6 +91,7 @@ type Info struct {
 	Free      int64  // bytes free
 	Files     uint64 // inodes, 0 where they are not counted
 	FreeFiles uint64
+	FreeErr   error    // why Free and FreeFiles are not known, or may be out of date; nil where they are known
 	Dirty     bool     // not unmounted cleanly
 	Notes     []string // what a user should know: "journal replayed in memory", ...
 }

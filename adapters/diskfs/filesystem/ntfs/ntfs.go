@@ -46,7 +46,7 @@ type volume struct {
 	mft    stream
 	units  recent.Pieces // decompressed, by the byte of the volume where they begin
 	upcase func() (upcase, error)
-	free   func() int64
+	free   func() (int64, error)
 	label  string
 	dirty  bool
 }
@@ -63,7 +63,7 @@ func open(r io.ReaderAt, size int64) (*volume, error) {
 	}
 	v := &volume{boot: b, r: r, cache: fstree.NewCache(r, size, cacheBudget)}
 	v.upcase = sync.OnceValues(v.readUpcase)
-	v.free = sync.OnceValue(v.countFree)
+	v.free = sync.OnceValues(v.countFree)
 	if err := v.readMFT(); err != nil {
 		return nil, err
 	}
@@ -112,14 +112,14 @@ func (v *volume) readUpcase() (upcase, error) {
 
 // countFree counts the clusters that the bitmap has as free, up to where it
 // can be read.
-func (v *volume) countFree() int64 {
+func (v *volume) countFree() (int64, error) {
 	f, err := v.file(recordBitmap)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	s, err := f.stream(attrData, "")
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	clusters := v.boot.size / v.boot.cluster
 	used, b := int64(0), make([]byte, 1<<20)
@@ -131,11 +131,14 @@ func (v *volume) countFree() int64 {
 			}
 			used += int64(bits.OnesCount8(x))
 		}
-		if err != nil {
+		if err == io.EOF {
 			break
 		}
+		if err != nil {
+			return 0, err
+		}
 	}
-	return (clusters - used) * v.boot.cluster
+	return (clusters - used) * v.boot.cluster, nil
 }
 
 // Root returns the root directory.
@@ -143,9 +146,10 @@ func (v *volume) Root() fstree.ID { return fstree.ID{Ino: recordRoot} }
 
 // Info describes the volume. Counting free clusters reads the bitmap, once.
 func (v *volume) Info() fstree.Info {
+	free, err := v.free()
 	info := fstree.Info{
 		Type: "ntfs", Label: v.label, UUID: fmt.Sprintf("%016X", v.boot.serial), BlockSize: v.boot.cluster,
-		Size: v.boot.size / v.boot.cluster * v.boot.cluster, Free: v.free(), Dirty: v.dirty,
+		Size: v.boot.size / v.boot.cluster * v.boot.cluster, Free: free, FreeErr: err, Dirty: v.dirty,
 	}
 	if v.dirty {
 		info.Notes = append(info.Notes, "not unmounted cleanly: the journal is not replayed")

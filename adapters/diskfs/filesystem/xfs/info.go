@@ -2,6 +2,7 @@ package xfs
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -20,8 +21,9 @@ type counters struct {
 // the growth of its newer B+trees is counted as free.
 func (v *volume) describe(log replayed) fstree.Info {
 	sb, count := &v.sb, v.sb.counters
+	var unknown error
 	if log.dirty && sb.lazyCount {
-		count = v.recount()
+		count, unknown = v.recount()
 	}
 	blocks := sb.blocks
 	if sb.logStart != 0 {
@@ -37,6 +39,7 @@ func (v *volume) describe(log replayed) fstree.Info {
 		Free:      int64(free) << sb.blockLog,
 		Files:     files,
 		FreeFiles: files - (count.inodes - min(count.freeInodes, count.inodes)),
+		FreeErr:   unknown,
 		Dirty:     log.dirty,
 	}
 	if sb.needsRepair {
@@ -52,8 +55,8 @@ func (v *volume) describe(log replayed) fstree.Info {
 
 // recount sums the counters of the allocation groups: while a filesystem is
 // mounted the superblock's are out of date (xfs_initialize_perag_data). Where
-// a group cannot be read the superblock's have to do.
-func (v *volume) recount() counters {
+// a group cannot be read the superblock's have to do, and the error says so.
+func (v *volume) recount() (counters, error) {
 	var sum counters
 	be := binary.BigEndian
 	sector := int64(v.sb.sectorSize)
@@ -62,10 +65,12 @@ func (v *volume) recount() counters {
 	for group := range uint64(v.sb.agCount) {
 		start := int64(group*uint64(v.sb.agBlocks)) << v.sb.blockLog
 		if _, err := v.cache.ReadDirect(headers, start+sector); err != nil {
-			return v.sb.counters
+			return v.sb.counters, err
 		}
 		if string(space[:4]) != "XAGF" || string(numbers[:4]) != "XAGI" {
-			return v.sb.counters
+			return v.sb.counters, &fstree.DamageError{
+				FS: "xfs", Structure: fmt.Sprintf("allocation group %d", group), Block: v.blockOf(start + sector), Why: "no header of its free space, or none of its inodes",
+			}
 		}
 		sum.inodes += uint64(be.Uint32(numbers[16:]))
 		sum.freeInodes += uint64(be.Uint32(numbers[28:]))
@@ -73,7 +78,7 @@ func (v *volume) recount() counters {
 		// but for their roots.
 		sum.freeBlocks += uint64(be.Uint32(space[52:])) + uint64(be.Uint32(space[48:])) + uint64(be.Uint32(space[60:]))
 	}
-	return sum
+	return sum, nil
 }
 
 // maxInodes is the number that sb_imax_pct permits, in whole chunks of 64
