@@ -11,8 +11,9 @@ type Measurement struct {
 }
 
 // Measure tells how long the file of a new QED image would be that holds what
-// the disk src stores, with the geometry in opts (nil for the default). It
-// does not read data: zeroes that src stores are counted, although Convert
+// the disk src stores, with the geometry and the name of a backing file in opts
+// (nil for the defaults); nothing is opened, so the other options do not matter.
+// It does not read data: zeroes that src stores are counted, although Convert
 // leaves them out. A raw file needs src.Size() bytes for both.
 func Measure(ctx context.Context, src Disk, opts *CreateOptions) (Measurement, error) {
 	h, err := opts.header(src.Size())
