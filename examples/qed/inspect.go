@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -19,10 +21,12 @@ func newInspect(a *app) *cobra.Command {
 		Short: "Say which systems are on the disk and what is installed",
 		Long: `Say which operating systems are on the disk: type, distribution, version,
 architecture, host name, time zone, init, kernels, users, what their fstab
-mounts, and the installed packages (dpkg, rpm, apk and pacman).
+mounts, and the installed packages (dpkg, rpm, apk and pacman); of Windows, from
+its registry, the version, users, drive letters and installed programs.
 
 Nothing is executed. A mount that cannot be made, a file that cannot be read and
-a volume that may hide a system are said, and the exit code is 1.`,
+a volume that may hide a system are said, and the exit code is 1. The packages
+themselves are in the JSON alone.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addFileFlags(cmd)
@@ -99,7 +103,7 @@ func printSystems(w io.Writer, list []*guest.Info) error {
 		}
 		for _, line := range [...]struct{ label, value string }{
 			{"System", s.Name}, {"Type", string(s.Type)}, {"Product", s.Product}, {"Distribution", s.Distro},
-			{"Version", s.Version}, {"Architecture", s.Arch}, {"Host name", s.Hostname}, {"Time zone", s.TimeZone},
+			{"Version", s.Version}, {"Variant", s.Variant}, {"Build", s.Build}, {"Architecture", s.Arch}, {"Host name", s.Hostname}, {"Time zone", s.TimeZone},
 			{"Init", s.Init}, {"Packages", packagesLine(s)}, {"Kernels", strings.Join(s.Kernels, " ")},
 			{"Initrds", strings.Join(s.Initrds, " ")},
 		} {
@@ -108,7 +112,11 @@ func printSystems(w io.Writer, list []*guest.Info) error {
 			}
 		}
 		for _, u := range s.Users {
-			fmt.Fprintf(t, "User:\t%s (%d:%d) %s %s\n", show.Text(u.Name), u.UID, u.GID, show.Text(u.Home), show.Text(u.Shell))
+			line := fmt.Sprintf("%s (%d:%d) %s %s", show.Text(u.Name), u.UID, u.GID, show.Text(u.Home), show.Text(u.Shell))
+			fmt.Fprintf(t, "User:\t%s\n", strings.TrimRight(line, " "))
+		}
+		for _, d := range s.Drives {
+			fmt.Fprintf(t, "Drive:\t%s: %s\n", show.Text(d.Letter), cmp.Or(d.Volume, "not of this disk"))
 		}
 		for _, m := range s.Mounts {
 			fmt.Fprintf(t, "Mount:\t%s on %s%s\n", show.Text(m.Device), show.Text(m.Point), show.Text(mountSuffix(&m)))
@@ -119,8 +127,10 @@ func printSystems(w io.Writer, list []*guest.Info) error {
 
 func packagesLine(s *guest.Info) string {
 	switch {
-	case s.PackageFormat == "":
+	case s.PackageFormat == "" && len(s.Packages) == 0:
 		return ""
+	case s.PackageFormat == "":
+		return strconv.Itoa(len(s.Packages))
 	case len(s.Packages) == 0:
 		return s.PackageFormat + ", not listed"
 	}

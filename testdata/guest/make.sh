@@ -224,13 +224,118 @@ two() {
 	to_qed two
 }
 
-# Windows: the system's volume, as far as it can be told from its names.
+# hive FILE < what hivexregedit merges: a hive, begun with a root key alone.
+# Keys may be named without those above them.
+hive() {
+	python3 -c '
+import struct, sys
+base, bins = bytearray(4096), bytearray(4096)
+def u32(b, at, *n): struct.pack_into("<%dI" % len(n), b, at, *n)
+base[:4] = b"regf"
+u32(base, 4, 1, 1)
+u32(base, 20, 1, 5, 0, 1, 0x20, 4096, 1)
+total = 0
+for at in range(0, 508, 4): total ^= struct.unpack_from("<I", base, at)[0]
+u32(base, 508, total)
+bins[:4] = b"hbin"
+u32(bins, 4, 0, 4096)
+u32(bins, 0x20, -88 & 0xffffffff)
+bins[0x24:0x26] = b"nk"
+struct.pack_into("<H", bins, 0x26, 0x2c)
+for at in (16, 28, 32, 40, 48): u32(bins, 0x24 + at, 0xffffffff)
+u32(bins, 0x24 + 44, 0x78)
+struct.pack_into("<H", bins, 0x24 + 72, 4)
+bins[0x70:0x74] = b"ROOT"
+u32(bins, 0x78, -64 & 0xffffffff)
+bins[0x7c:0x7e] = b"sk"
+u32(bins, 0x80, 0x78, 0x78, 1, 20)
+bins[0x90:0x94] = b"\x01\x00\x04\x80"
+u32(bins, 0xb8, 4096 - 0xb8)
+sys.stdout.buffer.write(base + bins)' >"$1"
+	python3 -c '
+import re, sys
+seen = set()
+print("Windows Registry Editor Version 5.00\n")
+for line in sys.stdin:
+	key = re.match(r"\[(.*)\]", line)
+	if key:
+		path = ""
+		for name in key[1].strip("\\").split("\\"):
+			path += "\\" + name
+			if path not in seen: print("\n[" + path + "]")
+			seen.add(path)
+	else: print(line, end="")' >"$1.reg"
+	hivexregedit --merge "$1" "$1.reg"
+}
+
+# Windows: the system's volume with its registry, and one of data.
 windows() {
-	truncate -s 2M "$work/windows"
-	mkntfs -q -F -s 512 -c 512 -p 0 -H 16 -S 63 -L System "$work/windows" >/dev/null 2>&1
-	ntfs-3g "$work/windows" "$work/mnt"
+	local c=$work/config
+	mkdir -p "$c"
+	hive "$c/SOFTWARE" <<-'EOF'
+		[Microsoft\Windows NT\CurrentVersion]
+		"ProductName"="Windows 10 Pro"
+		"InstallationType"="Client"
+		"CurrentVersion"="6.3"
+		"CurrentMajorVersionNumber"=dword:0000000a
+		"CurrentMinorVersionNumber"=dword:00000000
+		"CurrentBuildNumber"="22631"
+		"UBR"=dword:00000cfb
+		[Microsoft\Windows NT\CurrentVersion\ProfileList\S-1-5-18]
+		"ProfileImagePath"="%systemroot%\\system32\\config\\systemprofile"
+		[Microsoft\Windows NT\CurrentVersion\ProfileList\S-1-5-21-1-2-3-1001]
+		"ProfileImagePath"="C:\\Users\\Someone"
+		[Microsoft\Windows NT\CurrentVersion\ProfileList\S-1-5-21-7-8-9-1105]
+		"ProfileImagePath"="%SystemDrive%\\Users\\domain.user"
+		[Microsoft\Windows\CurrentVersion\Uninstall\{01234567-89AB-CDEF-0123-456789ABCDEF}]
+		"DisplayName"="An Editor (x64)"
+		"DisplayVersion"="8.6.2"
+		"Publisher"="Some People"
+		[Microsoft\Windows\CurrentVersion\Uninstall\KB123]
+		"ParentKeyName"="OperatingSystem"
+		[Wow6432Node\Microsoft\Windows\CurrentVersion\Uninstall\old]
+		"DisplayName"="Altes Programm"
+		"DisplayVersion"="1.0"
+	EOF
+	hive "$c/SYSTEM" <<-'EOF'
+		[Select]
+		"Current"=dword:00000002
+		[ControlSet001\Services\Tcpip\Parameters]
+		"Hostname"="before"
+		[ControlSet002\Services\Tcpip\Parameters]
+		"Hostname"="winbox"
+		[ControlSet002\Control\ComputerName\ComputerName]
+		"ComputerName"="WINBOX"
+		[ControlSet002\Control\TimeZoneInformation]
+		"TimeZoneKeyName"="W. Europe Standard Time"
+		[ControlSet002\Control\Session Manager\Environment]
+		"PROCESSOR_ARCHITECTURE"="x86"
+		[MountedDevices]
+		"\\DosDevices\\C:"=hex:44,4d,49,4f,3a,49,44,3a,10,32,54,76,98,ba,dc,fe,01,23,45,67,89,ab,cd,ef
+		"\\DosDevices\\D:"=hex:44,4d,49,4f,3a,49,44,3a,11,32,54,76,98,ba,dc,fe,01,23,45,67,89,ab,cd,ef
+		"\\DosDevices\\E:"=hex:5c,00,3f,00,3f,00,5c,00
+		"\\??\\Volume{00000000-0000-0000-0000-000000000000}"=hex:00
+	EOF
+	hive "$c/SAM" <<-'EOF'
+		[SAM\Domains\Account\Users\Names\Administrator]
+		@=hex(1f4):
+		[SAM\Domains\Account\Users\Names\Someone]
+		@=hex(3e9):
+	EOF
+	truncate -s 2M "$work/system"
+	mkntfs -q -F -s 512 -c 512 -p 2048 -H 16 -S 63 -L System "$work/system" >/dev/null 2>&1
+	ntfs-3g "$work/system" "$work/mnt"
 	mkdir -p "$work/mnt/Windows/System32/config" "$work/mnt/Users/Someone"
+	cp "$c"/{SOFTWARE,SYSTEM,SAM} "$work/mnt/Windows/System32/config"
+	{ printf MZ; head -c 58 /dev/zero; printf '\100\0\0\0PE\0\0\144\206'; } >"$work/mnt/Windows/System32/cmd.exe"
 	umount "$work/mnt"
+	truncate -s 64K "$work/data"
+	mkfs.fat -F 12 -n DATA -i DA7ADA7A "$work/data" >/dev/null
+	truncate -s 5M "$work/windows"
+	eatmydata sgdisk -n 1:2048:+2M -t 1:0700 -u 1:76543210-ba98-fedc-0123-456789abcdef \
+		-n 2:0:+64K -t 2:0700 -u 2:76543211-ba98-fedc-0123-456789abcdef "$work/windows" >/dev/null
+	dd if="$work/system" of="$work/windows" bs=1M seek=1 conv=notrunc,sparse status=none
+	dd if="$work/data" of="$work/windows" bs=1M seek=3 conv=notrunc,sparse status=none
 	to_qed windows
 }
 

@@ -40,7 +40,8 @@
 // in which that is missing. [System.Mounts] lists all lines with what became
 // of them. Mounts that hide nothing of the disk only have a note: those of the
 // kernel, of other machines, not made at boot, or missing with "nofail".
-// Mount units of systemd and drive letters of Windows are not looked at.
+// Mount units of systemd are not looked at, and the root of a Windows is its
+// system volume: which other volumes have drive letters is in [Info].
 //
 // # Concurrency and safety
 //

@@ -37,8 +37,9 @@ type System struct {
 	Volume string // that its root lies in
 	Family Family
 
-	root   *Root
-	mounts []Mount
+	root    *Root
+	mounts  []Mount
+	volumes []imagefs.Volume // of the disk
 }
 
 // Root returns the files of the system.
@@ -207,8 +208,8 @@ func family(fsys *fstree.FS) (Family, error) {
 		return "", err
 	}
 	if fsys.Info().Type == "ntfs" {
-		for _, dir := range [...]string{"Windows/System32", "WINNT/System32"} {
-			if info, err := fsys.Stat(dir); err == nil && info.IsDir() {
+		for _, dir := range windowsRoots {
+			if info, err := fsys.Stat(dir + "/System32"); err == nil && info.IsDir() {
 				return Windows, nil
 			}
 		}
@@ -253,7 +254,7 @@ func (c candidate) system(volumes []imagefs.Volume) *System {
 	if c.family == "" {
 		c.family = Unknown
 	}
-	s := &System{Name: c.name, Volume: c.volume.Name, Family: c.family, root: c.root()}
+	s := &System{Name: c.name, Volume: c.volume.Name, Family: c.family, root: c.root(), volumes: volumes}
 	if c.family == Unknown || c.family == Windows {
 		return s
 	}

@@ -52,7 +52,7 @@ func TestEachSystemIsFoundByItsName(t *testing.T) {
 		"guest/fedora.qed":  "disk:root linux", // and not its snapshot
 		"guest/alpine.qed":  "disk linux",
 		"guest/two.qed":     "p1 linux,p2 linux",
-		"guest/windows.qed": "disk windows",
+		"guest/windows.qed": "p1 windows",
 		"gpt.qed":           "p2 linux",
 		"lvm.qed":           "vg-root linux",
 		"mbr-logical.qed":   "", // three filesystems, no system

@@ -22,7 +22,9 @@ type Info struct {
 	Distro         string    `json:"distro,omitempty"`  // in libguestfs's words: "debian", "rhel", "opensuse"
 	Version        string    `json:"version,omitempty"` // "12", "39"
 	Product        string    `json:"product_name,omitempty"`
-	Arch           string    `json:"arch,omitempty"` // in libguestfs's words: "x86_64", "i386", "aarch64"
+	Variant        string    `json:"product_variant,omitempty"` // of Windows: "Client", "Server"
+	Build          string    `json:"build_id,omitempty"`        // of Windows: "19045.3803"
+	Arch           string    `json:"arch,omitempty"`            // in libguestfs's words: "x86_64", "i386", "aarch64"
 	Hostname       string    `json:"hostname,omitempty"`
 	TimeZone       string    `json:"timezone,omitempty"`
 	Init           string    `json:"init,omitempty"`            // "systemd", "openrc", "sysvinit", ...
@@ -33,6 +35,7 @@ type Info struct {
 	Initrds        []string  `json:"initrds"` // paths
 	Users          []User    `json:"users"`
 	Mounts         []Mount   `json:"mounts"`
+	Drives         []Drive   `json:"drives,omitempty"` // of Windows
 }
 
 // Package is an installed package.
@@ -41,9 +44,12 @@ type Package struct {
 	Version string `json:"version"` // as the package manager prints it, epoch and release included
 	Arch    string `json:"arch,omitempty"`
 	Source  string `json:"source,omitempty"` // package that it was built from, where that has another name
+
+	Publisher string `json:"publisher,omitempty"` // of a program of Windows
 }
 
-// User is an account of /etc/passwd.
+// User is an account of /etc/passwd, or one of Windows, whose UID is the last
+// number of its security identifier and which has a home once it was used.
 type User struct {
 	Name  string `json:"name"`
 	UID   uint32 `json:"uid"`
@@ -70,7 +76,11 @@ func (s *System) Inspect() (*Info, error) {
 		Packages: []Package{}, Kernels: []string{}, Initrds: []string{}, Users: []User{}, Mounts: []Mount{},
 	}}
 	in.info.Mounts = append(in.info.Mounts, s.mounts...)
-	if s.Family != Windows && s.Family != Unknown {
+	switch s.Family {
+	case Unknown:
+	case Windows:
+		in.windows(s.volumes)
+	default:
 		in.release()
 		in.host()
 		in.architecture()
@@ -87,6 +97,7 @@ type inspection struct {
 	root     *Root
 	info     *Info
 	problems []error
+	reading  string // the hive of Windows
 }
 
 // failed remembers why something could not be read, unless it is not there.

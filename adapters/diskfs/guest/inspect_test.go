@@ -63,7 +63,18 @@ func TestSystemsAreWhatTheySay(t *testing.T) {
 			Name: "p2", Volume: "p2", Type: guest.Linux, Distro: "centos", Version: "5.11", Product: "CentOS release 5.11 (Final)",
 			Hostname: "old.example", Users: root,
 		}, ""},
-		{"guest/windows.qed", 0, guest.Info{Name: "disk", Volume: "disk", Type: guest.Windows}, ""},
+		{"guest/windows.qed", 0, guest.Info{
+			Name: "p1", Volume: "p1", Type: guest.Windows, Distro: "windows", Version: "10.0", Product: "Windows 11 Pro",
+			Variant: "Client", Build: "22631.3323", Arch: "x86_64", Hostname: "winbox", TimeZone: "W. Europe Standard Time",
+			Packages: []guest.Package{
+				{Name: "An Editor (x64)", Version: "8.6.2", Publisher: "Some People"}, {Name: "Altes Programm", Version: "1.0"},
+			},
+			Users: []guest.User{
+				{Name: "Administrator", UID: 500}, {Name: "Someone", UID: 1001, Home: "/Users/Someone"},
+				{Name: "domain.user", UID: 1105, Home: "/Users/domain.user"},
+			},
+			Drives: []guest.Drive{{"C", "p1"}, {"D", "p2"}, {"E", ""}},
+		}, ""},
 	} {
 		t.Run(fmt.Sprint(c.image, c.n), func(t *testing.T) {
 			got, err := systems(t, c.image)[c.n].Inspect()
