@@ -176,6 +176,16 @@ func (d *Raw) Allocate(off, n int64) error {
 	return backend.Allocate(d.s, off, n)
 }
 
+// PunchHole makes n bytes from off on read as zeroes and gives their space back
+// to the host, as [backend.PunchHole] does.
+func (d *Raw) PunchHole(off, n int64) error {
+	if err := d.checkWrite(off, n); err != nil {
+		return err
+	}
+	d.changed.Store(true)
+	return backend.PunchHole(d.s, off, n)
+}
+
 // Sync makes what was written durable.
 func (d *Raw) Sync() error {
 	if d.s == nil {

@@ -86,7 +86,7 @@ func (c *commitCommand) open(name string) (*qedfile.Image, error) {
 	}
 	f, err := backend.OpenFile(name, flag, nil)
 	if err != nil {
-		return nil, &openError{name, err, c.empty}
+		return nil, &openError{name: name, err: err, write: c.empty}
 	}
 	top, err := c.openTop(f, name)
 	if err != nil {

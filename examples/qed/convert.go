@@ -205,7 +205,7 @@ func (c *convertCommand) convert(ctx context.Context, from []string, to string) 
 	defer src.Close()
 	progress := c.newPercentage("convert", c.asked)
 	defer progress.finish()
-	opts := &qedfile.ConvertOptions{SparseSize: c.sparse, Workers: c.workers, Progress: limitRate(ctx, c.rate, progress.set)}
+	opts := &qedfile.ConvertOptions{SparseSize: c.sparse, Workers: c.workers}
 	read := src
 	if c.salvage {
 		read = &salvageDisk{Disk: read, w: c.stderr, prefix: c.program.name}
@@ -217,14 +217,26 @@ func (c *convertCommand) convert(ctx context.Context, from []string, to string) 
 	case c.offload:
 		opts.SparseSize, opts.CopyAll = 0, true
 	}
+	opts.SameBacking = c.options.backing != ""
+	set, stop := progress.ofData(read, opts.SameBacking)
+	defer stop()
+	opts.Progress = limitRate(ctx, c.rate, set)
+	if err := c.copyTo(ctx, to, read, opts); err != nil {
+		return err
+	}
+	progress.complete()
+	return nil
+}
+
+// copyTo copies a disk to the one that is named.
+func (c *convertCommand) copyTo(ctx context.Context, to string, src qedfile.Disk, opts *qedfile.ConvertOptions) error {
 	if c.inPlace {
-		return c.convertOnto(ctx, to, read, opts)
+		return c.convertOnto(ctx, to, src, opts)
 	}
 	if name := c.targetName(); isForeign(name) {
-		return c.convertForeign(ctx, to, read, opts)
+		return c.convertForeign(ctx, to, src, opts)
 	}
-	if c.options.backing != "" {
-		opts.SameBacking = true
+	if opts.SameBacking {
 		c.options.chain = func(qedfile.BackingRef) (qedfile.Disk, error) {
 			path := backingPath(to, c.options.backing)
 			base, err := c.openDiskFor(path, access{format: c.options.backingFmt})
@@ -245,7 +257,7 @@ func (c *convertCommand) convert(ctx context.Context, from []string, to string) 
 		}
 	}
 	err = makeDisk(spec.Path, c.targetName(), size, c.options, func(dst qedfile.WritableDisk) error {
-		return qedfile.Convert(ctx, dst, read, opts)
+		return qedfile.Convert(ctx, dst, src, opts)
 	})
 	var text *qemutext.Error
 	if errors.As(err, &text) {

@@ -75,17 +75,33 @@ func (a *app) openDescribed(name string, acc access) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, o := range acc.changes {
+		if err := spec.Set(o.Name, o.Value); err != nil {
+			return nil, err
+		}
+	}
+	return a.openSpec(spec, acc)
+}
+
+func (a *app) openSpec(spec *imagespec.Spec, acc access) (*disk, error) {
 	if spec.Driver != "" {
 		acc.format = spec.Driver
 	}
 	acc.share = (acc.share || spec.ForceShare || a.open.forceShare) && !acc.write
-	switch {
-	case acc.write && spec.ReadOnly:
+	acc.direct = acc.direct || spec.Direct
+	if acc.write && spec.ReadOnly {
 		return nil, errors.New("it is described as read-only")
-	case acc.write && (spec.Offset != 0 || spec.Size != 0):
-		return nil, fmt.Errorf("a part of a file cannot be written: %w", errors.ErrUnsupported)
 	}
-	f, err := a.openSource(spec.Path, acc)
+	if spec.Driver == formatRaw && spec.File != nil && spec.Offset == 0 && !spec.Sized {
+		// The disk itself: what it stores where is known.
+		d, err := a.openSpec(spec.File, access{write: acc.write, share: acc.share, unsynced: acc.unsynced})
+		if err != nil {
+			return nil, err
+		}
+		d.format, d.title = formatRaw, spec.Name()
+		return d, nil
+	}
+	f, err := a.openBeneath(spec, acc)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +111,10 @@ func (a *app) openDescribed(name string, acc access) (*disk, error) {
 		d, err = a.newDisk(r, source.Redacted(spec.Path), acc)
 	}
 	if err == nil {
+		if title := spec.Name(); title != spec.Path {
+			d.title = title
+		}
+		d.base = spec.Offset
 		d.fileSize, err = f.Size()
 	}
 	if err != nil {
@@ -103,33 +123,20 @@ func (a *app) openDescribed(name string, acc access) (*disk, error) {
 	return d, nil
 }
 
-// partOf is the part of a file that was described, or the file.
-func partOf(f backend.Reader, spec *imagespec.Spec) (backend.Reader, error) {
-	if spec.Offset == 0 && spec.Size == 0 {
-		return f, nil
+// openBeneath opens what an image lies in: a file, or the disk of another image.
+func (a *app) openBeneath(spec *imagespec.Spec, acc access) (backend.Reader, error) {
+	if spec.File == nil {
+		return a.openHost(spec, acc)
 	}
-	size, err := f.Size()
-	if err != nil {
+	d, err := a.openSpec(spec.File, access{write: acc.write, share: acc.share, unsynced: acc.unsynced})
+	switch {
+	case err != nil:
 		return nil, err
+	case acc.write:
+		return diskStorage{diskReader{d}}, nil
 	}
-	if spec.Offset > size || spec.Size > size-spec.Offset {
-		return nil, fmt.Errorf("the part at %d of %d bytes is not in the file of %d", spec.Offset, spec.Size, size)
-	}
-	length := spec.Size
-	if length == 0 {
-		length = size - spec.Offset
-	}
-	s, err := backend.NewSection(f, spec.Offset, length)
-	return partFile{s, f}, err
+	return diskReader{d}, nil
 }
-
-// partFile is a part of a file that owns it.
-type partFile struct {
-	*backend.Section
-	file backend.Reader
-}
-
-func (p partFile) Close() error { return errors.Join(p.Section.Close(), p.file.Close()) }
 
 // knownFormat returns an error if no format has this name.
 func knownFormat(format string) error {
@@ -151,14 +158,16 @@ func (a *app) guessFormat(r backend.Reader, name string, write bool) (backend.Re
 		looks, err = probeFormat(r)
 		return r, looks, err
 	}
-	f, ok := r.(*backend.File)
-	if !write || !ok {
+	if _, storage := r.(backend.Storage); !write || !storage {
 		return r, formatRaw, nil
 	}
 	fmt.Fprintf(a.stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"+
 		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n"+
 		"         Specify the 'raw' format explicitly to remove the restrictions.\n", name)
-	return guardedRaw{f}, formatRaw, nil
+	if f, ok := r.(*backend.File); ok {
+		r = guardedRaw{f}
+	}
+	return r, formatRaw, nil
 }
 
 // guardedRaw is a file that is raw by guess.

@@ -63,6 +63,8 @@ func (a *app) imageFiles(r backend.Reader, name string) images.Files {
 		return nil
 	case ok && s.Remote():
 		return s.Files()
+	case !source.Local(name): // an image in an image of another machine
+		return nil
 	case a.open.backing == "any":
 		return images.Anywhere(name)
 	}

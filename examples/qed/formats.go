@@ -56,13 +56,16 @@ func findFormat(name string) (format, bool) {
 func targetFormat(name string) (format, error) {
 	f, ok := findFormat(name)
 	switch {
-	case !ok:
+	case !ok && !slices.Contains(onlyReadByQemu(), name):
 		return f, qemutext.Errorf("Unknown file format '%s'", name)
 	case !f.creatable:
 		return f, qemutext.Errorf("Format driver '%s' does not support image creation", name)
 	}
 	return f, nil
 }
+
+// onlyReadByQemu are formats of qemu that none of its tools makes.
+func onlyReadByQemu() []string { return []string{"bochs", "cloop", "dmg"} }
 
 // copyFormat is the format of a disk that convert is to make.
 func copyFormat(name string) (format, error) {

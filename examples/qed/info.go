@@ -181,6 +181,10 @@ func (d *disk) info() (info imageInfo, err error) {
 	default:
 		info = imageInfo{Filename: d.name, Format: cmp.Or(d.format, formatRaw), VirtualSize: d.Size()}
 	}
+	info.Filename = cmp.Or(d.title, info.Filename)
+	if d.format == formatRaw {
+		info.Format = formatRaw // also of an image's disk
+	}
 	info.ActualSize, err = allocatedBytes(d.name)
 	return info, err
 }
@@ -241,7 +245,10 @@ func (d *disk) layers() []*disk {
 // allocatedBytes is how much of the host's disk a file takes, or nil for an
 // image that is no file.
 func allocatedBytes(name string) (*int64, error) {
-	if !source.Local(name) {
+	switch {
+	case name == "": // a null disk
+		return new(int64), nil
+	case !source.Local(name):
 		return nil, nil
 	}
 	file, _ := source.CutMember(name)

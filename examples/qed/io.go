@@ -32,8 +32,8 @@ standard input, a line each:
 What they print is what qemu-io prints, times aside. The command "help" lists
 them. The exit code is 1 if any of them failed.
 
--n, -m, -k, -i and -t, which choose how qemu asks its host, and --trace are
-checked and change nothing.`,
+-m, -k, -i and, but for the end of a raw disk, -n and -t, which choose how qemu
+asks its host, and --trace are checked and change nothing.`,
 		Args: ioArgs(),
 	}
 	c := &ioCommand{app: a}
@@ -48,11 +48,14 @@ checked and change nothing.`,
 	}
 	flags.BoolVarP(&c.opts.Snapshot, temporary, "s", false, "forget what is written when the image is closed")
 	flags.BoolVarP(&c.opts.CopyOnRead, "copy-on-read", "C", false, "leave what is read of the backing file in the image")
-	flags.BoolP("nocache", "n", false, "as -t none")
+	flags.BoolVarP(&c.opts.Direct, "nocache", "n", false, "as -t none")
 	flags.BoolP("misalign", "m", false, "how qemu places its buffers")
 	flags.BoolP("native-aio", "k", false, "as -i native")
 	flags.VarP(modeFlag(qemuio.CheckAIO), "aio", "i", "how qemu asks its host: threads, native or io_uring")
-	flags.VarP(modeFlag(qemuio.CheckCache), "cache", "t", "a cache mode of qemu")
+	flags.VarP(modeFlag(func(s string) (err error) {
+		c.opts.Direct, err = qemuio.DirectCache(s)
+		return err
+	}), "cache", "t", "a cache mode of qemu; with none and directsync whole sectors of a raw disk are written")
 	flags.VarP(modeFlag(func(s string) (err error) {
 		c.opts.IgnoreDiscard, err = qemuio.IgnoresDiscard(s)
 		return err
@@ -214,7 +217,7 @@ func (a *app) openForSession(name string, o qemuio.OpenOptions) (*disk, error) {
 	case name == "" && o.Options == "":
 		return nil, qemutext.Errorf("Must specify either driver or file")
 	}
-	acc := access{format: o.Format, write: write, share: o.ForceShare}
+	acc := access{format: o.Format, write: write, share: o.ForceShare, direct: o.Direct, changes: o.Changes}
 	if o.Options != "" {
 		list := o.Options
 		if name != "" && !strings.Contains(list, "file.filename=") {
@@ -229,7 +232,7 @@ func (a *app) openForSession(name string, o qemuio.OpenOptions) (*disk, error) {
 func withName(err error, name string) error {
 	var open *openError
 	if errors.As(err, &open) {
-		return &openError{name, open.err, open.write}
+		return &openError{name, open.err, open.write, open.described}
 	}
 	return &openError{name: name, err: err}
 }

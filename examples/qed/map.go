@@ -95,6 +95,9 @@ func (d *disk) runs(ctx context.Context, off, n int64) iter.Seq2[mapRun, error] 
 			if e.Kind == qedfile.Zero && layers[e.Depth].raw != nil {
 				r.offset = e.Start
 			}
+			if r.offset >= 0 {
+				r.offset += layers[e.Depth].base
+			}
 			if !yield(r, nil) {
 				return
 			}

@@ -44,10 +44,21 @@ func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qe
 	if err != nil {
 		return nil, err
 	}
-	if err := raw.Resize(roundUp(size)); err != nil || !o.preallocates() {
+	if err := raw.Resize(roundUp(size)); err != nil {
 		return raw, err
 	}
-	return raw, preallocate(raw, 0, o.preallocation)
+	if o.preallocates() {
+		return raw, preallocate(raw, 0, o.preallocation)
+	}
+	return raw, writeFirstBlock(raw)
+}
+
+// writeFirstBlock has a raw file that was empty begin with a block that is no
+// hole. Programs that read without the memory of the host find out by it in
+// which units they may (block/file-posix.c, allocate_first_block).
+func writeFirstBlock(raw *qedfile.Raw) error {
+	_, err := raw.WriteAt(make([]byte, min(4096, raw.Size())), 0)
+	return err
 }
 
 // couldNotCreate is what qemu says of a file that cannot be made.
@@ -60,10 +71,10 @@ func couldNotCreate(name string, err error) error {
 
 // roundUp is a size in whole sectors, as disks have it.
 func roundUp(size int64) int64 {
-	if size > math.MaxInt64-511 {
+	if size > math.MaxInt64-(sectorSize-1) {
 		return math.MaxInt64
 	}
-	return (size + 511) &^ 511
+	return (size + sectorSize - 1) &^ (sectorSize - 1)
 }
 
 func isDevice(name string) bool {

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/imagespec"
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -95,7 +98,9 @@ type disk struct {
 	image  *qedfile.Image // nil for a raw disk
 	raw    *qedfile.Raw   // nil for an image
 
-	fileSize int64 // bytes of the file when it was opened
+	title    string // what qemu calls it; "" is the name
+	base     int64  // where a raw disk begins in the file, in bytes
+	fileSize int64  // bytes of the file when it was opened
 }
 
 func (d *disk) Size() int64  { return d.Disk.Size() }
@@ -114,10 +119,12 @@ type access struct {
 	format    string // of this disk; "" looks at the file
 	described bool   // the name is a description
 	write     bool
+	direct    bool // whole sectors of a raw disk are read and written
 	topOnly   bool // the chain beneath is not needed and is left alone
 	unsynced  bool // leave what is written for the host to bring to its disk
 	share     bool // read it, and the chain, even while another process writes it; -U says so for all
 	dirty     qedfile.DirtyPolicy
+	changes   []optlist.Option // of the description
 }
 
 // openDisk opens a disk for reading, in the format of the -f flag.
@@ -137,7 +144,8 @@ func (a *app) openDiskFor(name string, acc access) (*disk, error) {
 	}
 	d, err := a.openDescribed(name, acc)
 	if err != nil {
-		return nil, &openError{source.Redacted(name), err, acc.write}
+		described := acc.described || strings.HasPrefix(name, "json:")
+		return nil, &openError{source.Redacted(name), err, acc.write, described}
 	}
 	return d, nil
 }
@@ -150,7 +158,7 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 			return nil, err
 		}
 	}
-	if format != formatQED && format != formatRaw && format != "file" {
+	if format != formatQED && format != formatRaw && !imagespec.IsProtocol(format) {
 		if err := knownFormat(format); err != nil {
 			return nil, err
 		}
@@ -159,7 +167,10 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 	if s, ok := f.(backend.Storage); ok && acc.unsynced {
 		f = backend.Unsynced(s)
 	}
-	if format == formatRaw || format == "file" {
+	if format != formatQED {
+		if acc.direct {
+			f = inSectors(f)
+		}
 		raw, err := qedfile.NewRaw(f)
 		return &disk{Disk: raw, raw: raw, name: name, format: format}, err
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 // addProgressFlag gives a subcommand the -p flag.
@@ -92,6 +94,28 @@ func (p *progress) set(done, total int64) {
 	p.bar.ChangeMax64(total)
 	// A display that cannot be written is no reason to stop the work.
 	_ = p.bar.Set64(min(done, total))
+}
+
+// ofData is set for a copy of a disk, which tells up to where it is done: for
+// qemu-img's percentage only data counts, or only what the disk itself stores.
+// stop ends it.
+func (p *progress) ofData(d qedfile.Disk, own bool) (set func(pos, total int64), stop func()) {
+	if p.percent == nil {
+		return p.set, func() {}
+	}
+	extents := extentsOf(d, 0, d.Size())
+	if layer, ok := d.(qedfile.Layer); ok && own {
+		extents = layer.OwnExtents(0, d.Size())
+	}
+	data, stop := newDataProgress(extents, p.set)
+	return data.set, stop
+}
+
+// complete ends a percentage that counts data alone.
+func (p *progress) complete() {
+	if p.percent != nil {
+		p.print(100)
+	}
 }
 
 // clear makes room on the display's line for a message. The next set draws it

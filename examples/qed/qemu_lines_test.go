@@ -154,31 +154,7 @@ func TestInThePlaceOfQemuImg(t *testing.T) {
 		if strings.HasPrefix(line, "#") || !oracle.Long() && rng.IntN(4) > 0 {
 			continue
 		}
-		args := words(line)
-		var answers [2]reply
-		var disks [2]map[string]string
-		for i, answer := range []func(*testing.T, string, []string) reply{qemuReply, ourReply} {
-			dir := t.TempDir()
-			if err := os.CopyFS(dir, os.DirFS(images)); err != nil {
-				t.Fatal(err)
-			}
-			t.Chdir(dir)
-			answers[i] = answer(t, "qemu-img", args)
-			if answers[i].code == 0 && changes(args) {
-				disks[i] = shows(t, dir, images)
-			}
-		}
-		if answers[0] != answers[1] {
-			t.Errorf("%sqemu-img:\n%+v\nours:\n%+v", line, answers[0], answers[1])
-		}
-		for name, want := range disks[0] {
-			if disks[1][name] != want {
-				t.Errorf("%s: %s differs", strings.TrimSpace(line), name)
-			}
-		}
-		if len(disks[0]) != len(disks[1]) {
-			t.Errorf("%s: %d disks, want %d", strings.TrimSpace(line), len(disks[1]), len(disks[0]))
-		}
+		compareLine(t, images, strings.TrimSpace(line), words(line))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -73,10 +74,18 @@ func (d *disk) resize(arg string, shrink bool, prealloc string) error {
 	case d.image != nil && size%512 != 0:
 		return qemutext.Errorf("Invalid image size specified")
 	}
-	if err := d.writable().Resize(size); err != nil || prealloc == "off" {
-		return fileError(d.name, err)
+	err = d.writable().Resize(size)
+	var text *qemutext.Error
+	if errors.As(err, &text) {
+		return text
 	}
-	return fileError(d.name, preallocate(d.raw, old, prealloc))
+	switch {
+	case err == nil && prealloc == "off" && old == 0 && d.raw != nil:
+		err = writeFirstBlock(d.raw)
+	case err == nil && prealloc != "off":
+		err = preallocate(d.raw, old, prealloc)
+	}
+	return fileError(d.name, err)
 }
 
 func resizeArgs(_ *cobra.Command, args []string) error {

@@ -46,7 +46,11 @@ func (a *app) inQemusWords(err error, wanted bool) *qemutext.Error {
 	}
 	var open *openError
 	if wanted && errors.As(err, &open) {
-		return qemutext.Errorf("Could not open '%s': %s", open.name, a.reason(open, a.asQemu()))
+		opening := qemutext.Errorf("Could not open '%s': %s", open.name, a.reason(open, a.asQemu()))
+		if text != nil {
+			opening.Hint = text.Hint
+		}
+		return opening
 	}
 	plain := &qemutext.Error{Lines: []string{message(err)}}
 	if text != nil {
@@ -60,6 +64,8 @@ type openError struct {
 	name  string
 	err   error
 	write bool // it was to be written
+
+	described bool // the name is a description
 }
 
 func (e *openError) Error() string {
@@ -113,7 +119,7 @@ func (a *app) reason(e *openError, twice bool) string {
 	if errors.As(e.err, &header) {
 		return headerWords(header)
 	}
-	if st, err := os.Stat(e.name); err == nil && st.IsDir() {
+	if st, err := os.Stat(e.name); err == nil && st.IsDir() && !e.write {
 		return fmt.Sprintf("'file' driver requires '%s' to be a regular file", e.name)
 	}
 	if errors.Is(e.err, backend.ErrLocked) {
@@ -128,7 +134,11 @@ func (a *app) reason(e *openError, twice bool) string {
 		return message(e.err)
 	}
 	if twice {
-		return fmt.Sprintf("Could not open '%s': %s", e.name, strerror(errno))
+		name := e.name
+		if path := (*fs.PathError)(nil); e.described && errors.As(e.err, &path) {
+			name = path.Path
+		}
+		return fmt.Sprintf("Could not open '%s': %s", name, strerror(errno))
 	}
 	return strerror(errno)
 }

@@ -5,4 +5,6 @@
 //	file:disk.qed
 //	json:{"driver": "qed", "file": {"driver": "file", "filename": "disk.qed"}}
 //	driver=qed,file.filename=disk.qed        with --image-opts
+//
+// An image may lie in the disk of another one: file.driver=qed.
 package imagespec

@@ -12,16 +12,31 @@ import (
 
 // Spec is an image that was described.
 type Spec struct {
-	// Path is the file of the host.
+	// Path is the file of the host, of an image in another image that of the
+	// outer one. It is empty for a null disk.
 	Path string
-	// Driver is the format; "" when it was not told, "file" for the bytes of
-	// the file themselves.
+	// Driver is the format, or the protocol for the bytes of the file
+	// themselves; "" when it was not told.
 	Driver string
-	// Offset and Size are the part of the file that is the disk, in bytes. A
-	// Size of 0 is all that follows. Only raw disks have them.
-	Offset, Size int64
-	// ReadOnly and ForceShare were asked for.
-	ReadOnly, ForceShare bool
+	// Protocol is how the file is to be opened, as "file" or "host_device"; ""
+	// when it was not told. It is "null-co" for a disk that holds nothing.
+	Protocol string
+	// Offset is where in the file a raw disk begins, in bytes.
+	Offset int64
+	// Size is how long a raw disk is, or a null disk, in bytes. Without Sized
+	// a raw disk goes on to the end of the file.
+	Size  int64
+	Sized bool
+	// ReadOnly and ForceShare were asked for, and Direct access, without the
+	// memory of the host between.
+	ReadOnly, ForceShare, Direct bool
+	// Zeroes tells of a null disk that it reads as zeroes, and says so.
+	Zeroes bool
+	// File is the image in whose disk this one lies; nil where it is in the
+	// file.
+	File *Spec
+
+	given map[string]string // options that change the bytes, as they were written
 }
 
 // Parse reads a name: Path is the name itself where it is a plain one. strict
@@ -66,34 +81,42 @@ func ParseOptions(text string) (*Spec, error) {
 // ignored are options of a node that change no byte of what is read or
 // written.
 var ignored = []string{
-	"node-name", "discard", "detect-zeroes", "auto-read-only", "cache.direct", "cache.no-flush", "cache.writeback",
+	"node-name", "discard", "detect-zeroes", "auto-read-only", "cache.no-flush", "cache.writeback",
 	"locking", "aio", "aio-max-batch", "x-check-cache-dropped", "drop-cache",
 }
+
+// nullSize is how long a null disk is where that is not told, in bytes.
+const nullSize = 1 << 30
 
 // fromOptions reads the options of a node, whose names have a dot for each
 // level beneath it.
 func fromOptions(options map[string]string) (*Spec, error) {
 	s := &Spec{Driver: options["driver"]}
 	beneath := map[string]string{}
-	names := make([]string, 0, len(options))
-	for name := range options {
-		names = append(names, name)
-	}
-	slices.Sort(names) // so that of several errors the same is told each time
-	for _, name := range names {
+	for _, name := range sortedNames(options) {
 		if child, ok := strings.CutPrefix(name, "file."); ok {
 			beneath[child] = options[name]
 			continue
 		}
-		if err := s.set(name, options[name]); err != nil {
+		if err := s.Set(name, options[name]); err != nil {
 			return nil, err
 		}
 	}
 	return s.over(beneath)
 }
 
-// set takes an option of the node itself.
-func (s *Spec) set(name, value string) (err error) {
+// sortedNames has errors come in the same order each time.
+func sortedNames(options map[string]string) []string {
+	names := make([]string, 0, len(options))
+	for name := range options {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Set takes an option of the node itself.
+func (s *Spec) Set(name, value string) (err error) {
 	switch name {
 	case "driver":
 	case "filename":
@@ -101,19 +124,31 @@ func (s *Spec) set(name, value string) (err error) {
 	case "file":
 		return qemutext.Errorf("Cannot find device='' nor node-name='%s'", value)
 	case "offset", "size":
-		if s.Driver != "raw" {
+		if s.Driver != "raw" && (name != "size" || !isNull(s.Driver)) {
 			return s.unknown(name)
 		}
 		var n int64
-		if n, err = bytesize.Parse(value); name == "offset" {
+		if n, err = bytesize.Parse(value); err != nil {
+			return qemutext.BadNumber(name)
+		}
+		if name == "offset" {
 			s.Offset = n
 		} else {
-			s.Size = n
+			s.Size, s.Sized = n, true
 		}
+		s.keep(name, value)
 	case "read-only":
 		s.ReadOnly, err = onOff(name, value)
 	case "force-share":
 		s.ForceShare, err = onOff(name, value)
+	case "cache.direct":
+		s.Direct, err = onOff(name, value)
+	case "read-zeroes":
+		if !isNull(s.Driver) {
+			return s.unknown(name)
+		}
+		s.Zeroes, err = onOff(name, value)
+		s.keep(name, value)
 	default:
 		if !slices.Contains(ignored, name) {
 			return s.unknown(name)
@@ -122,9 +157,20 @@ func (s *Spec) set(name, value string) (err error) {
 	return err
 }
 
+// keep notes an option that changes the bytes.
+func (s *Spec) keep(name, value string) {
+	if s.given == nil {
+		s.given = map[string]string{}
+	}
+	s.given[name] = value
+}
+
 func (s *Spec) unknown(name string) error {
 	if s.Driver == "" {
 		return fmt.Errorf("the option '%s' is not supported here", name)
+	}
+	if IsProtocol(s.Driver) {
+		return qemutext.Errorf("Block protocol '%s' doesn't support the option '%s'", s.Driver, name)
 	}
 	return qemutext.Errorf("Block format '%s' does not support the option '%s'", s.Driver, name)
 }
@@ -136,14 +182,17 @@ func onOff(name, value string) (bool, error) {
 	return value == "on", nil
 }
 
+// IsProtocol reports whether a driver has the bytes of a file themselves.
+func IsProtocol(driver string) bool {
+	return slices.Contains([]string{"file", "host_device", "host_cdrom"}, driver) || isNull(driver)
+}
+
+func isNull(driver string) bool { return driver == "null-co" || driver == "null-aio" }
+
 // over puts the node over the one that its file options describe.
 func (s *Spec) over(options map[string]string) (*Spec, error) {
-	if s.Driver == "file" || s.Driver == "host_device" {
-		if len(options) > 0 || s.Path == "" {
-			return nil, qemutext.Errorf("The '%s' block driver requires a file name", s.Driver)
-		}
-		s.Driver = "file"
-		return s, nil
+	if IsProtocol(s.Driver) {
+		return s.overHost(options)
 	}
 	if len(options) == 0 {
 		return nil, qemutext.Errorf("Must specify either driver or file")
@@ -158,16 +207,28 @@ func (s *Spec) over(options map[string]string) (*Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case child.Driver == "file":
-		s.Path = child.Path
-	case s.Driver == "raw" && s.Offset == 0 && s.Size == 0:
-		// A raw disk in an image is the image's disk.
-		s.Driver, s.Path, s.Offset, s.Size = child.Driver, child.Path, child.Offset, child.Size
-	default:
-		return nil, fmt.Errorf("a %s image inside a %s image is not supported here", s.Driver, child.Driver)
-	}
+	s.Path, s.Protocol = child.Path, child.Protocol
 	s.ReadOnly = s.ReadOnly || child.ReadOnly
 	s.ForceShare = s.ForceShare || child.ForceShare
+	s.Direct = s.Direct || child.Direct
+	if isNull(child.Driver) || !IsProtocol(child.Driver) {
+		s.File = child
+	}
+	return s, nil
+}
+
+// overHost is over for a node that is the file itself.
+func (s *Spec) overHost(options map[string]string) (*Spec, error) {
+	s.Protocol = s.Driver
+	switch {
+	case isNull(s.Driver) && (len(options) > 0 || s.Path != ""):
+		return nil, s.unknown("filename")
+	case isNull(s.Driver):
+		if !s.Sized {
+			s.Size, s.Sized = nullSize, true
+		}
+	case len(options) > 0 || s.Path == "":
+		return nil, qemutext.Errorf("The '%s' block driver requires a file name", s.Driver)
+	}
 	return s, nil
 }

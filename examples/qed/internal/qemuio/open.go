@@ -8,10 +8,10 @@ import (
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
-// CheckCache refuses what is no cache mode of qemu. All have the same effect
-// here.
-func CheckCache(mode string) error {
-	return oneOf("cache", mode, "none", "off", "directsync", "writeback", "unsafe", "writethrough")
+// DirectCache reports whether a cache mode of qemu goes by the memory of the
+// host. Otherwise all have the same effect here.
+func DirectCache(mode string) (bool, error) {
+	return mode == "none" || mode == "off" || mode == "directsync", oneOf("cache", mode, "none", "off", "directsync", "writeback", "unsafe", "writethrough")
 }
 
 // CheckAIO refuses what is no way of qemu to ask its host. All have the same
@@ -35,7 +35,7 @@ func (s *Session) openDevice(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	opts := OpenOptions{ReadOnly: o.has('r'), ForceShare: o.has('U'), Snapshot: o.has('s'), CopyOnRead: o.has('C'), Options: o.value['o']}
+	opts := OpenOptions{ReadOnly: o.has('r'), ForceShare: o.has('U'), Snapshot: o.has('s'), CopyOnRead: o.has('C'), Direct: o.has('n'), Options: o.value['o']}
 	if err := s.checkModes(o, &opts); err != nil {
 		s.Complain(err)
 		return errFailed
@@ -57,7 +57,7 @@ func (s *Session) openDevice(_ context.Context, args []string) error {
 // checkModes reads the options that name a mode.
 func (s *Session) checkModes(o *options, opts *OpenOptions) (err error) {
 	if o.has('t') {
-		err = CheckCache(o.value['t'])
+		opts.Direct, err = DirectCache(o.value['t'])
 	}
 	if err == nil && o.has('i') {
 		err = CheckAIO(o.value['i'])
@@ -77,7 +77,7 @@ func (s *Session) reopen(_ context.Context, args []string) error {
 		return errUsage
 	}
 	opts := s.opened
-	if err := reopenOptions(o, &opts); err != nil {
+	if err := reopenOptions(o, &opts, s.device.Format); err != nil {
 		s.Complain(err)
 		return errFailed
 	}
@@ -88,16 +88,17 @@ func (s *Session) reopen(_ context.Context, args []string) error {
 	return s.OpenFile(s.name, opts)
 }
 
-// reopenOptions applies the options of reopen.
-func reopenOptions(o *options, opts *OpenOptions) error {
+// reopenOptions applies the options of reopen to those of a disk of a format.
+func reopenOptions(o *options, opts *OpenOptions, format string) error {
 	switch {
 	case o.has('r') && o.has('w'):
 		return qemutext.Errorf("Only one -r/-w option may be given")
 	case o.has('r') || o.has('w'):
 		opts.ReadOnly = o.has('r')
 	}
+	var err error
 	if o.has('c') {
-		if err := CheckCache(o.value['c']); err != nil {
+		if opts.Direct, err = DirectCache(o.value['c']); err != nil {
 			return err
 		}
 	}
@@ -118,11 +119,24 @@ func reopenOptions(o *options, opts *OpenOptions) error {
 				return qemutext.Errorf("Cannot set both -c and the cache options")
 			}
 		default:
-			return qemutext.Errorf("Cannot change the option '%s'", option.Name)
+			if !changeable(option, format) {
+				return qemutext.Errorf("Cannot change the option '%s'", option.Name)
+			}
+			opts.Changes = append(slices.Clip(opts.Changes), option)
+			continue
 		}
 		if !isSwitch {
 			return qemutext.Errorf("Parameter '%s' expects 'on' or 'off'", option.Name)
 		}
 	}
 	return nil
+}
+
+// changeable reports whether an option of an open disk may be set: which part
+// of a file a raw disk is, and what stays as it is.
+func changeable(o optlist.Option, format string) bool {
+	if o.Name == "driver" {
+		return o.Value == format
+	}
+	return format == "raw" && (o.Name == "offset" || o.Name == "size")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -31,11 +32,13 @@ type Device struct {
 type OpenOptions struct {
 	ReadOnly      bool
 	ForceShare    bool
-	Snapshot      bool   // what is written is forgotten when the disk is closed
-	CopyOnRead    bool   // as in Device
-	IgnoreDiscard bool   // as in Device
-	Format        string // "" when not told
-	Options       string // of the disk, as driver=qed,...
+	Snapshot      bool             // what is written is forgotten when the disk is closed
+	CopyOnRead    bool             // as in Device
+	Direct        bool             // whole sectors of a raw disk are read and written
+	IgnoreDiscard bool             // as in Device
+	Format        string           // "" when not told
+	Options       string           // of the disk, as driver=qed,...
+	Changes       []optlist.Option // that come after those
 }
 
 // Session is a state of qemu-io: an open disk, or none, and what is still

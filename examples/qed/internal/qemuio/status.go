@@ -3,10 +3,12 @@ package qemuio
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -120,8 +122,12 @@ func (s *Session) discard(_ context.Context, args []string) error {
 	if off > s.device.Disk.Size()-n {
 		return s.fail("discard", errOutside)
 	}
-	if s.device.Format == "raw" && !s.device.IgnoreDiscard {
-		if err := s.device.Writable.WriteZeroes(off, n); err != nil {
+	if raw, ok := s.device.Writable.(backend.HolePuncher); ok && !s.device.IgnoreDiscard {
+		err := raw.PunchHole(off, n)
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = s.device.Writable.WriteZeroes(off, n)
+		}
+		if err != nil {
 			return s.fail("discard", err)
 		}
 	}
