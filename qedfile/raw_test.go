@@ -1,6 +1,7 @@
 package qedfile_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -51,5 +52,29 @@ func TestARawDiskWhoseSyncFailsSaysSoWhenItIsClosed(t *testing.T) {
 	}
 	if err := d.Close(); !errors.Is(err, backendtest.ErrInjected) {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestAHoleInARawDiskReadsAsZeroesAndGivesItsSpaceBack(t *testing.T) {
+	memory := backend.NewMemory(bytes.Repeat([]byte{1}, 1<<20))
+	d, err := qedfile.NewRaw(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.PunchHole(64<<10, 128<<10); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1<<20)
+	if _, err := d.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Count(b, []byte{0}) != 128<<10 || b[64<<10-1] != 1 || b[192<<10] != 1 {
+		t.Errorf("%d bytes are zeroes", bytes.Count(b, []byte{0}))
+	}
+	if start, _, err := backend.NextData(memory, 64<<10); start < 192<<10 || err != nil {
+		t.Errorf("the next data is at %d, %v", start, err)
+	}
+	if err := d.PunchHole(1<<20, 512); !errors.Is(err, qedfile.ErrRange) {
+		t.Errorf("outside the disk: %v", err)
 	}
 }
