@@ -104,7 +104,7 @@ func printSystems(w io.Writer, list []*guest.Info) error {
 		for _, line := range [...]struct{ label, value string }{
 			{"System", s.Name}, {"Type", string(s.Type)}, {"Product", s.Product}, {"Distribution", s.Distro},
 			{"Version", s.Version}, {"Variant", s.Variant}, {"Build", s.Build}, {"Architecture", s.Arch}, {"Host name", s.Hostname}, {"Time zone", s.TimeZone},
-			{"Init", s.Init}, {"Packages", packagesLine(s)}, {"Kernels", strings.Join(s.Kernels, " ")},
+			{"Init", s.Init}, {"Boot loader", s.BootLoader}, {"Packages", packagesLine(s)}, {"Kernels", strings.Join(s.Kernels, " ")},
 			{"Initrds", strings.Join(s.Initrds, " ")},
 		} {
 			if line.value != "" {

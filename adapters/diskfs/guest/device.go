@@ -26,6 +26,9 @@ type devices struct {
 func (d devices) find(name string) (*imagefs.Volume, bool) {
 	tag, value, found := strings.Cut(name, "=")
 	if rest, ok := strings.CutPrefix(name, "/dev/disk/by-"); ok {
+		if mapper, ok := strings.CutPrefix(rest, "id/dm-name-"); ok {
+			return d.named(mapper)
+		}
 		tag, value, found = strings.Cut(rest, "/")
 		value = unescapeUdev(value)
 	}

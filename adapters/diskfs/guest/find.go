@@ -23,6 +23,7 @@ const (
 	NetBSD  Family = "netbsd"
 	OpenBSD Family = "openbsd"
 	Hurd    Family = "hurd"
+	DOS     Family = "dos"
 	Unknown Family = "unknown" // a filesystem without a system
 )
 
@@ -195,11 +196,10 @@ func (c candidate) root() *Root {
 	return &Root{top: p, base: p}
 }
 
-// marks are files that are in the root of a system alone.
+// marks are files that are in the root of a system alone, and so are those of
+// oldReleases.
 var marks = [...]string{
-	"etc/os-release", "usr/lib/os-release", "etc/fstab", "etc/passwd", "etc/debian_version",
-	"etc/redhat-release", "etc/alpine-release", "etc/arch-release", "etc/SuSE-release", "etc/gentoo-release",
-	"etc/slackware-version", "etc/release",
+	"etc/os-release", "usr/lib/os-release", "etc/fstab", "etc/passwd", "etc/lsb-release", "etc/release",
 }
 
 // family tells whose root a filesystem is; "" is nobody's.
@@ -207,13 +207,14 @@ func family(fsys *fstree.FS) (Family, error) {
 	if _, err := fsys.Lstat("."); err != nil {
 		return "", err
 	}
-	if fsys.Info().Type == "ntfs" {
-		for _, dir := range windowsRoots {
-			if info, err := fsys.Stat(dir + "/System32"); err == nil && info.IsDir() {
-				return Windows, nil
-			}
+	switch fsys.Info().Type {
+	case "ntfs":
+		return windowsFamily(fsys), nil
+	case "vfat":
+		if f := windowsFamily(fsys); f != "" {
+			return f, nil
 		}
-		return "", nil
+		return dosFamily(fsys), nil
 	}
 	info, err := fsys.Lstat("etc")
 	if err != nil || !info.IsDir() {
@@ -224,7 +225,37 @@ func family(fsys *fstree.FS) (Family, error) {
 			return unixFamily(fsys), nil
 		}
 	}
+	for _, old := range oldReleases {
+		if _, err := fsys.Lstat(old.file); err == nil {
+			return unixFamily(fsys), nil
+		}
+	}
 	return "", nil
+}
+
+// windowsFamily tells a Windows from its directories.
+func windowsFamily(fsys *fstree.FS) Family {
+	for _, dir := range windowsRoots {
+		if info, err := fsys.Stat(dir + "/System32"); err == nil && info.IsDir() {
+			return Windows
+		}
+	}
+	return ""
+}
+
+const freeDOS = "FDOS/FREEDOS.BSS"
+
+// dosFamily tells a DOS from the files that it starts with.
+func dosFamily(fsys *fstree.FS) Family {
+	if _, err := fsys.Stat(freeDOS); err == nil {
+		return DOS
+	}
+	_, io := fsys.Stat("IO.SYS")
+	_, dos := fsys.Stat("MSDOS.SYS")
+	if io == nil && dos == nil {
+		return DOS
+	}
+	return ""
 }
 
 func notExistIsNil(err error) error {
@@ -255,7 +286,7 @@ func (c candidate) system(volumes []imagefs.Volume) *System {
 		c.family = Unknown
 	}
 	s := &System{Name: c.name, Volume: c.volume.Name, Family: c.family, root: c.root(), volumes: volumes}
-	if c.family == Unknown || c.family == Windows {
+	if c.family == Unknown || c.family == Windows || c.family == DOS {
 		return s
 	}
 	t := &table{root: s.root, devices: devices{volumes: volumes}}

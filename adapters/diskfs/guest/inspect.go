@@ -31,8 +31,9 @@ type Info struct {
 	PackageFormat  string    `json:"package_format,omitempty"`  // "deb", "rpm", "apk", "pacman", ...
 	PackageManager string    `json:"package_manager,omitempty"` // "apt", "dnf", "apk", "pacman", ...
 	Packages       []Package `json:"packages"`
-	Kernels        []string  `json:"kernels"` // paths
-	Initrds        []string  `json:"initrds"` // paths
+	BootLoader     string    `json:"boot_loader,omitempty"` // "grub2", "systemd-boot", "bootmgr", ...
+	Kernels        []string  `json:"kernels"`               // paths
+	Initrds        []string  `json:"initrds"`               // paths
 	Users          []User    `json:"users"`
 	Mounts         []Mount   `json:"mounts"`
 	Drives         []Drive   `json:"drives,omitempty"` // of Windows
@@ -80,12 +81,16 @@ func (s *System) Inspect() (*Info, error) {
 	case Unknown:
 	case Windows:
 		in.windows(s.volumes)
+		in.windowsLoader(s.volumes)
+	case DOS:
+		in.release()
 	default:
 		in.release()
 		in.host()
 		in.architecture()
 		in.init()
 		in.packages()
+		in.bootLoader()
 		in.kernels()
 		in.users()
 	}
@@ -147,10 +152,15 @@ func (in *inspection) host() {
 			in.info.Hostname = shellValues(in.read(c.file, maxSmall))[c.key]
 		}
 	}
-	if in.info.Hostname == "" {
-		in.info.Hostname = in.line("etc/HOSTNAME")
+	for _, file := range [...]string{"etc/HOSTNAME", "etc/nodename", "etc/myname"} { // SUSE, Solaris, OpenBSD
+		if in.info.Hostname == "" {
+			in.info.Hostname = in.line(file)
+		}
 	}
 	in.info.TimeZone = in.line("etc/timezone")
+	if in.info.TimeZone == "" {
+		in.info.TimeZone = in.line("var/db/zoneinfo") // FreeBSD
+	}
 	if in.info.TimeZone == "" {
 		target, err := in.root.ReadLink("etc/localtime")
 		if err != nil && !errors.Is(err, fs.ErrInvalid) {
@@ -260,6 +270,8 @@ func (in *inspection) init() {
 		in.info.Init = "systemd"
 	case strings.HasPrefix(base, "runit"):
 		in.info.Init = "runit"
+	case strings.HasPrefix(base, "dinit"), strings.HasPrefix(base, "finit"), strings.HasPrefix(base, "s6-"):
+		in.info.Init = strings.TrimRight(strings.TrimSuffix(base, "svscan"), "-")
 	case in.exists("sbin/openrc") || in.exists("sbin/openrc-run") || in.exists("usr/bin/openrc"):
 		in.info.Init = "openrc"
 	case base == "busybox":
@@ -270,26 +282,6 @@ func (in *inspection) init() {
 		in.info.Init = "upstart"
 	case in.exists("etc/inittab"):
 		in.info.Init = "sysvinit"
-	}
-}
-
-// kernels lists what boot loaders start.
-func (in *inspection) kernels() {
-	for _, dir := range [...]string{".", "boot"} {
-		list, err := in.root.ReadDir(dir)
-		if dir != "." {
-			in.failed(err)
-		}
-		for _, d := range list {
-			name, shown := d.Name(), "/"+path.Join(dir, d.Name())
-			switch {
-			case d.IsDir() || d.Type() == fs.ModeSymlink || len(in.info.Kernels)+len(in.info.Initrds) > maxList:
-			case strings.HasPrefix(name, "vmlinu"), strings.HasPrefix(name, "bzImage"), strings.HasPrefix(name, "kernel-"):
-				in.info.Kernels = append(in.info.Kernels, shown)
-			case strings.HasPrefix(name, "initr"):
-				in.info.Initrds = append(in.info.Initrds, shown)
-			}
-		}
 	}
 }
 

@@ -32,7 +32,7 @@ func TestSystemsAreWhatTheySay(t *testing.T) {
 				{Name: "base-files", Version: "12.4+deb12u5", Arch: "amd64"},
 				{Name: "libc6", Version: "2.36-9+deb12u4", Arch: "amd64", Source: "glibc"},
 			},
-			Kernels: []string{"/boot/vmlinuz-6.1.0-18-amd64"},
+			BootLoader: "grub2", Kernels: []string{"/boot/vmlinuz-6.1.0-18-amd64"},
 			Initrds: []string{"/boot/initrd.img-6.1.0-18-amd64"},
 			Users: []guest.User{
 				{"root", 0, 0, "/root", "/bin/bash"}, {"daemon", 1, 1, "/usr/sbin", "/usr/sbin/nologin"},

@@ -61,6 +61,7 @@ func TestDevicesAreFoundByAllTheirNames(t *testing.T) {
 		{"", "/dev/vg/root", "vg-root"},
 		{"", "/dev/vg/my-data", "vg-my--data"},
 		{"", "/dev/mapper/vg-my--data", "vg-my--data"},
+		{"", "/dev/disk/by-id/dm-name-vg-my--data", "vg-my--data"},
 		{"", "/dev/mapper/p1", ""},
 		{"", "/dev/", ""},
 		{"", "p1", ""},
@@ -264,4 +265,32 @@ func FuzzTable(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestOptionsSayWhetherAMountIsMadeAtBoot(t *testing.T) {
+	for line, want := range map[string]string{
+		"/dev/sda4 /home ext4 noauto":                             "note: not mounted at boot",
+		"/dev/sda4 /home ext4 noauto,x-systemd.automount":         "p4",
+		"/home/user /srv/shared none bind,noauto":                 "note: not mounted at boot",
+		"/not/there /srv/shared none bind":                        "problem: file does not exist",
+		"/not/there /srv/shared none bind,nofail":                 "note: file does not exist (nofail)",
+		"/dev/sdb1 /home ext4 nofail":                             "note: no such device on this disk (nofail)",
+		"/dev/sda4 /mnt/not/there ext4 nofail":                    "p4 problem: /mnt/not/there: mount point is not there",
+		"overlay /srv overlay noauto":                             "note: not mounted at boot",
+		"overlay /srv overlay nofail":                             "problem: a filesystem of type overlay: unsupported",
+		"/dev/disk/by-partlabel/home\\040of\\040all /home auto x": "p4",
+	} {
+		_, mounts := debian(t, line)
+		m := mounts[0]
+		got := m.Volume
+		if m.Note != "" {
+			got += " note: " + m.Note
+		}
+		if m.Problem != "" {
+			got += " problem: " + m.Problem
+		}
+		if strings.TrimSpace(got) != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
 }

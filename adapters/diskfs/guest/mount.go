@@ -110,7 +110,7 @@ func (t *table) mount(l tableLine) {
 	what, err := t.source(&l, &m)
 	switch {
 	case m.Note != "":
-	case errors.Is(err, ErrNoDevice) && l.has("nofail"):
+	case errors.Is(err, fs.ErrNotExist) && l.has("nofail"):
 		m.Note = errs.Message(err) + " (nofail)"
 	default:
 		if what == nil {
@@ -130,6 +130,11 @@ func (t *table) mount(l tableLine) {
 // source is what a line mounts. Where it is nothing of the disk and hides
 // nothing of it, the mount has a note.
 func (t *table) source(l *tableLine, m *Mount) (*mounted, error) {
+	// What is mounted when it is first used is there for everyone.
+	if l.has("noauto") && !l.has("x-systemd.automount") {
+		m.Note = "not mounted at boot"
+		return nil, nil
+	}
 	if l.bind() {
 		return t.bound(l)
 	}
@@ -142,10 +147,6 @@ func (t *table) source(l *tableLine, m *Mount) (*mounted, error) {
 		return nil, nil
 	case refused:
 		return nil, fmt.Errorf("a filesystem of type %s: %w", l.kind, imagefs.ErrUnsupported)
-	}
-	if l.has("noauto") {
-		m.Note = "not mounted at boot"
-		return nil, nil
 	}
 	v, ok := t.devices.find(l.device)
 	if !ok {

@@ -20,7 +20,7 @@ func TestDistributionsAreTheirOldFiles(t *testing.T) {
 		"Scientific Linux release 7.9 (Nitrogen)":                 "scientificlinux 7.9",
 		"Something release X":                                     "redhat-based ",
 	} {
-		if got := redhatName(line) + " " + versionIn(line); got != want {
+		if got := distroIn(line) + " " + versionIn(line); got != want {
 			t.Errorf("%s: %s", line, got)
 		}
 	}

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -9,12 +10,26 @@ import (
 // release reads which distribution a system is, from the file of the most
 // meaning that is there.
 func (in *inspection) release() {
+	switch in.info.Type {
+	case FreeBSD:
+		in.freeBSD()
+		return
+	case NetBSD, OpenBSD:
+		in.otherBSD()
+		return
+	case DOS:
+		in.dos()
+		return
+	}
 	for _, name := range [...]string{"etc/os-release", "usr/lib/os-release"} {
 		values := shellValues(in.read(name, maxSmall))
 		if values["ID"] == "" {
 			continue
 		}
-		in.info.Distro = distroName(values["ID"], in)
+		in.info.Distro = distroName(values["ID"])
+		if in.info.Distro == "debian" && in.exists("etc/kali_version") {
+			in.info.Distro = "kalilinux"
+		}
 		in.info.Version = values["VERSION_ID"]
 		in.info.Product = values["PRETTY_NAME"]
 		if in.info.Product == "" {
@@ -35,57 +50,66 @@ func (in *inspection) lsbRelease() bool {
 	if id == "" {
 		return false
 	}
-	in.info.Distro = distroName(id, in)
+	in.info.Distro = distroName(id)
 	in.info.Version = values["DISTRIB_RELEASE"]
 	in.info.Product = values["DISTRIB_DESCRIPTION"]
 	return true
 }
 
-// oldRelease reads the files that distributions had before there was a common
-// one.
+// oldReleases are the files that distributions had before there was a common
+// one, those of a derivative before those of what it comes from. product is what
+// stands before the version where the file has that alone; without a distro it is
+// told from the line.
+var oldReleases = [...]struct{ file, distro, product string }{
+	{"etc/oracle-release", "oraclelinux", ""},
+	{"etc/rocky-release", "rocky", ""},
+	{"etc/circle-release", "circle", ""},
+	{"etc/centos-release", "centos", ""},
+	{"etc/fedora-release", "fedora", ""},
+	{"etc/altlinux-release", "altlinux", ""},
+	{"etc/mageia-release", "mageia", ""},
+	{"etc/openmandriva-release", "openmandriva", ""},
+	{"etc/mandriva-release", "mandriva", ""},
+	{"etc/neokylin-release", "neokylin", ""},
+	{"etc/pld-release", "pldlinux", ""},
+	{"etc/redhat-release", "", ""},
+	{"etc/pardus-release", "pardus", ""},
+	{"etc/debian_version", "debian", "Debian "},
+	{"etc/SuSE-release", "", ""},
+	{"etc/alpine-release", "alpinelinux", "Alpine Linux "},
+	{"etc/arch-release", "archlinux", "Arch Linux"},
+	{"etc/gentoo-release", "gentoo", ""},
+	{"etc/slackware-version", "slackware", ""},
+	{"etc/meego-release", "meego", ""},
+	{"etc/frugalware-release", "frugalware", ""},
+	{"etc/ttylinux-target", "ttylinux", "ttylinux "},
+	{"etc/br-version", "buildroot", "Buildroot "},
+	{"etc/cirros/version", "cirros", "CirrOS "},
+}
+
 func (in *inspection) oldRelease() {
-	for _, c := range [...]struct{ file, distro string }{
-		{"etc/oracle-release", "oraclelinux"},
-		{"etc/centos-release", "centos"},
-		{"etc/rocky-release", "rocky"},
-		{"etc/fedora-release", "fedora"},
-		{"etc/redhat-release", ""},
-		{"etc/SuSE-release", "suse-based"},
-		{"etc/alpine-release", "alpinelinux"},
-		{"etc/arch-release", "archlinux"},
-		{"etc/gentoo-release", "gentoo"},
-		{"etc/slackware-version", "slackware"},
-		{"etc/mandriva-release", "mandriva"},
-		{"etc/mageia-release", "mageia"},
-		{"etc/pld-release", "pldlinux"},
-		{"etc/frugalware-release", "frugalware"},
-		{"etc/cirros/version", "cirros"},
-		{"etc/debian_version", "debian"},
-	} {
+	for _, c := range oldReleases {
 		if !in.exists(c.file) {
 			continue
 		}
 		line := in.line(c.file)
-		in.info.Distro, in.info.Product = c.distro, line
+		in.info.Distro, in.info.Product, in.info.Version = c.distro, c.product+line, versionIn(line)
 		if c.distro == "" {
-			in.info.Distro = redhatName(line)
-		}
-		in.info.Version = versionIn(line)
-		switch c.distro {
-		case "debian", "alpinelinux", "cirros":
-			in.info.Product = map[string]string{"debian": "Debian ", "alpinelinux": "Alpine Linux ", "cirros": "CirrOS "}[c.distro] + line
-		case "archlinux":
-			in.info.Product = "Arch Linux"
+			in.info.Distro = distroIn(line)
 		}
 		return
 	}
+	in.info.Distro = "unknown"
 }
 
-// redhatName is the distribution that a line of redhat-release names.
-func redhatName(line string) string {
+// distroIn is the distribution that a line of a file names which many have.
+func distroIn(line string) string {
 	for _, c := range [...]struct{ prefix, distro string }{
 		{"Fedora", "fedora"}, {"CentOS", "centos"}, {"Scientific Linux", "scientificlinux"},
-		{"Rocky", "rocky"}, {"Oracle", "oraclelinux"}, {"Red Hat Enterprise", "rhel"}, {"Mageia", "mageia"},
+		{"Rocky", "rocky"}, {"Circle", "circle"}, {"Oracle", "oraclelinux"}, {"Red Hat", "rhel"}, {"Mageia", "mageia"},
+		{"Mandriva", "mandriva"}, {"Mandrake", "mandriva"}, {"OpenMandriva", "openmandriva"}, {"ALT", "altlinux"},
+		{"NeoKylin", "neokylin"}, {"Kylin", "kylin"}, {"PLD", "pldlinux"}, {"Virtuozzo", "virtuozzo"}, {"openEuler", "openeuler"},
+		{"openSUSE", "opensuse"}, {"SUSE Linux Enterprise", "sles"}, {"SuSE", "suse-based"}, {"SUSE", "suse-based"},
 	} {
 		if strings.HasPrefix(line, c.prefix) {
 			return c.distro
@@ -94,46 +118,81 @@ func redhatName(line string) string {
 	return "redhat-based"
 }
 
-var versionNumber = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)*`)
+var (
+	versionNumber = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)+`)
+	anyNumber     = regexp.MustCompile(`[0-9]+`)
+)
 
-func versionIn(line string) string { return versionNumber.FindString(line) }
+// versionIn is the first number with dots, or else the first at all.
+func versionIn(line string) string {
+	return cmp.Or(versionNumber.FindString(line), anyNumber.FindString(line))
+}
 
-// distroName is libguestfs's name for an ID of os-release; one that it has no
-// other name for is its own.
-func distroName(id string, in *inspection) string {
+// distroName is libguestfs's name for an ID of os-release or of lsb-release in
+// lower case; one that it has no other name for is its own.
+func distroName(id string) string {
+	id = strings.ToLower(id)
+	if strings.HasPrefix(id, "opensuse") {
+		return "opensuse"
+	}
 	switch id {
 	case "alpine":
 		return "alpinelinux"
-	case "altlinux":
+	case "alt", "alt linux":
 		return "altlinux"
 	case "arch":
 		return "archlinux"
-	case "debian":
-		if in.exists("etc/kali_version") {
-			return "kalilinux"
-		}
 	case "kali":
 		return "kalilinux"
-	case "ol":
+	case "ol", "enterpriseenterpriseserver", "oracleserver":
 		return "oraclelinux"
 	case "void":
 		return "voidlinux"
-	case "opensuse-leap", "opensuse-tumbleweed", "opensuse-microos":
-		return "opensuse"
-	case "sled":
-		return "sles"
-	case "sles_sap":
+	case "sled", "sles_sap", "suse linux":
 		return "sles"
 	case "pld":
 		return "pldlinux"
 	case "scientific":
 		return "scientificlinux"
-	case "virtuozzo":
-		return "virtuozzo"
-	case "linuxmint":
+	case "redhatenterpriseserver":
+		return "rhel"
+	case "mandrivalinux":
+		return "mandriva"
+	case "mint":
 		return "linuxmint"
 	}
 	return id
+}
+
+// freeBSD reads the version of the programs, which the kernel's follows.
+func (in *inspection) freeBSD() {
+	in.info.Distro = "freebsd"
+	in.info.Product = shellValues(in.read("bin/freebsd-version", maxSmall))["USERLAND_VERSION"]
+	if in.info.Product != "" {
+		in.info.Product = "FreeBSD " + in.info.Product
+	}
+	in.info.Version = versionIn(in.info.Product)
+}
+
+// otherBSD reads the first line of /etc/release or of /etc/motd.
+func (in *inspection) otherBSD() {
+	in.info.Distro = string(in.info.Type)
+	for _, name := range [...]string{"etc/release", "etc/motd"} {
+		line := in.line(name)
+		if strings.HasPrefix(strings.ToLower(line), in.info.Distro) {
+			in.info.Product, _, _ = strings.Cut(line, " (")
+			in.info.Version = versionIn(line)
+			return
+		}
+	}
+}
+
+// dos tells the makers of DOS apart.
+func (in *inspection) dos() {
+	in.info.Distro, in.info.Product = "msdos", "MS-DOS"
+	if in.exists(freeDOS) {
+		in.info.Distro, in.info.Product = "freedos", "FreeDOS"
+	}
 }
 
 // shellValues reads a file of KEY=value lines, as os-release(5) describes: a

@@ -26,6 +26,7 @@ var windowsRoots = [...]string{"Windows", "WINNT"}
 
 // windows reads what a Windows is from its registry.
 func (in *inspection) windows(volumes []imagefs.Volume) {
+	in.info.Distro = "windows"
 	for _, root := range windowsRoots {
 		config := root + "/System32/config"
 		if !in.exists(config) {
@@ -100,7 +101,6 @@ func (in *inspection) value(k *regf.Key, name string) *regf.Value {
 func (in *inspection) windowsVersion(software *regf.Key) {
 	k := in.key(software, `Microsoft\Windows NT\CurrentVersion`)
 	text := func(name string) string { return in.value(k, name).Text() }
-	in.info.Distro = "windows"
 	in.info.Product, in.info.Variant = text("ProductName"), text("InstallationType")
 	in.info.Version = text("CurrentVersion")
 	major, ok := in.value(k, "CurrentMajorVersionNumber").Number()
