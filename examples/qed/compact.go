@@ -27,6 +27,10 @@ DST gets its name when it is complete.`,
 	asked := addProgressFlag(cmd)
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		to, err := a.describe(args[1], false)
+		if err != nil {
+			return fileError(args[1], err)
+		}
 		src, err := a.openDiskFor(args[0], access{})
 		if err != nil {
 			return err
@@ -35,20 +39,20 @@ DST gets its name when it is complete.`,
 		if src.image == nil {
 			return fileError(args[0], errNotQED(src.format))
 		}
-		if err := sameBacking(src, args[1]); err != nil {
+		if err := sameBacking(src, to.Path); err != nil {
 			return err
 		}
 		progress := a.newProgress("compact", *asked)
 		defer progress.finish()
-		size, err := compact(cmd.Context(), args[1], src.image, &qedfile.CompactOptions{Progress: progress.set})
+		size, err := compact(cmd.Context(), to.Path, src.image, &qedfile.CompactOptions{Progress: progress.set})
 		if err != nil {
-			return fileError(args[1], err)
+			return fileError(to.Path, err)
 		}
 		progress.finish()
 		if *quiet {
 			return nil
 		}
-		_, err = fmt.Fprintf(a.stdout, "%s: %d bytes, %s: %d bytes\n", src.name, src.fileSize, args[1], size)
+		_, err = fmt.Fprintf(a.stdout, "%s: %d bytes, %s: %d bytes\n", src.name, src.fileSize, to.Path, size)
 		return err
 	}
 	return cmd

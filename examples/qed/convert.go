@@ -248,7 +248,7 @@ func (c *convertCommand) copyTo(ctx context.Context, to string, src qedfile.Disk
 	}
 	spec, err := c.describe(to, false)
 	if err != nil {
-		return err
+		return fileError(to, err)
 	}
 	size := src.Size()
 	if c.options.size >= 0 {
@@ -278,7 +278,7 @@ func (c *convertCommand) convertForeign(ctx context.Context, to string, src qedf
 	}
 	spec, err := c.describe(to, false)
 	if err != nil {
-		return err
+		return fileError(to, err)
 	}
 	copy := &foreignCopy{c.targetName(), c.options, c.compress, opts.Workers, opts.Progress}
 	return copy.write(ctx, spec.Path, src)

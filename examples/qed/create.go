@@ -134,7 +134,7 @@ func (c *createCommand) create(name string, size int64) error {
 	}
 	path, err := c.describe(name, false)
 	if err != nil {
-		return err
+		return fileError(name, err)
 	}
 	return makeDisk(path.Path, f.name, o.size, o, func(qedfile.WritableDisk) error { return nil })
 }

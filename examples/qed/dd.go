@@ -107,7 +107,7 @@ func (c *ddCommand) dd(ctx context.Context) error {
 	}
 	to, err := c.describe(c.to, false)
 	if err != nil {
-		return err
+		return fileError(c.to, err)
 	}
 	part := &windowDisk{Disk: src.Disk, off: start, size: end - start}
 	err = makeDisk(to.Path, f.name, part.size, &diskOptions{}, func(dst qedfile.WritableDisk) error {

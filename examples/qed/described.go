@@ -58,10 +58,18 @@ func (objectFlag) Set(s string) error {
 	return nil
 }
 
-// describe reads the name of an image, or its description.
+// errDash is the error for an image that is named -. Where a command writes one
+// file that is no image, this means standard output.
+var errDash = errors.New("an image is neither read from standard input nor written to standard output; a file of this name is ./-")
+
+// describe reads the name of an image, or its description. Every name on the
+// command line comes through here.
 func (a *app) describe(name string, described bool) (*imagespec.Spec, error) {
 	if described {
 		return imagespec.ParseOptions(name)
+	}
+	if name == "-" && !a.asQemu() { // qemu's tools have no meaning for it
+		return nil, errDash
 	}
 	if !source.Local(name) {
 		return &imagespec.Spec{Path: name}, nil

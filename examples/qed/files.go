@@ -36,9 +36,6 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 // openFiles opens an image for the files inside it. What goes wrong with one
 // of them later is said by cmd.
 func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
-	if name == "-" {
-		return nil, errors.New("-: an image is not read from standard input; a file of this name is ./-")
-	}
 	d, err := a.openDisk(name)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -117,6 +118,77 @@ func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
 	for _, c := range newRoot(&app{}).Commands() {
 		full(c.Name(), "--help")
 		if !ran[c.Name()] && !commandsWithoutOutput[c.Name()] {
+			t.Errorf("%s is not tried", c.Name())
+		}
+	}
+}
+
+func TestNoImageIsStandardInputOrOutput(t *testing.T) {
+	image, err := filepath.Abs(filepath.Join("..", "..", "testdata", "gpt.qed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	ours(t, "create", "-q", "./-", "1M")
+	before, err := os.ReadFile("-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := make(map[string]bool)
+	for _, args := range [][]string{
+		{"amend", "-o", "cluster_size=4k", "-"},
+		{"bench", "-"},
+		{"cat", "-", "disk/f"},
+		{"check", "-"},
+		{"commit", "-"},
+		{"compact", "-", "new.qed"},
+		{"compact", "./-", "-"},
+		{"compare", "-", image},
+		{"compare", image, "-"},
+		{"convert", "-O", "raw", "-", "new.raw"},
+		{"convert", "-O", "raw", image, "-"},
+		{"convert", "-O", "vmdk", image, "-"},
+		{"convert", "-n", "-O", "qed", "./-", "-"},
+		{"cp", "-", "disk/f", "."},
+		{"create", "-", "2M"},
+		{"dd", "if=-", "of=new.raw"},
+		{"dd", "if=" + image, "of=-"},
+		{"df", "-"},
+		{"diff", "-", image},
+		{"diff", image, "-"},
+		{"du", "-"},
+		{"dump", "-", "disk", "new.raw"},
+		{"info", "-"},
+		{"inspect", "-"},
+		{"io", "-c", "length", "-"},
+		{"ls", "-"},
+		{"map", "-"},
+		{"measure", "-O", "raw", "-"},
+		{"mount", "-", "."},
+		{"nbd", "-"},
+		{"rebase", "-b", "", "-"},
+		{"resize", "-", "2M"},
+		{"serve", "-"},
+		{"stat", "-", "disk"},
+		{"tar", "-"},
+		{"tree", "-"},
+		{"volumes", "-"},
+	} {
+		tried[args[0]] = true
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+		if code == exitOK || !strings.Contains(stderr.String(), "-: "+errDash.Error()) && !strings.Contains(stderr.String(), "'-': "+errDash.Error()) {
+			t.Errorf("qed %q: exit code %d, %q", args, code, &stderr)
+		}
+	}
+	if after, err := os.ReadFile("-"); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the file of this name has changed (%v)", err)
+	}
+	if list, err := os.ReadDir("."); err != nil || len(list) != 1 {
+		t.Errorf("%v (%v)", list, err)
+	}
+	for _, c := range newRoot(&app{}).Commands() {
+		if takesImage := strings.Contains(c.Use, "IMAGE") || strings.Contains(c.Use, "SRC"); takesImage && !tried[c.Name()] {
 			t.Errorf("%s is not tried", c.Name())
 		}
 	}
