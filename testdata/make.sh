@@ -179,10 +179,67 @@ dirty() {
 	head -c 4096 /dev/zero >>"$here/dirty.qed"
 }
 
+# A disk whose first partition is a LUKS 1 volume (passphrase "one") that holds
+# ext2, and whose second is a LUKS 2 volume (passphrase "two", or the bytes "three"
+# of a key file) that holds a physical volume of LVM, in which "root" holds ext4.
+# cryptsetup encrypts files without device-mapper.
+encrypted() {
+	local sizes=(--key-size 256 --luks2-metadata-size 16k --luks2-keyslots-size 288k)
+	local costs=(--pbkdf argon2id --pbkdf-memory 1024 --pbkdf-force-iterations 4 --pbkdf-parallel 1)
+	truncate -s 4M "$work/encrypted"
+	eatmydata sgdisk -a 8 -n 1:128:5119 -t 1:8309 -c 1:old -n 2:5120:7167 -t 2:8309 -c 2:new "$work/encrypted" >/dev/null
+	truncate -s 192K "$work/inner1"
+	mke2fs -q -t ext2 -b 1024 -N 32 -L secret1 -d "$work/tree/etc" "$work/inner1"
+	qemu-img convert -f raw -O luks --object secret,id=key,data=one \
+		-o key-secret=key,cipher-alg=aes-128,cipher-mode=cbc,ivgen-alg=essiv,ivgen-hash-alg=sha256,hash-alg=sha256,iter-time=10 \
+		"$work/inner1" "$work/luks1"
+	truncate -s 512K "$work/inner2"
+	local loop
+	loop=$(losetup -f --show "$work/inner2")
+	pvcreate -qq --config devices/pv_min_size=512 --uuid qedfsc-0000-0000-0000-0000-0000-000000 --norestorefile --metadatasize 60k --dataalignment 64k "$loop"
+	cat >"$work/vg.txt" <<-'END'
+		contents = "Text Format Volume Group"
+		version = 1
+		vault {
+			id = "qedfsw-0000-0000-0000-0000-0000-000000"
+			seqno = 1 format = "lvm2" status = ["RESIZEABLE", "READ", "WRITE"] flags = []
+			extent_size = 128 max_lv = 0 max_pv = 0 metadata_copies = 0
+			physical_volumes {
+				pv0 { id = "qedfsc-0000-0000-0000-0000-0000-000000" status = ["ALLOCATABLE"] dev_size = 1024 pe_start = 128 pe_count = 7 }
+			}
+			logical_volumes {
+				root {
+					id = "qedfsx-0000-0000-0000-0000-0000-000000"
+					status = ["READ", "WRITE", "VISIBLE"]
+					segment_count = 1
+					segment1 { start_extent = 0 extent_count = 4 type = "striped" stripe_count = 1 stripes = ["pv0", 0] }
+				}
+			}
+		}
+	END
+	vgcfgrestore -qq --force --yes --config "devices{pv_min_size=512 filter=[\"a|$loop\$|\",\"r|.*|\"]}" -f "$work/vg.txt" vault
+	sync "$work/inner2"
+	losetup -d "$loop"
+	truncate -s 256K "$work/lvroot"
+	mke2fs -q -t ext4 -b 1024 -N 32 -O ^has_journal -L secret2 -d "$work/tree/etc" "$work/lvroot"
+	dd if="$work/lvroot" of="$work/inner2" bs=64K seek=1 conv=notrunc status=none
+	truncate -s 320K "$work/luks2"
+	cat "$work/inner2" >>"$work/luks2"
+	printf two >"$work/two"
+	printf three >"$work/three"
+	cryptsetup reencrypt -q --encrypt --type luks2 --label vault "${costs[@]}" "${sizes[@]}" --offset 640 --header "$work/header" --key-file "$work/two" "$work/luks2"
+	cryptsetup luksAddKey -q "${costs[@]}" --key-file "$work/two" "$work/header" "$work/three"
+	dd if="$work/luks1" of="$work/encrypted" bs=512 seek=128 conv=notrunc,sparse status=none
+	dd if="$work/luks2" of="$work/encrypted" bs=512 seek=5120 conv=notrunc,sparse status=none
+	dd if="$work/header" of="$work/encrypted" bs=512 seek=5120 conv=notrunc,sparse status=none
+	to_qed "$work/encrypted" encrypted.qed
+}
+
 gpt
 mbr
 bare
 lvm
+encrypted
 chain
 dirty
 if [ "${1:-}" = all ]; then
