@@ -18,6 +18,7 @@ type app struct {
 	open           openFlags
 	os             string // which system's files are meant
 	sources        sources
+	keys           keys
 	progress       *progress // nil before there is one
 }
 

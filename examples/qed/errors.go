@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/backend/errs"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
@@ -85,5 +86,9 @@ func fileError(name string, err error) error {
 
 // message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {
-	return show.Lines(errs.Message(err))
+	text := show.Lines(errs.Message(err))
+	if errors.Is(err, imagefs.ErrLocked) {
+		text += "; --key-file FILE opens it, or the environment's " + envPassphrase
+	}
+	return text
 }

@@ -30,6 +30,7 @@ type files struct {
 func (a *app) addFileFlags(cmd *cobra.Command) {
 	a.addOpenFlags(cmd)
 	a.addSectorFlag(cmd)
+	a.addKeyFlags(cmd)
 	cmd.Flags().StringVar(&a.os, "os", "", "the `system` that a PATH with a leading slash is of, as 'qed inspect' names it")
 }
 
@@ -40,7 +41,11 @@ func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := imagefs.OpenDisk(d.Disk, &imagefs.Options{SectorSize: int64(a.open.sectorSize)})
+	opts, err := a.diskOptions()
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	disk, err := imagefs.OpenDisk(d.Disk, opts)
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), d.Close())
 	}
@@ -111,6 +116,11 @@ func (f *files) explain(name string, err error) error {
 	hint := ""
 	if meant := f.meant(name); meant != "" {
 		hint = "; did you mean " + show.Name(meant) + "?"
+	}
+	for i := range f.volumes { // the name may be that of one inside
+		if _, err := f.volumes[i].FS(); f.volumes[i].Filesystem == "crypto_LUKS" && err != nil {
+			hint += "; " + message(pathError(err))
+		}
 	}
 	return fmt.Errorf("%s: no volume is named %s; there are %s%s", show.Name(name), show.Name(first), strings.Join(names, ", "), hint)
 }

@@ -22,6 +22,7 @@ func main() {
 func runAs(ctx context.Context, p program, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	out := &printout{Writer: stdout}
 	a := &app{program: p, stdin: stdin, stdout: out, stderr: stderr, sources: sources{ctx: ctx}}
+	defer a.keys.forget()
 	root := newProgram(a)
 	root.SetIn(stdin)
 	root.SetOut(out)

@@ -197,7 +197,11 @@ func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 	if len(n.volumes) == 0 {
 		return []nbd.Export{e}, nil
 	}
-	disk, err := imagefs.OpenDisk(d.Disk, &imagefs.Options{SectorSize: int64(n.app.open.sectorSize)})
+	opts, err := n.app.diskOptions()
+	if err != nil {
+		return nil, err
+	}
+	disk, err := imagefs.OpenDisk(d.Disk, opts)
 	if err != nil {
 		return nil, err
 	}

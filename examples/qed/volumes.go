@@ -60,9 +60,17 @@ func printVolumes(w io.Writer, volumes []imagefs.Volume) error {
 			offset = strconv.FormatInt(v.Offset, 10)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", show.Name(v.Name), v.Kind, offset, bytesize.Format(v.Size),
-			orDash(v.Filesystem), orDash(show.Text(v.Label)), orDash(show.Text(v.UUID)), orDash(v.Type))
+			orDash(filesystemOf(&v)), orDash(show.Text(v.Label)), orDash(show.Text(v.UUID)), orDash(v.Type))
 	}
 	return t.Flush()
+}
+
+// filesystemOf names what a volume holds, and what that is encrypted with.
+func filesystemOf(v *imagefs.Volume) string {
+	if v.Encryption == nil {
+		return v.Filesystem
+	}
+	return v.Encryption.Type + ":" + v.Filesystem
 }
 
 func orDash(s string) string {

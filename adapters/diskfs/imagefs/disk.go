@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/luks"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/errs"
@@ -40,12 +41,28 @@ type Options struct {
 	// SectorSize is the disk's logical sector size, 512 or 4096 bytes. 0
 	// detects it from the partition table and what it leads to.
 	SectorSize int64
+
+	// Key returns the passphrase of an encrypted volume, or the bytes of its
+	// key file, which are overwritten once they have been tried. While they
+	// open no key slot it is called again. An error that matches [ErrLocked]
+	// leaves the volume as it is; another one is the volume's error. With nil no
+	// encrypted volume is opened. The function must not use the Disk.
+	//
+	// An encrypted volume that is open is shown as what is inside it: a
+	// filesystem, or a physical volume whose logical volumes are listed.
+	Key func(KeyRequest) ([]byte, error)
+
+	// Headers are LUKS headers that are not on their volumes.
+	Headers []Header
+
+	// LUKS bounds what deriving a key may cost.
+	LUKS luks.Options
 }
 
 // Disk is an open disk. It is safe for concurrent use.
 type Disk struct {
-	disk       qedfile.Disk
-	sectorSize int64 // as told
+	disk qedfile.Disk
+	opts Options
 
 	mu     sync.Mutex // guards what follows
 	looked bool
@@ -150,7 +167,8 @@ func explain(err error, opts *Options) error {
 }
 
 // OpenDisk opens a disk that is already there, such as an image that the
-// caller has opened. Of opts it uses SectorSize. Closing the Disk closes d.
+// caller has opened. Of opts it uses what is not about
+// the file: SectorSize, Key, Headers and LUKS. Closing the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -160,7 +178,7 @@ func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	default:
 		return nil, errs.Invalidf("imagefs", "sector size %d", opts.SectorSize)
 	}
-	return &Disk{disk: d, sectorSize: opts.SectorSize}, nil
+	return &Disk{disk: d, opts: *opts}, nil
 }
 
 // Close closes the disk beneath. Whatever is asked of its volumes, trees and
@@ -190,7 +208,7 @@ func (d *Disk) find() error {
 	}
 	if !d.looked {
 		d.looked = true
-		d.found, d.err = explore(d.disk, d.sectorSize)
+		d.found, d.err = explore(d.disk, &d.opts)
 	}
 	return d.err
 }

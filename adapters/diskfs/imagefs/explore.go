@@ -19,17 +19,18 @@ type contents struct {
 	table    *partition.Table // nil where there is none
 	notes    []string
 	problems []error // why there may be volumes that are not among these
+	opts     *Options
 }
 
 // explore looks for everything on a disk that can hold a filesystem: first
 // what lies on the disk itself, then what is made of that.
-func explore(d qedfile.Disk, sectorSize int64) (contents, error) {
-	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: sectorSize})
+func explore(d qedfile.Disk, opts *Options) (contents, error) {
+	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: opts.SectorSize})
 	if err != nil && !errors.Is(err, partition.ErrNoTable) {
 		return contents{}, err
 	}
-	c := contents{table: table}
-	whole := identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
+	c := contents{table: table, opts: opts}
+	whole := c.identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
 	// Beside a partition table only ISO 9660 fills the disk: discs made to
 	// boot from a stick have both. Other signatures there are remains of
 	// what the disk was used for before it was partitioned.
@@ -55,7 +56,7 @@ func (c *contents) addPartitions(d io.ReaderAt) {
 		if why, ok := reserved(p); ok { // what it begins with is no filesystem
 			v = v.holding(d, fmt.Errorf("%s: %w", why, ErrNoFiles))
 		} else {
-			v = identify(v, d)
+			v = c.identify(v, d)
 		}
 		c.volumes = append(c.volumes, v)
 	}
@@ -84,7 +85,7 @@ func (c *contents) addLogical() {
 				continue
 			}
 			taken[name] = true
-			c.volumes = append(c.volumes, logicalVolume(name, lv))
+			c.volumes = append(c.volumes, c.logicalVolume(name, lv))
 		}
 	}
 }
@@ -107,11 +108,11 @@ func reserved(p *partition.Partition) (why string, ok bool) {
 
 // logicalVolume makes a Volume of a logical one. One that can't be read is
 // listed too, and says why when it is.
-func logicalVolume(name string, lv *lvm.Volume) Volume {
+func (c *contents) logicalVolume(name string, lv *lvm.Volume) Volume {
 	v := Volume{Name: name, Kind: LogicalVolume, Offset: -1, Size: lv.Size}
 	r, err := lv.Open()
 	if err == nil {
-		return identify(v, r)
+		return c.identify(v, r)
 	}
 	if errors.Is(err, lvm.ErrPool) {
 		return v.holding(unreadable{err}, fmt.Errorf("a pool of logical volumes: %w", ErrNoFiles))
@@ -128,8 +129,13 @@ func (v Volume) holding(device io.ReaderAt, err error) Volume {
 	return v
 }
 
-// identify adds what a volume holds.
-func identify(v Volume, device io.ReaderAt) Volume {
+// identify adds what a volume holds; of an encrypted one that is what is
+// inside, if there is a key.
+func (c *contents) identify(v Volume, device io.ReaderAt) Volume {
+	return c.unlock(recognise(v, device))
+}
+
+func recognise(v Volume, device io.ReaderAt) Volume {
 	sig, err := probe.Identify(io.NewSectionReader(device, max(v.Offset, 0), v.Size), v.Size)
 	// A bad sector where something else could have been is no reason to
 	// leave what was found.

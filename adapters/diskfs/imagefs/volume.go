@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem"
@@ -76,6 +77,10 @@ type Volume struct {
 	Size       int64      `json:"size"`       // bytes
 	Filesystem string     `json:"filesystem"` // what it holds as blkid names it: "ext4", "swap", "LVM2_member"; "" if not recognised
 
+	// Encryption says how the volume was encrypted. Then the label, the UUID, the
+	// size and the filesystem are those of what is inside, and so are its bytes.
+	Encryption *Encryption `json:"encryption,omitempty"`
+
 	// Partition is the entry in the partition table, nil for other kinds.
 	Partition *partition.Partition `json:"-"`
 
@@ -89,6 +94,9 @@ type content struct {
 	name string
 	kind string // of filesystem
 	err  error  // why there is nothing to open, if that is known
+
+	remarks []string    // notes of what it was made of
+	outer   []io.Closer // what is closed with it
 
 	mu     sync.Mutex
 	opened bool
@@ -166,9 +174,9 @@ func (c *content) notes() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fsys == nil {
-		return nil
+		return c.remarks
 	}
-	return c.fsys.Info().Notes
+	return slices.Concat(c.remarks, c.fsys.Info().Notes)
 }
 
 func (c *content) close() {
@@ -177,6 +185,9 @@ func (c *content) close() {
 	c.closed = true
 	if c.fsys != nil {
 		_ = c.fsys.Close()
+	}
+	for _, o := range c.outer {
+		_ = o.Close()
 	}
 }
 
