@@ -57,7 +57,7 @@ func TestAnEncryptedVolumeIsWhatIsInside(t *testing.T) {
 		t.Fatalf("%v, %v", volumes, err)
 	}
 	v := volumes[0]
-	if v.Name != "p1" || v.Kind != imagefs.Partition || v.Partition == nil || v.Offset != -1 || v.Size != 2027520 || v.Filesystem != "ext2" || v.Label != "secret1" {
+	if v.Name != "p1" || v.Kind != imagefs.PartitionVolume || v.Partition == nil || v.Offset != -1 || v.Size != 2027520 || v.Filesystem != "ext2" || v.Label != "secret1" {
 		t.Errorf("p1 is %+v", v)
 	}
 	if e := v.Encryption; e == nil || e.Type != "LUKS1" || e.Cipher != "aes-cbc-essiv:sha256" || e.UUID == v.UUID {
