@@ -133,6 +133,9 @@ func randomOption(rng *rand.Rand, o lineOption) []string {
 }
 
 func TestRandomLinesInThePlaceOfQemuImg(t *testing.T) {
+	if !oracle.Long() {
+		t.Skip("a long run")
+	}
 	oracle.Tool(t, "qemu-img")
 	rng := oracle.Seed(t)
 	images := t.TempDir()
