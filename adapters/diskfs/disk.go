@@ -15,6 +15,8 @@ type (
 	Volume  = imagefs.Volume
 	Tree    = imagefs.Tree
 	Stat    = imagefs.Stat
+
+	NamedDisk = imagefs.NamedDisk
 )
 
 const (
@@ -52,6 +54,16 @@ func Open(name string, opts *Options) (*Disk, error) {
 // [Disk.GoDisk]. Closing the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	disk, err := imagefs.OpenDisk(d, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newDisk(disk, "", opts), nil
+}
+
+// OpenDisks opens the disks of one machine as a whole, as [imagefs.OpenDisks]
+// does. What go-diskfs works on is the first.
+func OpenDisks(disks []NamedDisk, opts *Options) (*Disk, error) {
+	disk, err := imagefs.OpenDisks(disks, opts)
 	if err != nil {
 		return nil, err
 	}

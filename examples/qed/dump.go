@@ -43,7 +43,7 @@ complete. With - for DEST all bytes go to standard output.`,
 		}
 		return makeDisk(args[2], formatRaw, v.Size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
 			opts := &qedfile.ConvertOptions{Progress: progress.set}
-			return qedfile.Convert(cmd.Context(), dst, &volumeDisk{v.Reader(), v, f.disk}, opts)
+			return qedfile.Convert(cmd.Context(), dst, &volumeDisk{v.Reader(), v}, opts)
 		})
 	}
 	return cmd
@@ -86,7 +86,6 @@ func (f *files) stream(ctx context.Context, v *imagefs.Volume, progress *progres
 type volumeDisk struct {
 	*io.SectionReader
 	volume *imagefs.Volume
-	under  qedfile.Disk
 }
 
 func (*volumeDisk) Close() error { return nil }
@@ -99,8 +98,9 @@ func (d *volumeDisk) Extents(off, n int64) iter.Seq2[qedfile.Extent, error] {
 			return
 		}
 		n = min(n, d.volume.Size-off)
-		mapper, ok := d.under.(qedfile.Mapper)
-		if !ok || d.volume.Offset < 0 {
+		under, _ := d.volume.OnDisk()
+		mapper, ok := under.(qedfile.Mapper)
+		if !ok {
 			if n > 0 {
 				yield(qedfile.Extent{Start: off, Length: n, Kind: qedfile.Data, Offset: -1}, nil)
 			}

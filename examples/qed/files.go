@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -31,6 +33,7 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 	a.addOpenFlags(cmd)
 	a.addSectorFlag(cmd)
 	a.addKeyFlags(cmd)
+	cmd.Flags().StringArrayVar(&a.open.with, "with", nil, "a further disk of the same machine, for groups and arrays that span several `IMAGE`s (repeatable)")
 	cmd.Flags().StringVar(&a.os, "os", "", "the `system` that a PATH with a leading slash is of, as 'qed inspect' names it")
 }
 
@@ -41,19 +44,50 @@ func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts, err := a.diskOptions()
+	disk, err := a.openVolumes(d)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
-	}
-	disk, err := imagefs.OpenDisk(d.Disk, opts)
-	if err != nil {
-		return nil, errors.Join(fileError(name, err), d.Close())
 	}
 	volumes, err := disk.Volumes()
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), disk.Close())
 	}
 	return &files{Disk: disk, disk: d.Disk, failures: a.newFailures(cmd), tree: newDiskTree(disk, a.os), volumes: volumes}, nil
+}
+
+// openVolumes opens a disk, and those of --with beside it, for their volumes.
+// Closing what it returns closes all of them.
+func (a *app) openVolumes(d *disk) (_ *imagefs.Disk, err error) {
+	disks := []imagefs.NamedDisk{{Name: diskName(d.name), Disk: d.Disk}}
+	defer func() {
+		if err != nil {
+			for _, nd := range disks[1:] {
+				err = errors.Join(err, nd.Disk.Close())
+			}
+		}
+	}()
+	for _, name := range a.open.with {
+		if name == "-" {
+			return nil, errors.New("--with -: an image is not read from standard input; a file of this name is ./-")
+		}
+		further, err := a.openDisk(name)
+		if err != nil {
+			return nil, err
+		}
+		disks = append(disks, imagefs.NamedDisk{Name: diskName(name), Disk: further.Disk})
+	}
+	opts, err := a.diskOptions()
+	if err != nil {
+		return nil, err
+	}
+	disk, err := imagefs.OpenDisks(disks, opts)
+	return disk, fileError(d.name, err)
+}
+
+// diskName is the name of an image without directories and extension.
+func diskName(name string) string {
+	base := path.Base(filepath.ToSlash(source.Redacted(name)))
+	return strings.TrimSuffix(base, path.Ext(base))
 }
 
 // path turns an argument of the command line into a path of the tree. With a

@@ -92,7 +92,7 @@ func (f *files) blockFiles() []mounted.DiskFile {
 	list := []mounted.DiskFile{{Name: string(imagefs.WholeDisk), Disk: f.disk}}
 	for i := range f.volumes {
 		if v := &f.volumes[i]; v.Kind != imagefs.WholeDisk {
-			list = append(list, mounted.DiskFile{Name: v.Name, Disk: &volumeDisk{v.Reader(), v, f.disk}})
+			list = append(list, mounted.DiskFile{Name: v.Name, Disk: &volumeDisk{v.Reader(), v}})
 		}
 	}
 	return list

@@ -18,7 +18,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/adapters/nbd"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
@@ -197,11 +196,7 @@ func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 	if len(n.volumes) == 0 {
 		return []nbd.Export{e}, nil
 	}
-	opts, err := n.app.diskOptions()
-	if err != nil {
-		return nil, err
-	}
-	disk, err := imagefs.OpenDisk(d.Disk, opts)
+	disk, err := n.app.openVolumes(d)
 	if err != nil {
 		return nil, err
 	}
@@ -220,13 +215,15 @@ func (n *nbdServer) exports(d *disk) ([]nbd.Export, error) {
 		if len(n.volumes) > 1 {
 			exports[i].Name = v.Name
 		}
-		switch {
+		switch on, number := v.OnDisk(); {
 		case v.Size == 0:
 			return nil, fmt.Errorf("%s: has no bytes", show.Name(v.Name))
+		case number > 0 && !n.readOnly:
+			return nil, fmt.Errorf("%s: lies on a further disk, and can only be served with -r", show.Name(v.Name))
 		case v.Offset >= 0:
-			exports[i].Offset, exports[i].Length = v.Offset, v.Size
+			exports[i].Disk, exports[i].Offset, exports[i].Length = on, v.Offset, v.Size
 		case n.readOnly:
-			exports[i].Disk = &volumeDisk{v.Reader(), v, d.Disk}
+			exports[i].Disk = &volumeDisk{v.Reader(), v}
 		default:
 			return nil, fmt.Errorf("%s: does not lie on the disk in one piece, and can only be served with -r", show.Name(v.Name))
 		}

@@ -23,8 +23,9 @@ type openFlags struct {
 	forceShare bool
 	backing    string
 	snapshot   string
-	described  bool // names are descriptions: --image-opts
-	sectorSize int  // bytes; 0 finds it out
+	described  bool     // names are descriptions: --image-opts
+	sectorSize int      // bytes; 0 finds it out
+	with       []string // further disks
 }
 
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,9 @@ func (d devices) find(name string) (*imagefs.Volume, bool) {
 	device, ok := strings.CutPrefix(name, "/dev/")
 	if !ok || device == "" {
 		return nil, false
+	}
+	if array, ok := strings.CutPrefix(device, "md"); ok {
+		return d.array(array)
 	}
 	if mapper, ok := strings.CutPrefix(device, "mapper/"); ok {
 		return d.named(mapper)
@@ -81,6 +85,19 @@ func (d devices) named(mapper string) (*imagefs.Volume, bool) {
 	return d.first(func(v *imagefs.Volume) bool { return v.Kind == imagefs.LogicalVolume && v.Name == name })
 }
 
+// array finds an array, or a partition of one, by what follows "md": "0", "0p1",
+// "/NAME".
+func (d devices) array(name string) (*imagefs.Volume, bool) {
+	name, ok := strings.CutPrefix(name, "/")
+	names := []string{"md" + name}
+	if ok {
+		names = append(names, fstree.EscapeName("md-"+name))
+	}
+	return d.first(func(v *imagefs.Volume) bool {
+		return (v.Kind == imagefs.ArrayVolume || v.Partition != nil && v.Offset < 0) && slices.Contains(names, v.Name)
+	})
+}
+
 // doubleHyphens is a name's part of one in /dev/mapper.
 func doubleHyphens(s string) string { return strings.ReplaceAll(s, "-", "--") }
 
@@ -103,25 +120,38 @@ func splitPartition(device string) (disk string, number int, ok bool) {
 
 func (d devices) partition(device string) (*imagefs.Volume, bool) {
 	disk, number, ok := splitPartition(device)
-	if !ok || !d.isDisk(disk) {
+	index, known := d.diskNumber(disk)
+	if !ok || !known {
 		return nil, false
 	}
 	return d.first(func(v *imagefs.Volume) bool {
-		if number == 0 {
+		switch _, on := v.OnDisk(); {
+		case v.Offset < 0 || on != index:
+			return false
+		case number == 0:
 			return v.Kind == imagefs.WholeDisk
 		}
 		return v.Partition != nil && v.Partition.Number == number
 	})
 }
 
-// isDisk reports whether a guest's disk is this one.
-func (d devices) isDisk(disk string) bool {
-	if d.disk != "" {
-		return disk == d.disk
+var diskName = regexp.MustCompile(`^(?:(?:sd|hd|vd|xvd|ubd)([a-z])|nvme([0-9]+)n1|(?:mmcblk|nbd|loop|pmem)([0-9]+))$`)
+
+// diskNumber is which of the disks a guest means, from 0: those of one kind have
+// their letters and numbers in the order in which they are found.
+func (d devices) diskNumber(disk string) (int, bool) {
+	if d.disk != "" && disk == d.disk {
+		return 0, true
 	}
-	switch strings.TrimRight(disk, "0123456789") {
-	case "sda", "hda", "vda", "xvda", "ubda":
-		return true
+	m := diskName.FindStringSubmatch(disk)
+	if m == nil {
+		return 0, false
 	}
-	return disk == "nvme0n1" || disk == "mmcblk0" || disk == "nbd0" || disk == "loop0" || disk == "pmem0"
+	n := 0
+	if m[1] != "" {
+		n = int(m[1][0] - 'a')
+	} else {
+		n, _ = strconv.Atoi(m[2] + m[3])
+	}
+	return n, n > 0 || d.disk == ""
 }

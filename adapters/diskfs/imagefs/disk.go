@@ -61,8 +61,8 @@ type Options struct {
 
 // Disk is an open disk. It is safe for concurrent use.
 type Disk struct {
-	disk qedfile.Disk
-	opts Options
+	disks []NamedDisk // at least one; without a name if it is the only one
+	opts  Options
 
 	mu     sync.Mutex // guards what follows
 	looked bool
@@ -170,18 +170,10 @@ func explain(err error, opts *Options) error {
 // caller has opened. Of opts it uses what is not about
 // the file: SectorSize, Key, Headers and LUKS. Closing the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	switch opts.SectorSize {
-	case 0, 512, 4096:
-	default:
-		return nil, errs.Invalidf("imagefs", "sector size %d", opts.SectorSize)
-	}
-	return &Disk{disk: d, opts: *opts}, nil
+	return OpenDisks([]NamedDisk{{Disk: d}}, opts)
 }
 
-// Close closes the disk beneath. Whatever is asked of its volumes, trees and
+// Close closes the disks beneath. Whatever is asked of its volumes, trees and
 // open files afterwards fails with [fs.ErrClosed].
 func (d *Disk) Close() error {
 	d.mu.Lock()
@@ -190,14 +182,14 @@ func (d *Disk) Close() error {
 	for i := range d.found.volumes {
 		d.found.volumes[i].close()
 	}
-	return d.disk.Close()
+	return d.closeDisks()
 }
 
-// Bytes is the disk itself.
-func (d *Disk) Bytes() qedfile.Disk { return d.disk }
+// Bytes is the disk itself, the first of several.
+func (d *Disk) Bytes() qedfile.Disk { return d.disks[0].Disk }
 
-// Size is the disk's size in bytes.
-func (d *Disk) Size() int64 { return d.disk.Size() }
+// Size is the disk's size in bytes, that of the first of several.
+func (d *Disk) Size() int64 { return d.Bytes().Size() }
 
 // find looks for the volumes, once.
 func (d *Disk) find() error {
@@ -208,7 +200,7 @@ func (d *Disk) find() error {
 	}
 	if !d.looked {
 		d.looked = true
-		d.found, d.err = explore(d.disk, &d.opts)
+		d.found, d.err = explore(d.disks, &d.opts)
 	}
 	return d.err
 }
@@ -235,8 +227,8 @@ func (d *Disk) Volume(name string) (*Volume, error) {
 	return nil, &VolumeError{name, fs.ErrNotExist}
 }
 
-// PartitionTable returns the disk's partition table, or an error that matches
-// [partition.ErrNoTable].
+// PartitionTable returns the disk's partition table, that of the first of several
+// disks, or an error that matches [partition.ErrNoTable].
 func (d *Disk) PartitionTable() (*partition.Table, error) {
 	if err := d.find(); err != nil {
 		return nil, err

@@ -79,6 +79,10 @@ func (c *contents) unlock(v Volume) Volume {
 		}
 		return v
 	}
+	key := v.Name + " " + v.UUID
+	if open, ok := c.unlocked[key]; ok {
+		return open // in a round before; see assemble
+	}
 	if c.opts.Key == nil {
 		v.content.err = fmt.Errorf("encrypted (LUKS): %w", ErrLocked)
 		return v
@@ -103,6 +107,7 @@ func (c *contents) unlock(v Volume) Volume {
 	open = c.identify(open, inside)
 	open.content.outer = append(open.content.outer, inside)
 	open.content.remarks = append(open.content.remarks, info.Notes...)
+	c.unlocked[key] = open
 	return open
 }
 

@@ -4,89 +4,123 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
-	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
+	"github.com/qedfs/qedfs/adapters/diskfs/mdraid"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 	"github.com/qedfs/qedfs/backend/errs"
-	"github.com/qedfs/qedfs/qedfile"
 )
 
-// contents is what is found on a disk.
+// contents is what is found on the disks.
 type contents struct {
 	volumes  []Volume
-	table    *partition.Table // nil where there is none
+	table    *partition.Table // of the first disk, nil where there is none
 	notes    []string
 	problems []error // why there may be volumes that are not among these
 	opts     *Options
+	unlocked map[string]Volume // those that were encrypted
 }
 
-// explore looks for everything on a disk that can hold a filesystem: first
-// what lies on the disk itself, then what is made of that.
-func explore(d qedfile.Disk, opts *Options) (contents, error) {
-	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: opts.SectorSize})
-	if err != nil && !errors.Is(err, partition.ErrNoTable) {
-		return contents{}, err
+// explore looks for everything on the disks that can hold a filesystem: first
+// what lies on a disk itself, then what is made of that.
+func explore(disks []NamedDisk, opts *Options) (contents, error) {
+	c := contents{opts: opts, unlocked: make(map[string]Volume)}
+	for i, nd := range disks {
+		table, err := c.addDisk(nd, i)
+		if err != nil {
+			return contents{}, nd.about(err)
+		}
+		if i == 0 {
+			c.table = table
+		}
 	}
-	c := contents{table: table, opts: opts}
-	whole := c.identify(Volume{Name: "disk", Kind: WholeDisk, Size: d.Size()}, d)
+	return c.assemble(), nil
+}
+
+// addDisk adds what lies on one disk.
+func (c *contents) addDisk(nd NamedDisk, index int) (*partition.Table, error) {
+	d := nd.Disk
+	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: c.opts.SectorSize})
+	if err != nil && !errors.Is(err, partition.ErrNoTable) {
+		return nil, err
+	}
+	whole := Volume{Name: "disk", Kind: WholeDisk, Disk: nd.Name, Size: d.Size()}
+	whole = recognise(whole, d)
+	switch whole.Filesystem {
+	case "linux_raid_member":
+		if table != nil && mdraid.IsMember(d, d.Size()) {
+			table = nil // it is the array's: its partitions are found there
+		}
+	case "isw_raid_member", "ddf_raid_member":
+		c.problems = append(c.problems, nd.about(errs.Errorf("imagefs",
+			"the disk is a member of an array of firmware (%s), which is not put together: its partitions may be one member's part", whole.Filesystem)))
+	}
 	// Beside a partition table only ISO 9660 fills the disk: discs made to
 	// boot from a stick have both. Other signatures there are remains of
 	// what the disk was used for before it was partitioned.
 	if table == nil || whole.Filesystem == "iso9660" {
-		c.volumes = append(c.volumes, whole)
+		c.add(whole, c.unlock)
 	}
 	if table != nil {
-		c.notes = append(c.notes, table.Notes...)
-		c.problems = append(c.problems, table.Problems...)
-		c.addPartitions(d)
+		for _, note := range table.Notes {
+			if nd.Name != "" {
+				note = nd.Name + ": " + note
+			}
+			c.notes = append(c.notes, note)
+		}
+		for _, p := range table.Problems {
+			c.problems = append(c.problems, nd.about(p))
+		}
+		c.addPartitions(table, Volume{Disk: nd.Name}, "p", d)
 	}
-	c.addLogical()
-	return c, nil
+	for i := range c.volumes {
+		if v := &c.volumes[i]; v.Disk == nd.Name {
+			v.content.disk, v.content.index = d, index
+		}
+	}
+	return table, nil
 }
 
-func (c *contents) addPartitions(d io.ReaderAt) {
-	for i := range c.table.Partitions {
-		p := &c.table.Partitions[i]
+// add adds a volume under its name, or, if another has that, under that of its
+// disk too. With that name fill finds out what it holds.
+func (c *contents) add(v Volume, fill func(Volume) Volume) {
+	if c.has(v.Name) && v.Disk != "" {
+		v.Name = v.Disk + "." + v.Name
+	}
+	if c.has(v.Name) {
+		c.problems = append(c.problems, errs.Errorf("imagefs", "a second volume is named %s", v.Name))
+		return
+	}
+	v = fill(v)
+	v.content.name = v.Name
+	c.volumes = append(c.volumes, v)
+}
+
+func (c *contents) has(name string) bool {
+	return slices.ContainsFunc(c.volumes, func(v Volume) bool { return v.Name == name })
+}
+
+// addPartitions adds the partitions of a device: of a disk, or of something
+// that is made of disks, in which nothing has an offset on a disk.
+func (c *contents) addPartitions(table *partition.Table, on Volume, prefix string, device io.ReaderAt) {
+	for i := range table.Partitions {
+		p := &table.Partitions[i]
 		v := Volume{
-			Name: fmt.Sprintf("p%d", p.Number), Kind: PartitionVolume, Type: p.Type,
+			Name: fmt.Sprintf("%s%d", prefix, p.Number), Kind: PartitionVolume, Type: p.Type, Disk: on.Disk,
 			Offset: p.Offset, Size: p.Size, Partition: p,
 		}
-		if why, ok := reserved(p); ok { // what it begins with is no filesystem
-			v = v.holding(d, fmt.Errorf("%s: %w", why, ErrNoFiles))
-		} else {
-			v = c.identify(v, d)
-		}
-		c.volumes = append(c.volumes, v)
-	}
-}
-
-// addLogical adds the logical volumes of the groups whose physical volumes
-// are among the volumes found so far, however many a group is spread over.
-// Damage there is no reason not to show the rest; it is one of the problems.
-func (c *contents) addLogical() {
-	var devices []lvm.Device
-	for _, v := range c.volumes {
-		if v.Filesystem == "LVM2_member" {
-			devices = append(devices, lvm.Device{Name: v.Name, Reader: v.data, Size: v.Size})
-		}
-	}
-	groups, err := lvm.Scan(devices)
-	if err != nil {
-		c.problems = append(c.problems, err)
-	}
-	taken := make(map[string]bool)
-	for _, g := range groups {
-		for _, lv := range g.Volumes {
-			name := fstree.EscapeName(lv.MapperName())
-			if taken[name] {
-				c.problems = append(c.problems, errs.Errorf("imagefs", "a second logical volume is named %s", name))
-				continue
+		c.add(v, func(v Volume) Volume {
+			if why, ok := reserved(p); ok { // what it begins with is no filesystem
+				v = v.holding(device, fmt.Errorf("%s: %w", why, ErrNoFiles))
+			} else {
+				v = c.identify(v, device)
 			}
-			taken[name] = true
-			c.volumes = append(c.volumes, c.logicalVolume(name, lv))
-		}
+			if on.Offset < 0 {
+				v.Offset = -1
+			}
+			return v
+		})
 	}
 }
 
@@ -104,20 +138,6 @@ func reserved(p *partition.Partition) (why string, ok bool) {
 		return "reserved by Windows", true
 	}
 	return "", false
-}
-
-// logicalVolume makes a Volume of a logical one. One that can't be read is
-// listed too, and says why when it is.
-func (c *contents) logicalVolume(name string, lv *lvm.Volume) Volume {
-	v := Volume{Name: name, Kind: LogicalVolume, Offset: -1, Size: lv.Size}
-	r, err := lv.Open()
-	if err == nil {
-		return c.identify(v, r)
-	}
-	if errors.Is(err, lvm.ErrPool) {
-		return v.holding(unreadable{err}, fmt.Errorf("a pool of logical volumes: %w", ErrNoFiles))
-	}
-	return v.holding(unreadable{err}, err)
 }
 
 // holding gives a volume its part of a device; one that does not say where it
@@ -147,6 +167,8 @@ func recognise(v Volume, device io.ReaderAt) Volume {
 		return v.holding(device, fmt.Errorf("swap space: %w", ErrNoFiles))
 	case "LVM2_member":
 		return v.holding(device, fmt.Errorf("a physical volume of LVM: %w", ErrNoFiles))
+	case "linux_raid_member":
+		return v.holding(device, fmt.Errorf("a member of an array: %w", ErrNoFiles))
 	}
 	return v.holding(device, nil)
 }

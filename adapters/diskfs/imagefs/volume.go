@@ -12,6 +12,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 	"github.com/qedfs/qedfs/backend/errs"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 // Stat is what the Sys method of every [fs.FileInfo] in every tree returns a
@@ -63,19 +64,21 @@ const (
 	WholeDisk       VolumeKind = "disk"      // a filesystem that fills the disk
 	PartitionVolume VolumeKind = "partition" // of GPT or MBR
 	LogicalVolume   VolumeKind = "lv"        // of LVM2
+	ArrayVolume     VolumeKind = "raid"      // of Linux software RAID (md)
 )
 
 // Volume is a part of a disk that can hold a filesystem. It is a copy for the
 // caller: changing its fields changes nothing for others.
 type Volume struct {
-	Name       string     `json:"name"`       // "p1", "vg-lv", "disk": its directory in the tree
-	Kind       VolumeKind `json:"kind"`       //
-	Type       string     `json:"type"`       // of a partition: GPT's type GUID in upper case, or MBR's "0x83"
-	Label      string     `json:"label"`      // of the filesystem
-	UUID       string     `json:"uuid"`       // of the filesystem, as blkid prints it
-	Offset     int64      `json:"offset"`     // bytes from the start of the disk, -1 if it does not lie there in one piece
-	Size       int64      `json:"size"`       // bytes
-	Filesystem string     `json:"filesystem"` // what it holds as blkid names it: "ext4", "swap", "LVM2_member"; "" if not recognised
+	Name       string     `json:"name"`           // "p1", "vg-lv", "disk": its directory in the tree
+	Kind       VolumeKind `json:"kind"`           //
+	Disk       string     `json:"disk,omitempty"` // of several, the one it is on, or its first part
+	Type       string     `json:"type"`           // of a partition: GPT's type GUID in upper case, or MBR's "0x83"
+	Label      string     `json:"label"`          // of the filesystem
+	UUID       string     `json:"uuid"`           // of the filesystem, as blkid prints it
+	Offset     int64      `json:"offset"`         // bytes from the start of its disk, -1 if it does not lie there in one piece
+	Size       int64      `json:"size"`           // bytes
+	Filesystem string     `json:"filesystem"`     // what it holds as blkid names it: "ext4", "swap", "LVM2_member"; "" if not recognised
 
 	// Encryption says how the volume was encrypted. Then the label, the UUID, the
 	// size and the filesystem are those of what is inside, and so are its bytes.
@@ -95,8 +98,10 @@ type content struct {
 	kind string // of filesystem
 	err  error  // why there is nothing to open, if that is known
 
-	remarks []string    // notes of what it was made of
-	outer   []io.Closer // what is closed with it
+	remarks []string     // notes of what it was made of
+	outer   []io.Closer  // what is closed with it
+	disk    qedfile.Disk // in which it lies in one piece, or nil
+	index   int          // of that disk
 
 	mu     sync.Mutex
 	opened bool
@@ -111,6 +116,16 @@ func (v *Volume) Reader() *io.SectionReader {
 		return io.NewSectionReader(unreadable{fs.ErrInvalid}, 0, 0)
 	}
 	return io.NewSectionReader(v.data, 0, v.size)
+}
+
+// OnDisk returns the disk in which the volume lies in one piece, at Offset, and
+// its number from 0 among the disks that were opened. It is nil for a volume
+// that is put together from others.
+func (v *Volume) OnDisk() (disk qedfile.Disk, number int) {
+	if v.content == nil || v.Offset < 0 {
+		return nil, 0
+	}
+	return v.disk, v.index
 }
 
 // FS returns the volume's filesystem. It is opened once and shared. Every error

@@ -39,14 +39,26 @@ type Group struct {
 	UUID       string
 	ExtentSize int64     // bytes
 	Volumes    []*Volume // those that lvs lists, in the order of the metadata
+	Devices    []string  // names of the devices that are there
 	Missing    []string  // UUIDs of physical volumes that are not there, or were not when the group changed
 
 	devices map[string]physical // by the name that the metadata uses
+	missing []string            // those that are missing, for people
 	logical map[string]*Volume  // hidden ones too
+}
+
+// MissingError says which physical volumes are missing, if any are. It matches
+// [ErrMissing].
+func (g *Group) MissingError() error {
+	if len(g.missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: of group %s: %s", ErrMissing, g.Name, strings.Join(g.missing, ", "))
 }
 
 // physical is a physical volume of a group. Its reader is nil if it is missing.
 type physical struct {
+	label   string // for people
 	device  Device
 	start   int64 // bytes, where its extents begin
 	extents int64
@@ -201,10 +213,16 @@ func (g *Group) addPhysical(name string, pv *section, byID map[string]Device) er
 	d, ok := byID[strings.ReplaceAll(id, "-", "")]
 	// One that came back may have missed writes: LVM does not use it either
 	// before vgextend --restoremissing.
-	if !ok || pv.has("flags", "MISSING") {
-		d, g.Missing = Device{}, append(g.Missing, id)
+	label := fmt.Sprintf("%s with the UUID %s", name, id)
+	if last := pv.str("device"); last != "" {
+		label += ", last seen as " + last
 	}
-	g.devices[name] = physical{d, start * sectorSize, count}
+	if !ok || pv.has("flags", "MISSING") {
+		d, g.Missing, g.missing = Device{}, append(g.Missing, id), append(g.missing, label)
+	} else {
+		g.Devices = append(g.Devices, d.Name)
+	}
+	g.devices[name] = physical{label, d, start * sectorSize, count}
 	return nil
 }
 

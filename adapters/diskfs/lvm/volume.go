@@ -111,7 +111,7 @@ func (o opener) area(a area, n int64, depth int) (io.ReaderAt, error) {
 		size := pv.extents * o.g.ExtentSize
 		switch {
 		case pv.device.Reader == nil:
-			return nil, fmt.Errorf("%w: %s", ErrMissing, a.name)
+			return nil, fmt.Errorf("%w: %s", ErrMissing, pv.label)
 		case n > size || a.off > size-n || pv.start > pv.device.Size || a.off > pv.device.Size-pv.start:
 			return nil, fmt.Errorf("lvm: extents past the end of physical volume %s", a.name)
 		}
