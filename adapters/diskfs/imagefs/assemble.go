@@ -160,7 +160,9 @@ func (c *contents) addLogical(members []Volume) {
 func (c *contents) logicalVolume(v Volume, lv *lvm.Volume) Volume {
 	r, err := lv.Open()
 	if err == nil {
-		return c.identify(v, r)
+		v = c.identify(v, r)
+		v.content.remarks = append(v.content.remarks, lv.Notes()...)
+		return v
 	}
 	if errors.Is(err, lvm.ErrPool) {
 		return v.holding(unreadable{err}, fmt.Errorf("a pool of logical volumes: %w", ErrNoFiles))

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strings"
+	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 )
@@ -178,13 +178,14 @@ func (g *Group) addLogical(lvs *section) {
 		shown[name] = lv.has("status", "VISIBLE")
 	}
 	for _, seg := range snapshots {
+		if merging := seg.str("merging_store"); merging != "" {
+			g.refuse(merging, "a snapshot that is being merged")
+			g.refuse(seg.str("origin"), "not yet what the snapshot held that is being merged into it")
+			continue
+		}
 		store := seg.str("cow_store")
 		shown[store] = true
-		g.refuse(store, "a snapshot")
-		if merging := seg.str("merging_store"); merging != "" {
-			g.refuse(merging, "a snapshot")
-			g.refuse(seg.str("origin"), "not yet what the snapshot held that is being merged into it")
-		}
+		g.addSnapshot(store, seg)
 	}
 	for _, name := range lvs.names {
 		if v := g.logical[name]; v != nil && shown[name] {
@@ -234,7 +235,12 @@ type Volume struct {
 	Size  int64 // bytes
 
 	segments []segment
-	err      error // why it cannot be read
+	snapshot *snapshot // what it is one of, if it is
+	err      error     // why it cannot be read
+
+	once   sync.Once
+	opened opened
+	notes  []string
 }
 
 // MapperName is the name under /dev/mapper: group and volume joined by a
@@ -242,22 +248,6 @@ type Volume struct {
 func (v *Volume) MapperName() string {
 	double := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
 	return double(v.Group.Name) + "-" + double(v.Name)
-}
-
-// segment is a run of a volume's extents that are laid out in one way.
-type segment struct {
-	start, length int64 // bytes of the volume
-	stripe        int64 // bytes in one area before the next has its turn; 0 for a mirror or a single area
-	mirror        bool  // each area has all of the data
-	zero          bool  // there are no areas, and every byte is zero
-	areas         []area
-}
-
-// area is where the extents of a segment lie: in a physical volume, or in
-// another logical volume.
-type area struct {
-	name string
-	off  int64 // bytes from the first extent
 }
 
 func newVolume(g *Group, name string, lv *section) *Volume {
@@ -291,72 +281,6 @@ func (v *Volume) addSegment(seg *section) (segment, error) {
 		return s, errors.New("lvm: it does not begin where the one before ends")
 	}
 	v.Size += s.length
-	return s, s.layOut(v.Group.ExtentSize, seg)
-}
-
-// layOut reads how a segment's extents are laid out. The types are those of
-// lib/segtype.
-func (s *segment) layOut(extentSize int64, seg *section) error {
-	kind := seg.str("type")
-	list, step := "", extentSize
-	switch kind {
-	case "striped", "linear":
-		list = "stripes"
-	case "mirror":
-		list, s.mirror = "mirrors", true
-	case "raid1":
-		list, step, s.mirror = "raids", 0, true
-	case "raid0", "raid0_meta":
-		list, step = "raid0_lvs", 0
-	case "zero":
-		s.zero = true
-		return nil
-	case "thin-pool", "cache-pool", "vdo-pool":
-		return fmt.Errorf("%w: a volume of type %q", ErrPool, kind)
-	default:
-		return fmt.Errorf("%w: a volume of type %q", ErrUnsupported, kind)
-	}
-	if err := s.addAreas(seg.values[list], step); err != nil {
-		return err
-	}
-	// RAID metadata volumes come before each image in the list.
-	if kind == "raid1" || kind == "raid0_meta" {
-		s.areas = slices.DeleteFunc(s.areas, func(a area) bool { return strings.Contains(a.name, "_rmeta_") })
-	}
-	if len(s.areas) == 0 {
-		return errors.New("lvm: it has no areas")
-	}
-	if len(s.areas) == 1 || s.mirror {
-		return nil
-	}
-	sectors, err := seg.number("stripe_size", math.MaxInt64/sectorSize)
-	if err != nil || sectors == 0 {
-		return fmt.Errorf("lvm: stripe size: %w", err)
-	}
-	s.stripe = sectors * sectorSize
-	return nil
-}
-
-// addAreas reads a list of areas: pairs of a name and a first extent, or,
-// where step is 0, names alone.
-func (s *segment) addAreas(list []any, step int64) error {
-	for i := 0; i < len(list); i++ {
-		name, ok := list[i].(string)
-		if !ok {
-			return fmt.Errorf("lvm: area %v has no name", list[i])
-		}
-		a := area{name: name}
-		if step > 0 {
-			if i++; i == len(list) {
-				return fmt.Errorf("lvm: area %s has no first extent", name)
-			}
-			first, ok := list[i].(int64)
-			if !ok || first < 0 || first > math.MaxInt64/step {
-				return fmt.Errorf("lvm: area %s begins at extent %v", name, list[i])
-			}
-			a.off = first * step
-		}
-		s.areas = append(s.areas, a)
-	}
-	return nil
+	s.layout, err = v.Group.layOut(seg)
+	return s, err
 }

@@ -289,11 +289,18 @@ func TestVolumesHaveTheBytesTheMetadataOfLVMsToolsSays(t *testing.T) {
 		}
 	}
 	for name, why := range map[string]string{
-		"pool": "thin-pool", "yesterday": "is a snapshot", "restored": "is being merged",
+		"pool": "thin-pool", "restored": "is being merged",
 	} {
 		if _, err := contents(t, g, name); !errors.Is(err, lvm.ErrUnsupported) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v, want an error that it %s", name, err, why)
 		}
+	}
+}
+
+func TestASnapshotWithoutItsHeaderIsDamaged(t *testing.T) {
+	devices, _ := group(t)
+	if _, err := contents(t, scan(t, devices...), "yesterday"); err == nil || !strings.Contains(err.Error(), "header of the snapshot is damaged") {
+		t.Error(err)
 	}
 }
 

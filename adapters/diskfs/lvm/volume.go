@@ -1,7 +1,6 @@
 package lvm
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"sort"
@@ -15,19 +14,31 @@ const maxNesting = 8
 // physical volume is not there and with [ErrUnsupported] for kinds of volumes
 // that are not read.
 func (v *Volume) Open() (*io.SectionReader, error) {
-	o := opener{g: v.Group, open: map[*Volume]opened{}}
-	r, err := o.volume(v, 0)
-	if err != nil {
-		return nil, err
+	v.once.Do(func() {
+		o := &opener{g: v.Group, open: map[*Volume]opened{}}
+		v.opened.r, v.opened.err = o.volume(v, 0)
+		v.notes = o.notes
+	})
+	if v.opened.err != nil {
+		return nil, v.opened.err
 	}
-	return io.NewSectionReader(r, 0, v.Size), nil
+	return io.NewSectionReader(v.opened.r, 0, v.Size), nil
 }
+
+// Notes are what is worth knowing of a volume that has been opened, and what
+// loses nothing: that a part of it is computed from the others.
+func (v *Volume) Notes() []string { return v.notes }
 
 // opener opens a volume and those that it stands on, each of them once,
 // however often hostile metadata refers to it.
 type opener struct {
-	g    *Group
-	open map[*Volume]opened
+	g     *Group
+	open  map[*Volume]opened
+	notes []string
+}
+
+func (o *opener) note(format string, args ...any) {
+	o.notes = append(o.notes, fmt.Sprintf(format, args...))
 }
 
 // opened is a volume's bytes, or why there are none.
@@ -36,16 +47,20 @@ type opened struct {
 	err error
 }
 
-func (o opener) volume(v *Volume, depth int) (io.ReaderAt, error) {
+func (o *opener) volume(v *Volume, depth int) (io.ReaderAt, error) {
 	known, ok := o.open[v]
 	if !ok {
 		known.r, known.err = o.assemble(v, depth)
+		if known.err == nil && v.snapshot != nil {
+			known.r, known.err = v.snapshot.open(o, v, known.r, depth)
+		}
 		o.open[v] = known
 	}
 	return known.r, known.err
 }
 
-func (o opener) assemble(v *Volume, depth int) (io.ReaderAt, error) {
+// assemble returns what the volume's segments hold.
+func (o *opener) assemble(v *Volume, depth int) (io.ReaderAt, error) {
 	switch {
 	case depth > maxNesting:
 		return nil, fmt.Errorf("lvm: volume %s: volumes stand on each other too deeply", v.Name)
@@ -53,9 +68,8 @@ func (o opener) assemble(v *Volume, depth int) (io.ReaderAt, error) {
 		return nil, v.err
 	}
 	m := make(mapped, 0, len(v.segments))
-	for i := range v.segments {
-		s := &v.segments[i]
-		r, err := o.segment(s, depth)
+	for _, s := range v.segments {
+		r, err := s.layout.open(o, s.length, depth)
 		if err != nil {
 			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
@@ -64,49 +78,18 @@ func (o opener) assemble(v *Volume, depth int) (io.ReaderAt, error) {
 	return m, nil
 }
 
-// segment returns a segment's bytes, from 0.
-func (o opener) segment(s *segment, depth int) (io.ReaderAt, error) {
-	switch {
-	case s.zero:
-		return zeroes{}, nil
-	case s.mirror:
-		return o.mirror(s, depth)
-	case len(s.areas) == 0:
-		return nil, errors.New("lvm: a segment without areas")
+// named returns all the bytes of another volume, and how many these are.
+func (o *opener) named(name string, depth int) (io.ReaderAt, int64, error) {
+	v := o.g.logical[name]
+	if v == nil {
+		return nil, 0, fmt.Errorf("lvm: there is nothing named %s", name)
 	}
-	legs := make([]io.ReaderAt, len(s.areas))
-	share := s.length / int64(len(s.areas))
-	for i, a := range s.areas {
-		var err error
-		if legs[i], err = o.area(a, share, depth); err != nil {
-			return nil, err
-		}
-	}
-	if len(legs) == 1 {
-		return legs[0], nil
-	}
-	return striped{legs, s.stripe}, nil
-}
-
-// mirror returns the first leg that is there, or what is wrong with the first.
-// Legs that are out of step are not told apart: their state is kept outside the
-// metadata.
-func (o opener) mirror(s *segment, depth int) (io.ReaderAt, error) {
-	var first error
-	for _, a := range s.areas {
-		leg, err := o.area(a, s.length, depth)
-		if err == nil {
-			return leg, nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return nil, first
+	r, err := o.volume(v, depth+1)
+	return r, v.Size, err
 }
 
 // area returns n bytes of an area, from 0.
-func (o opener) area(a area, n int64, depth int) (io.ReaderAt, error) {
+func (o *opener) area(a area, n int64, depth int) (io.ReaderAt, error) {
 	if pv, ok := o.g.devices[a.name]; ok {
 		size := pv.extents * o.g.ExtentSize
 		switch {
@@ -154,32 +137,4 @@ func (m mapped) ReadAt(p []byte, off int64) (int, error) {
 		return done, io.EOF
 	}
 	return done, nil
-}
-
-// striped deals its bytes out to its legs in turn.
-type striped struct {
-	legs   []io.ReaderAt
-	stripe int64
-}
-
-func (s striped) ReadAt(p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		at := off + int64(done)
-		row, col := at/s.stripe/int64(len(s.legs)), at/s.stripe%int64(len(s.legs))
-		n := int(min(int64(len(p)-done), s.stripe-at%s.stripe))
-		if err := readFull(s.legs[col], p[done:done+n], row*s.stripe+at%s.stripe); err != nil {
-			return done, err
-		}
-		done += n
-	}
-	return done, nil
-}
-
-// zeroes is a volume of the type "zero".
-type zeroes struct{}
-
-func (zeroes) ReadAt(p []byte, _ int64) (int, error) {
-	clear(p)
-	return len(p), nil
 }

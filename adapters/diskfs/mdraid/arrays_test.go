@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -24,24 +25,32 @@ type sample struct {
 	whole   []byte // what the driver read from it
 }
 
-// committed are the samples in testdata, which kernel_test.go makes.
+// committed are the samples in testdata, which kernel_test.go makes. Tests
+// change copies of them.
 func committed(t testing.TB) map[string]*sample {
 	t.Helper()
-	f, err := os.Open("testdata/arrays.tar.zst")
+	all, err := readCommitted()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+var readCommitted = sync.OnceValues(func() (map[string]*sample, error) {
+	f, err := os.Open("testdata/arrays.tar.zst")
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	z, err := zstd.NewReader(f, zstd.WithDecoderMaxMemory(1<<30))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer z.Close()
-	return samples(t, z)
-}
+	return samples(z)
+})
 
-func samples(t testing.TB, r io.Reader) map[string]*sample {
-	t.Helper()
+func samples(r io.Reader) (map[string]*sample, error) {
 	found := make(map[string]*sample)
 	files := make(map[string][]byte)
 	archive := tar.NewReader(r)
@@ -51,11 +60,11 @@ func samples(t testing.TB, r io.Reader) map[string]*sample {
 			break
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		b := make([]byte, h.Size)
 		if _, err := io.ReadFull(archive, b); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		files[path.Clean(h.Name)] = b
 	}
@@ -71,7 +80,7 @@ func samples(t testing.TB, r io.Reader) map[string]*sample {
 		}
 		found[dir] = s
 	}
-	return found
+	return found, nil
 }
 
 // scan finds the one array of some members, nil for one that is not there.

@@ -114,7 +114,10 @@ func TestArraysOfAnotherKernel(t *testing.T) {
 		Files:   map[string][]byte{"pattern": pattern()},
 		Text:    script,
 	})
-	all := samples(t, out)
+	all, err := samples(out)
+	if err != nil {
+		t.Fatal(err)
+	}
 	checkSamples(t, all)
 	checkSpecial(t, all)
 	if os.Getenv("QEDFS_UPDATE_TESTDATA") == "1" && !t.Failed() {

@@ -1,0 +1,155 @@
+package lvm_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
+)
+
+// sample is a group that LVM made and device-mapper wrote to.
+type sample struct {
+	devices [][]byte
+	volumes map[string][]byte // what device-mapper read from each
+}
+
+// committed are the samples in testdata, which kernel_test.go makes. Tests
+// change copies of them.
+func committed(t testing.TB) map[string]*sample {
+	t.Helper()
+	all, err := readCommitted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var readCommitted = sync.OnceValues(func() (map[string]*sample, error) {
+	f, err := os.Open("testdata/groups.tar.zst")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := zstd.NewReader(f, zstd.WithDecoderMaxMemory(1<<30))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	return samples(z)
+})
+
+func samples(r io.Reader) (map[string]*sample, error) {
+	found := make(map[string]*sample)
+	archive := tar.NewReader(r)
+	for {
+		h, err := archive.Next()
+		if err == io.EOF {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		elems := strings.Split(path.Clean(h.Name), "/")
+		if len(elems) < 2 || h.Typeflag == tar.TypeDir {
+			continue
+		}
+		s := found[elems[0]]
+		if s == nil {
+			s = &sample{volumes: make(map[string][]byte)}
+			found[elems[0]] = s
+		}
+		b := make([]byte, h.Size)
+		if _, err := io.ReadFull(archive, b); err != nil {
+			return nil, err
+		}
+		switch n := strings.Index("01234", elems[1]); {
+		case elems[1] == "lv":
+			s.volumes[elems[2]] = b
+		case n >= 0:
+			for len(s.devices) <= n {
+				s.devices = append(s.devices, nil)
+			}
+			s.devices[n] = b
+		}
+	}
+}
+
+// difference is the first byte that is not the same.
+func difference(a, b []byte) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestVolumesHaveTheBytesThatDeviceMapperReads(t *testing.T) {
+	checkSamples(t, committed(t))
+}
+
+func checkSamples(t *testing.T, all map[string]*sample) {
+	if len(all) < 9 {
+		t.Errorf("%d samples", len(all))
+	}
+	for name, s := range all {
+		t.Run(name, func(t *testing.T) {
+			g := scan(t, s.devices...)
+			if len(g.Volumes) < len(s.volumes) {
+				t.Errorf("%d volumes of %d", len(g.Volumes), len(s.volumes))
+			}
+			for _, v := range g.Volumes {
+				want, ok := s.volumes[v.Name]
+				if !ok {
+					if _, err := contents(t, g, v.Name); !errors.Is(err, lvm.ErrPool) {
+						t.Errorf("%s: %v", v.Name, err)
+					}
+					continue
+				}
+				if len(want) == 0 { // could not be read there
+					if _, err := contents(t, g, v.Name); err == nil || !strings.Contains(err.Error(), "its store was full") {
+						t.Errorf("%s: %v", v.Name, err)
+					}
+					continue
+				}
+				b, err := contents(t, g, v.Name)
+				if err != nil || !bytes.Equal(b, want) {
+					t.Errorf("%s: %d bytes, %v, first difference at %d of %d", v.Name, len(b), err, difference(b, want), len(want))
+					continue
+				}
+				if stale := name == "stale"; stale != (len(v.Notes()) > 0) {
+					t.Errorf("%s: notes %q", v.Name, v.Notes())
+				}
+				pieces(t, v, want)
+			}
+		})
+	}
+}
+
+// pieces reads a volume here and there.
+func pieces(t *testing.T, v *lvm.Volume, want []byte) {
+	t.Helper()
+	r, err := v.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		off := rng.IntN(len(want))
+		p := make([]byte, rng.IntN(100<<10))
+		n, err := r.ReadAt(p, int64(off))
+		if want := want[off:min(len(want), off+len(p))]; !bytes.Equal(p[:n], want) || (err == nil) != (n == len(p)) {
+			t.Fatalf("%s: %d bytes at %d: %d, %v", v.Name, len(p), off, n, err)
+		}
+	}
+}
