@@ -178,7 +178,9 @@ my-group {
 		}
 		loop := strings.TrimSpace(oracle.Run(t, "losetup", "-f", "--show", name))
 		t.Cleanup(func() { oracle.Run(t, "losetup", "-d", loop) })
-		oracle.Run(t, "pvcreate", "-qq", "--uuid", id, "--norestorefile", "--dataalignment", "1m", loop)
+		// Other tests may have physical volumes of the same UUIDs at the same time.
+		alone := fmt.Sprintf("devices{filter=[%q,\"r|.*|\"]}", "a|"+loop+"$|")
+		oracle.Run(t, "pvcreate", "-qq", "--config", alone, "--uuid", id, "--norestorefile", "--dataalignment", "1m", loop)
 		files, loops = append(files, name), append(loops, loop)
 	}
 	filter := fmt.Sprintf("devices{filter=[%q,%q,\"r|.*|\"]} global{activation=0}", "a|"+loops[0]+"$|", "a|"+loops[1]+"$|")
