@@ -108,10 +108,10 @@ type candidate struct {
 // systems are those in a volume: in its root, or in the subvolumes of a btrfs.
 func (c candidate) systems() ([]candidate, error) {
 	var err error
-	if c.family, err = family(c.fsys); c.family != "" {
+	if c.family, err = family(c.volume.Filesystem, c.fsys); c.family != "" {
 		return []candidate{c}, err
 	}
-	if err != nil || c.fsys.Info().Type != "btrfs" {
+	if err != nil || c.volume.Filesystem != "btrfs" {
 		return nil, err
 	}
 	return c.inSubvolumes()
@@ -142,7 +142,7 @@ func (c candidate) inSubvolumes() ([]candidate, error) {
 		}
 		s := candidate{name: c.name + ":" + d.Name(), volume: c.volume, fsys: sub}
 		var famErr error
-		if s.family, famErr = family(sub); s.family != "" {
+		if s.family, famErr = family(c.volume.Filesystem, sub); s.family != "" {
 			found = append(found, s)
 		}
 		err = errors.Join(err, famErr)
@@ -203,11 +203,11 @@ var marks = [...]string{
 }
 
 // family tells whose root a filesystem is; "" is nobody's.
-func family(fsys *fstree.FS) (Family, error) {
+func family(kind string, fsys *fstree.FS) (Family, error) {
 	if _, err := fsys.Lstat("."); err != nil {
 		return "", err
 	}
-	switch fsys.Info().Type {
+	switch kind { // of the volume: what Info says of a FAT takes all of its table
 	case "ntfs":
 		return windowsFamily(fsys), nil
 	case "vfat":

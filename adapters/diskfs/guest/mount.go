@@ -157,8 +157,10 @@ func (t *table) source(l *tableLine, m *Mount) (*mounted, error) {
 	if err != nil {
 		return nil, volumeReason(err)
 	}
-	if fsys, err = subvolume(fsys, l); err != nil {
-		return nil, err
+	if v.Filesystem == "btrfs" {
+		if fsys, err = subvolume(fsys, l); err != nil {
+			return nil, err
+		}
 	}
 	return &mounted{fsys: fsys, root: "."}, nil
 }
@@ -173,11 +175,8 @@ func volumeReason(err error) error {
 }
 
 // subvolume is the part of a btrfs that a line asks for; without options that
-// is the default subvolume, and of other filesystems all.
+// is the default subvolume.
 func subvolume(fsys *fstree.FS, l *tableLine) (*fstree.FS, error) {
-	if fsys.Info().Type != "btrfs" {
-		return fsys, nil
-	}
 	if s, ok := l.option("subvolid"); ok {
 		id, err := strconv.ParseUint(s, 0, 64)
 		if err != nil {
