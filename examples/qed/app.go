@@ -20,6 +20,7 @@ type app struct {
 	sources        sources
 	keys           keys
 	progress       *progress // nil before there is one
+	shell          *shell    // whose command this is; nil outside of one
 }
 
 // stdoutFile is the file that standard output is, if it is one.
@@ -87,6 +88,7 @@ answers in its words.`,
 	add(groupFiles,
 		newVolumes(a),
 		newInspect(a),
+		newShell(a),
 		newLs(a),
 		newCat(a),
 		newStat(a),

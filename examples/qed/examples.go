@@ -81,6 +81,8 @@ qed resize --shrink disk.qed 64M`,
 	"serve": `
 qed serve disk.qed
 qed serve --listen 127.0.0.1:0 disk.qed`,
+	"shell": `
+qed shell disk.qed`,
 	"stat": `
 qed stat disk.qed p2/etc/os-release`,
 	"tar": `

@@ -26,10 +26,16 @@ type files struct {
 	disk    qedfile.Disk
 	tree    *tree
 	volumes []imagefs.Volume
+	dir     string // of the tree, that arguments are relative to; "" is its root
+	shared  bool   // with the other commands of a shell
 }
 
-// addFileFlags gives a subcommand the flags of those that open files.
+// addFileFlags gives a subcommand the flags of those that open files. In a shell
+// the image is open.
 func (a *app) addFileFlags(cmd *cobra.Command) {
+	if a.shell != nil {
+		return
+	}
 	a.addOpenFlags(cmd)
 	a.addSectorFlag(cmd)
 	a.addKeyFlags(cmd)
@@ -40,6 +46,9 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 // openFiles opens an image for the files inside it. What goes wrong with one
 // of them later is said by cmd.
 func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
+	if a.shell != nil {
+		return a.shell.opened(a, cmd), nil
+	}
 	d, err := a.openDisk(name)
 	if err != nil {
 		return nil, err
@@ -94,7 +103,11 @@ func diskName(name string) string {
 // leading slash it is the guest's, if there is one. Elements may be given as
 // they are stored or in the form that the tree shows.
 func (f *files) path(arg string) string {
-	arg = f.deviceArg(arg)
+	if device := f.deviceArg(arg); device != arg {
+		arg = device
+	} else {
+		arg = f.inDir(arg)
+	}
 	name, ok := f.guestArg(arg)
 	if !ok {
 		name = strings.TrimPrefix(path.Clean("/"+arg), "/")
@@ -118,10 +131,10 @@ func (f *files) path(arg string) string {
 }
 
 // paths is path for all the arguments that follow the image; none stands for
-// the root.
+// the root, or for the directory of a shell.
 func (f *files) paths(args []string) []string {
 	if len(args) == 0 {
-		return []string{"."}
+		return []string{f.path(".")}
 	}
 	out := make([]string, len(args))
 	for i, arg := range args {

@@ -9,8 +9,12 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-// Close says what a user should know of what was opened, and closes the image.
+// Close says what a user should know of what was opened, and closes the image,
+// unless other commands of a shell go on with it.
 func (f *files) Close() error {
+	if f.shared {
+		return nil
+	}
 	f.reportNotes()
 	return f.Disk.Close()
 }
