@@ -133,7 +133,7 @@ func (r *rebaser) compare(p *piece) error {
 	}
 	cluster := r.img.Header().ClusterSize
 	for at := int64(0); at < p.n; {
-		n := min(p.n-at, cluster-(p.off+at)&(cluster-1))
+		n := min(p.n-at, cluster) // a piece begins with a cluster, or lies in one
 		if firstDifference(was[at:at+n], is[at:at+n]) >= 0 {
 			// A zero marker is for whole clusters. A piece of a larger one
 			// is written, which fills the rest with what was there.

@@ -1,9 +1,6 @@
 package qedfile
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // reclaim gives the unused clusters of a consistent image back and returns the
 // report of the check that follows. An image with corruptions stays as it is.
@@ -281,9 +278,6 @@ func (p *packer) moveData(entries []tableEntry, place func() int64) (bool, error
 		old = append(old, e)
 		changed = append(changed, tableEntry{e.table, e.index, uint64(to << p.shift)})
 	}
-	slices.SortFunc(changed, func(a, b tableEntry) int {
-		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.index, b.index))
-	})
 	if err := p.relink(changed); err != nil {
 		return false, err
 	}
@@ -293,7 +287,8 @@ func (p *packer) moveData(entries []tableEntry, place func() int64) (bool, error
 	return len(changed) > 0, nil
 }
 
-// relink writes new values of entries of several tables.
+// relink writes new values of entries of several tables, those of each in a row
+// and in their order.
 func (p *packer) relink(entries []tableEntry) error {
 	for len(entries) > 0 {
 		w := entryWriter{table: entries[0].table}

@@ -252,3 +252,49 @@ func TestGrowingMarksOnlyWhatTheBackingFileWouldShow(t *testing.T) {
 		t.Errorf("%+v (%v), want two zero markers", report, err)
 	}
 }
+
+func TestTablesThatGoTogetherLeaveNoLeaks(t *testing.T) {
+	// Two tables map only what is cut off. The second has to stay, since its
+	// data lies before data that stays; then the first has to as well, since
+	// its data lies before the second.
+	l := empty(4096, 1, 8<<20)
+	l.length = 8 * 4096
+	l.entries = map[int64]uint64{
+		1 * 4096: 2 * 4096, 1*4096 + 8: 7 * 4096, 1*4096 + 16: 6 * 4096,
+		2 * 4096: 4 * 4096, 7 * 4096: 5 * 4096, 6 * 4096: 3 * 4096,
+	}
+	storage := l.storage()
+	m, err := qedfile.New(keepOpen{storage}, writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.Resize(2<<20), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	checkFile(t, storage)
+}
+
+func TestWhatIsWrittenAfterAShrinkCanBeRead(t *testing.T) {
+	// A new cluster lies where the file had bytes before, and only its
+	// beginning is stored.
+	l := empty(4096, 1, 4<<20)
+	l.length = 8 * 4096
+	l.entries = map[int64]uint64{4096: 2 * 4096, 4096 + 8: 3 * 4096, 3 * 4096: 4 * 4096, 3*4096 + 8: 5 * 4096, 3*4096 + 16: 6 * 4096, 3*4096 + 24: 7 * 4096}
+	m, err := l.open(writable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Resize(2 << 20); err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, 4096)
+	copy(want, "new")
+	if _, err := m.WriteAt(want[:512], 4096); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 4096)
+	if _, err := m.ReadAt(got, 4096); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%.8q... (%v)", got, err)
+	}
+}

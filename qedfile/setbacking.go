@@ -69,7 +69,7 @@ func (m *Image) SetBacking(name string, opts *SetBackingOptions) error {
 func (h *Header) setBacking(name string, raw bool) error {
 	oldStart, oldEnd := int64(h.backingNameOffset), int64(h.backingNameOffset)+int64(h.backingNameSize)
 	if h.Features&FeatureBacking == 0 {
-		oldStart, oldEnd = 0, 0
+		oldEnd = 0
 	}
 	h.Features &^= FeatureBacking | FeatureNoProbe
 	h.BackingFile, h.backingNameOffset, h.backingNameSize = name, headerLen, uint32(len(name))

@@ -2,6 +2,7 @@ package qedfile_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -182,5 +183,58 @@ func TestANewNameDoesNotHideKnownCorruption(t *testing.T) {
 	}
 	if !dirty(t, storage) {
 		t.Error("the image was marked clean")
+	}
+}
+
+// The numbers are the format's: a name that leaves the header's sector must not
+// be written over the one that is in use.
+func TestALongNameGoesWhereTheOldOneIsNot(t *testing.T) {
+	const backing = qedfile.FeatureBacking
+	for _, tt := range []struct {
+		name      string
+		features  uint64
+		old, size uint32 // where the old name is, and its length
+		length    int    // of the new one
+		want      uint32 // its place; 0 is nowhere
+	}{
+		{"no old name", 0, 0, 0, 600, 64},
+		{"numbers of a name that was removed", 0, 64, 600, 600, 64},
+		{"numbers of none", 0, 1 << 31, 1 << 31, 600, 64},
+		{"an old name at the usual place", backing, 64, 600, 600, 664},
+		{"an old name that begins where the new one ends", backing, 664, 600, 600, 64},
+		{"an old name that begins before", backing, 663, 600, 600, 1263},
+		{"an old name far away", backing, 3000, 600, 600, 64},
+		{"just enough room", backing, 900, 2200, 996, 3100},
+		{"a byte too much", backing, 900, 2200, 997, 0},
+		{"an old name before a short one", backing, 64, 600, 448, 64},
+	} {
+		l := empty(4096, 1, 1<<20)
+		l.features, l.backingOffset, l.backingSize = tt.features, tt.old, tt.size
+		if tt.features != 0 {
+			l.backing = strings.Repeat("o", int(tt.size))
+		}
+		storage := l.storage()
+		before := storage.Bytes()
+		opts := &qedfile.Options{Writable: true, Backing: func(qedfile.BackingRef) (qedfile.Disk, error) {
+			return qedfile.NewRaw(backend.NewMemory(nil))
+		}}
+		m, err := qedfile.New(keepOpen{storage}, opts)
+		if err != nil {
+			t.Fatalf("%s: %v", tt.name, err)
+		}
+		name := strings.Repeat("n", tt.length)
+		err = m.SetBacking(name, &qedfile.SetBackingOptions{Raw: true})
+		after := storage.Bytes()
+		switch place := binary.LittleEndian.Uint32(after[56:]); {
+		case tt.want == 0:
+			if !errors.Is(err, qedfile.ErrRange) || !bytes.Equal(after, before) {
+				t.Errorf("%s: %v, or something has changed", tt.name, err)
+			}
+		case err != nil || place != tt.want || string(after[place:][:tt.length]) != name:
+			t.Errorf("%s: the name is at %d, want %d (%v)", tt.name, place, tt.want, err)
+		}
+		if err := m.Close(); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
 	}
 }
