@@ -23,7 +23,7 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve [flags] IMAGE",
 		Short: "Show the files inside the image to a browser",
 		Long: `Show the files inside the image to a browser, for looking and downloading,
-directories as tar archives. It ends with Ctrl-C.
+directories as tar archives, one at a time. It ends with Ctrl-C.
 
 It listens on this machine alone unless --listen says otherwise; there is no
 password. Nothing in the image is run or rendered by the browser.

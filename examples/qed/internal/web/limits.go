@@ -13,7 +13,7 @@ import (
 // 32 KiB, an archive what is read ahead of it.
 const (
 	maxConnections = 256
-	maxArchives    = 2 // at a time
+	maxArchives    = 1 // at a time: each holds the names of the directories that it is in
 	writeTimeout   = 30 * time.Second
 	writePart      = 32 << 10 // bytes that a client must take within writeTimeout
 )

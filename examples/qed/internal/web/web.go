@@ -200,7 +200,7 @@ func (s *server) tar(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.archives }()
 	default:
 		w.Header().Set("Retry-After", "30")
-		http.Error(w, "other archives are being sent; try again in a while", http.StatusServiceUnavailable)
+		http.Error(w, "another archive is being sent; try again in a while", http.StatusServiceUnavailable)
 		return
 	}
 	h := w.Header()
