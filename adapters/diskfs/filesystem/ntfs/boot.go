@@ -27,12 +27,15 @@ type boot struct {
 	mft     int64 // byte where the MFT begins
 	record  int64 // bytes of an MFT record
 	serial  uint64
+	note    string // where it was the copy that was read
 }
 
 func damaged(structure string, block int64, format string, args ...any) error {
 	return &fstree.DamageError{FS: "ntfs", Structure: structure, Block: block, Why: fmt.Sprintf(format, args...)}
 }
 
+// readBoot reads the boot sector, or where that is damaged the copy of it after
+// the volume's last sector, which is the last of the partition.
 func readBoot(r io.ReaderAt, size int64) (*boot, error) {
 	if size < bootSize {
 		return nil, fmt.Errorf("ntfs: %w", fstree.ErrNotThis)
@@ -44,7 +47,21 @@ func readBoot(r io.ReaderAt, size int64) (*boot, error) {
 	if string(b[3:11]) != bootMagic {
 		return nil, fmt.Errorf("ntfs: %w", fstree.ErrNotThis)
 	}
-	return parseBoot(b)
+	v, err := parseBoot(b)
+	if err == nil {
+		return v, nil
+	}
+	for sector := int64(512); sector <= 4096 && size >= 2*sector; sector *= 2 {
+		at := size - sector
+		if n, _ := r.ReadAt(b, at); n < len(b) || string(b[3:11]) != bootMagic {
+			continue
+		}
+		if v, damaged := parseBoot(b); damaged == nil && v.size == at {
+			v.note = fmt.Sprintf("the boot sector is damaged and its copy is used: %v", err)
+			return v, nil
+		}
+	}
+	return nil, err
 }
 
 func parseBoot(b []byte) (*boot, error) {

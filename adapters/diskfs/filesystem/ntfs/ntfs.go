@@ -151,6 +151,9 @@ func (v *volume) Info() fstree.Info {
 		Type: "ntfs", Label: v.label, UUID: fmt.Sprintf("%016X", v.boot.serial), BlockSize: v.boot.cluster,
 		Size: v.boot.size / v.boot.cluster * v.boot.cluster, Free: free, FreeErr: err, Dirty: v.dirty,
 	}
+	if v.boot.note != "" {
+		info.Notes = append(info.Notes, v.boot.note)
+	}
 	if v.dirty {
 		info.Notes = append(info.Notes, "not unmounted cleanly: the journal is not replayed")
 	}

@@ -212,12 +212,11 @@ func exfat(v *volume) Signature {
 
 // ntfs takes the label out of the file record of $Volume, the fourth of the
 // master file table.
-func ntfs(v *volume) Signature {
-	if !v.has(3, "NTFS    ") {
-		return Signature{}
-	}
-	b := v.bytes(0, 512)
-	if b == nil {
+func ntfs(v *volume) Signature { return ntfsBoot(v, v.bytes(0, 512)) }
+
+// ntfsBoot recognises NTFS by its boot sector or the copy of that.
+func ntfsBoot(v *volume, b []byte) Signature {
+	if b == nil || string(b[3:11]) != ntfsMagic {
 		return Signature{}
 	}
 	sector, perCluster := int64(le.Uint16(b[11:])), int64(b[13])

@@ -3,6 +3,7 @@ package probe_test
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -85,7 +86,6 @@ var handMade = []struct {
 	{"md 1.2 that says to lie elsewhere is none", 8 << 20, append(mdV1(4096), put{4096 + 144, le64(9)}), probe.Signature{}},
 	{"minix of a state that is none", 1 << 20, []put{{1024, le16(100) + le16(200) + le16(1) + le16(1) + le16(2) + le16(0)}, {1024 + 16, le16(0x138f) + le16(4)}}, probe.Signature{}},
 	{"minix", 1 << 20, []put{{1024, le16(100) + le16(200) + le16(1) + le16(1) + le16(2) + le16(0)}, {1024 + 16, le16(0x138f) + le16(3)}}, probe.Signature{Type: "minix"}},
-	{"fat32 whose second signature is something else is none", 40 << 20, append(fat32("LABEL      "), put{512 + 484, "rrAb"}), probe.Signature{}},
 	{"fat32 with other entries before its label", 40 << 20, append(fat32("FILE    TXT"), put{(32+2*800)*512 + 11, " "},
 		put{(32+2*800)*512 + 32, "Bl.o.n.g.  \x0f"}, put{(32+2*800)*512 + 64, "LABEL      \x08"}), probe.Signature{Type: "vfat", Label: "LABEL", UUID: "0403-0201"}},
 	{"udf with its anchor in the other place alone", 4 << 20, append(udf(2048, "0123456789abcdef"), put{256 * 2048, "\x00\x00"}, put{512 * 2048, udfAnchor(2048, 512)}),
@@ -158,7 +158,6 @@ var handMade = []struct {
 	{"hibernated by TuxOnIce", 1 << 20, []put{{0, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c"}, {4086, "SWAPSPACE2"}, {1024, le32(1) + le32(100)}, {1036, someID}}, probe.Signature{Type: "swsuspend", UUID: someUUID}},
 	{"fat32 with a root directory that says NO NAME", 40 << 20, fat32("NO NAME    "), probe.Signature{Type: "vfat", Label: "NO NAME", UUID: "0403-0201"}},
 	{"fat32 with a label that begins with E5", 40 << 20, fat32("\x05LABEL     "), probe.Signature{Type: "vfat", Label: "\xe5LABEL", UUID: "0403-0201"}},
-	{"fat32 whose sector of counts is something else is none", 40 << 20, append(fat32("LABEL      "), put{512, "RRaB"}), probe.Signature{}},
 	{"minix 3 whose maps are too short is none", 1 << 20, []put{{1024, le32(9000) + le16(0) + le16(1) + le16(1) + le16(2) + le16(0)}, {1024 + 20, le32(100)}, {1024 + 24, le16(0x4d5a) + le16(0) + le16(1024)}}, probe.Signature{}},
 	{"udf with blocks of 4 KiB", 4 << 20, udf(4096, "0123456789abcdef"), probe.Signature{Type: "udf", Label: "Video DVD", UUID: "0123456789abcdef"}},
 }
@@ -172,6 +171,43 @@ func TestIdentifyKnowsSuperblocksMadeByHand(t *testing.T) {
 				t.Errorf("\n got %#v\nwant %#v", got, c.want)
 			}
 		})
+	}
+}
+
+// Where blkid recognises nothing, what a damaged FAT says of itself is believed:
+// the kernel mounts the first two, and the reader uses the copy of the others.
+func TestADamagedFATIsRecognisedWhereBlkidKnowsNothing(t *testing.T) {
+	whole := probe.Signature{Type: "vfat", Label: "LABEL", UUID: "0403-0201", FATBits: 32}
+	copied := func() []put {
+		puts := fat32("LABEL      ")
+		for _, p := range puts {
+			if p.off < 512 {
+				puts = append(puts, put{6*512 + p.off, p.data})
+			}
+		}
+		return puts
+	}
+	for _, c := range []struct {
+		name string
+		puts []put
+		want probe.Signature
+	}{
+		{"a second signature that is another", append(fat32("LABEL      "), put{512 + 484, "rrAb"}), whole},
+		{"a sector of counts that is another", append(fat32("LABEL      "), put{512, "RRaB"}), whole},
+		{"the boot sector", append(copied(), put{13, "\x55"}), whole},
+		{"the boot sector, and its copy is of other sectors", append(copied(), put{13, "\x55"}, put{6*512 + 11, le16(1024)}), probe.Signature{Type: "vfat", FATBits: 32}},
+		{"the boot sector without a copy", append(fat32("LABEL      "), put{13, "\x55"}), probe.Signature{Type: "vfat", FATBits: 32}},
+	} {
+		img := filepath.Join(t.TempDir(), "img")
+		create(t, img, 40<<20, c.puts)
+		f, err := os.Open(img)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if got, err := probe.Identify(f, 40<<20); got != c.want || err != nil {
+			t.Errorf("%s: %#v, want %#v (%v)", c.name, got, c.want, err)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ var recognisers = [...]func(*volume) Signature{
 	linuxRAID, ddf, firmware, bcache, drbd, drbdmanage, lvm2, recogniseFixed(layers), verity, integrity, luks, stratis, bitLocker,
 	vfat, swap, xfs, ext, reiserfs, jfs, iso9660, udf, zfs, ufs, hpfs, sysv, ntfs, refs, cramfs, romfs, gfs,
 	squashfs, btrfs, befs, nilfs2, exfat, f2fs, apfs, erofs, bcachefs, recogniseFixed(strangers),
-	damagedExt, hfsplus, xenix, minix, lvm1, xfsLog, recogniseFixed(seldomPromise),
+	damagedExt, damagedFAT, damagedNTFS, hfsplus, xenix, minix, lvm1, xfsLog, recogniseFixed(seldomPromise),
 }
 
 // headBytes covers every signature from the start through that of btrfs, and
