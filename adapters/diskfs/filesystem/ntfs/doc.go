@@ -25,9 +25,11 @@
 //
 // Symbolic links and junctions are links; backslashes in their targets become
 // slashes, and a drive's letter is taken for this volume. Sparse and
-// compressed files are read. Refused by name: the contents of encrypted files
-// and of those that a reparse point says to lie elsewhere (WOF compression,
-// deduplication, cloud files).
+// compressed files are read, those that "compact /exe" has compressed (CompactOS,
+// as the files of Windows itself often are) too; of the latter ntfs-3g shows
+// nothing, and wimlib is what they are compared with. Refused by name: the
+// contents of encrypted files and of those that a reparse point says to lie
+// elsewhere (deduplication, cloud files, WIM files).
 //
 // The journal ($LogFile) is not replayed; Info says so of a volume that was
 // not unmounted. An FS is safe for concurrent use and keeps up to 16 MiB of

@@ -11,6 +11,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs/internal/wof"
 )
 
 const (
@@ -40,15 +41,16 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 // volume is the engine beneath an FS. Nothing in it changes after open but
 // its caches.
 type volume struct {
-	boot   *boot
-	r      io.ReaderAt
-	cache  *fstree.Cache
-	mft    stream
-	units  recent.Pieces // decompressed, by the byte of the volume where they begin
-	upcase func() (upcase, error)
-	free   func() (int64, error)
-	label  string
-	dirty  bool
+	boot     *boot
+	r        io.ReaderAt
+	cache    *fstree.Cache
+	mft      stream
+	units    recent.Pieces // decompressed, by the byte of the volume where they begin
+	decoders sync.Pool     // of *wof.Decoder
+	upcase   func() (upcase, error)
+	free     func() (int64, error)
+	label    string
+	dirty    bool
 }
 
 var (
@@ -62,6 +64,7 @@ func open(r io.ReaderAt, size int64) (*volume, error) {
 		return nil, err
 	}
 	v := &volume{boot: b, r: r, cache: fstree.NewCache(r, size, cacheBudget)}
+	v.decoders.New = func() any { return new(wof.Decoder) }
 	v.upcase = sync.OnceValues(v.readUpcase)
 	v.free = sync.OnceValues(v.countFree)
 	if err := v.readMFT(); err != nil {
@@ -170,7 +173,7 @@ func (v *volume) Xattrs(id fstree.ID) (map[string][]byte, error) {
 	}
 	all := map[string][]byte{}
 	for _, name := range f.streams() {
-		if strings.HasPrefix(name, otherSpaces) {
+		if strings.HasPrefix(name, otherSpaces) || name == streamWOF { // the contents of the file itself
 			continue
 		}
 		s, err := f.stream(attrData, name)

@@ -44,6 +44,7 @@ type node struct {
 	minor  uint32
 	flags  uint32
 	tag    uint32 // of a reparse point
+	point  []byte // its data
 }
 
 // node finds out what a file is: a directory or a regular file, unless a
@@ -83,6 +84,7 @@ func (n *node) reparse() error {
 	}
 	n.tag = le.Uint32(b)
 	data := b[8 : 8+int(le.Uint16(b[4:]))]
+	n.point = data
 	switch n.tag {
 	case tagSymlink, tagJunction:
 		n.mode = fs.ModeSymlink
@@ -177,6 +179,11 @@ func (v *volume) Stat(id fstree.ID) (fstree.Stat, error) {
 	} else {
 		err = n.sizes(attrData, "", &st)
 	}
+	if n.tag == tagWOF && err == nil {
+		var packed fstree.Stat
+		err = n.sizes(attrData, streamWOF, &packed)
+		st.Blocks += packed.Blocks
+	}
 	if n.mode == fs.ModeSymlink {
 		st.Size = int64(len(n.target))
 	}
@@ -245,6 +252,9 @@ func (v *volume) Open(id fstree.ID) (fstree.Content, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n.tag == tagWOF && s.size > 0 {
+		return n.openWOF(s.size)
+	}
 	if n.tag != 0 && n.tag != tagApp && s.size > 0 {
 		return nil, fmt.Errorf("ntfs: %w: %s", fstree.ErrUnsupported, tagName(n.tag))
 	}
@@ -254,8 +264,6 @@ func (v *volume) Open(id fstree.ID) (fstree.Content, error) {
 // tagName names the reparse points whose contents lie elsewhere.
 func tagName(tag uint32) string {
 	switch {
-	case tag == 0x80000017:
-		return "contents compressed by WOF (CompactOS)"
 	case tag == 0x80000013:
 		return "deduplicated contents"
 	case tag&0xFFFF0FFF == 0x9000001A:
