@@ -19,12 +19,14 @@ no more than why. Use convert to copy into an image with other options.`,
 	o := addDiskOptions(cmd)
 	cmd.Flags().Bool("force", false, "amend even where that is not safe")
 	addCacheFlag(cmd, new(string))
-	addProgressFlag(cmd)
-	cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
+	asked := addProgressFlag(cmd)
+	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(o.list) == 0 {
 			return usageError(cmd, qemutext.Errorf("Must specify options (-o)"))
 		}
+		progress := a.newPercentage("amend", *asked && !*quiet)
+		defer progress.finish()
 		format := a.open.format
 		if !o.help || format == "" || len(args) > 0 {
 			if len(args) != 1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/qemuio"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
@@ -31,15 +32,17 @@ long they took. Writes change what the disk shows.
 	flags.VarP(countFlag{&b.count, "request count"}, "count", "c", "how many requests")
 	flags.VarP(countFlag{&b.depth, "queue depth"}, "depth", "d", "how many at the same time")
 	addSizeFlag(cmd, &b.size, "buffer-size", "s", "buffer size", "bytes of a request (default: 4k)")
-	addSizeFlag(cmd, &b.step, "step-size", "S", "step size", "bytes from one request to the next (default: those of a request)")
+	addSizeFlag(cmd, &b.step, "step-size", "S", "step_size", "bytes from one request to the next (default: those of a request)")
 	addSizeFlag(cmd, &b.offset, "offset", "o", "offset", "where the first request is")
 	flags.BoolVarP(&b.write, "write", "w", false, "write in the place of reading")
 	flags.VarP(countFlag{&b.pattern, "pattern byte"}, "pattern", "", "the byte to write")
 	flags.VarP(countFlag{&b.flush, "flush interval"}, "flush-interval", "", "with -w, make what was written durable after so many requests")
 	flags.Bool("no-drain", false, "do not wait for requests before a flush")
-	addChoice(cmd, new(string), "aio", "i", "threads", "how qemu asks its host", "threads", "native", "io_uring").otherwise = "Invalid aio option: %s"
-	flags.BoolP("native", "n", false, "as -i native")
-	addChoice(cmd, new(string), "cache", "t", "writeback", "a cache mode of qemu; all are the same here", cacheModes()...).otherwise = "Invalid cache mode"
+	aio := ""
+	addChoice(cmd, &aio, "aio", "i", "threads", "how qemu asks its host", "threads", "native", "io_uring").otherwise = "Invalid aio option: %s"
+	native := flags.BoolP("native", "n", false, "as -i native")
+	cache := ""
+	addChoice(cmd, &cache, "cache", "t", "writeback", "a cache mode of qemu; all are the same here", cacheModes()...).otherwise = "Invalid cache mode"
 	flags.BoolP("quiet", "q", false, "print nothing but errors and the result, as qemu-img does")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if b.step == 0 {
@@ -51,6 +54,8 @@ long they took. Writes change what the disk shows.
 		case b.flush > 0 && b.flush < b.depth:
 			return qemutext.Errorf("Flush interval can't be smaller than depth")
 		}
+		b.direct, _ = qemuio.DirectCache(cache) // which is one of the modes
+		b.nativeAIO = *native || aio == "native"
 		return b.run(cmd.Context(), args[0])
 	}
 	return cmd
@@ -88,12 +93,12 @@ type bench struct {
 	*app
 	count, depth, pattern, flush int
 	size, step, offset           int64
-	write                        bool
+	write, direct, nativeAIO     bool
 }
 
 func (b *bench) run(ctx context.Context, name string) error {
 	acc := b.source()
-	acc.write = b.write
+	acc.write, acc.direct, acc.nativeAIO = b.write, b.direct, b.nativeAIO
 	d, err := b.openDiskFor(name, acc)
 	if err != nil {
 		return err

@@ -23,23 +23,43 @@ type cacheFlag struct {
 
 // addCacheFlag gives a subcommand the -t flag, for what it writes.
 func addCacheFlag(cmd *cobra.Command, mode *string) {
-	cmd.Flags().VarP(&cacheFlag{mode, "cache"}, "cache", "t", `"unsafe" does not wait until what is written is on the disk; all other cache modes of qemu do`)
+	addLateFlag(cmd, &cacheFlag{mode, "cache"}, "cache", "t", `"unsafe" does not wait until what is written is on the disk; all other cache modes of qemu do`)
 }
 
 // addSourceCacheFlag gives a subcommand the -T flag, for what it reads.
 func addSourceCacheFlag(cmd *cobra.Command) {
-	cmd.Flags().VarP(&cacheFlag{new(string), "source cache"}, "source-cache", "T", "a cache mode of qemu, for reading; all are the same here")
+	addLateFlag(cmd, &cacheFlag{new(string), "source cache"}, "source-cache", "T", "a cache mode of qemu, for reading; all are the same here")
 }
 
 func (f *cacheFlag) Type() string   { return "cache" }
 func (f *cacheFlag) String() string { return "" }
 
 func (f *cacheFlag) Set(s string) error {
-	if !slices.Contains(cacheModes(), s) {
-		return &runError{qemutext.Errorf("Invalid %s option: %s", f.what, s)}
-	}
 	*f.mode = s
 	return nil
+}
+
+// check refuses what is no cache mode.
+func (f *cacheFlag) check() error {
+	if *f.mode != "" && !slices.Contains(cacheModes(), *f.mode) {
+		return qemutext.Errorf("Invalid %s option: %s", f.what, *f.mode)
+	}
+	return nil
+}
+
+// addLateFlag gives a subcommand a flag of which the last value alone is
+// checked, after the other options.
+func addLateFlag(cmd *cobra.Command, f *cacheFlag, name, short, usage string) {
+	cmd.Flags().VarP(f, name, short, usage)
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if before != nil {
+			if err := before(cmd, args); err != nil {
+				return err
+			}
+		}
+		return f.check()
+	}
 }
 
 // cacheUnsafe is the mode that waits for nothing.

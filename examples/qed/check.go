@@ -99,6 +99,7 @@ func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qe
 		return nil, &exitError{exitNoCheck, qemutext.Errorf("This image format does not support checks")}
 	}
 	progress := c.newPercentage("check", *c.progress)
+	progress.begin()
 	progress.counts = true // entries of the L1 table
 	defer progress.finish()
 	opts := &qedfile.CheckOptions{DryRun: c.dryRun, MaxGrowth: c.growth, Progress: progress.set}

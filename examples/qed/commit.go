@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -45,17 +47,25 @@ Other images over the same backing file are spoilt by this.`,
 	asked := addProgressFlag(cmd)
 	quiet := flags.BoolP("quiet", "q", false, "print nothing but errors")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if a.open.described && a.open.format != "" {
+			return qemutext.Errorf("--image-opts and --format are mutually exclusive")
+		}
 		spec, err := a.describe(args[0], a.open.described)
 		if err != nil {
 			return &openError{name: args[0], err: err}
 		}
-		c.image = spec.Path
+		c.image, c.shown = spec.Path, args[0]
 		top, err := c.open(spec.Path)
-		if err != nil {
+		var opening *openError
+		if errors.As(err, &opening) {
 			return err
 		}
 		progress := a.newPercentage("commit", *asked && !*quiet)
 		defer progress.finish()
+		progress.begin()
+		if err != nil {
+			return err
+		}
 		err = c.commit(cmd.Context(), top, limitRate(cmd.Context(), rate, progress.set))
 		if err = errors.Join(err, top.Close()); err != nil || *quiet {
 			return fileError(args[0], err)
@@ -71,6 +81,7 @@ Other images over the same backing file are spoilt by this.`,
 type commitCommand struct {
 	*app
 	image  string // path of the top
+	shown  string // as it was named
 	base   string // -b, relative to the top
 	empty  bool
 	cache  string
@@ -84,6 +95,9 @@ func (c *commitCommand) open(name string) (*qedfile.Image, error) {
 	if c.empty {
 		flag = os.O_RDWR
 	}
+	if fi, err := os.Stat(name); err == nil && fi.IsDir() {
+		return nil, &openError{name: name, err: &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}, write: true}
+	}
 	f, err := backend.OpenFile(name, flag, nil)
 	if err != nil {
 		return nil, &openError{name: name, err: err, write: c.empty}
@@ -92,22 +106,23 @@ func (c *commitCommand) open(name string) (*qedfile.Image, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if top.Backing() == nil {
+	if top.Backing() == nil && c.base == "" {
 		return nil, errors.Join(qemutext.Errorf("Image does not have a backing file"), top.Close())
 	}
 	if c.target == nil {
-		return nil, errors.Join(qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", c.base, name), top.Close())
+		return nil, errors.Join(qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", c.base, c.shown), top.Close())
 	}
 	return top, nil
 }
 
 func (c *commitCommand) openTop(f *backend.File, name string) (*qedfile.Image, error) {
 	if c.source().format == formatRaw {
-		return nil, qemutext.Errorf("Image does not have a backing file")
+		return nil, c.noBackingFile()
 	}
 	if err := requireQED(f); err != nil {
 		if looks, probeErr := qedfile.Probe(f); c.asQemu() && probeErr == nil && looks == formatRaw {
-			err = qemutext.Errorf("Image does not have a backing file")
+			c.warnOfGuess(name)
+			return nil, c.noBackingFile()
 		}
 		return nil, &openError{name: name, err: err}
 	}
@@ -116,6 +131,14 @@ func (c *commitCommand) openTop(f *backend.File, name string) (*qedfile.Image, e
 		return nil, &openError{name: name, err: c.explainBacking(err)}
 	}
 	return top, nil
+}
+
+// noBackingFile is what qemu says of a disk that is not over another.
+func (c *commitCommand) noBackingFile() error {
+	if c.base != "" {
+		return qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", c.base, c.shown)
+	}
+	return qemutext.Errorf("Image does not have a backing file")
 }
 
 // backing opens the backing file of an image of the chain: the target for

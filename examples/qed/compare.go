@@ -35,6 +35,8 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare.`,
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
 	asked := addProgressFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		progress := a.newPercentage("compare", *asked && !(*quiet && a.asQemu()))
+		defer progress.finish()
 		x, err := a.openDisk(args[0])
 		if err != nil {
 			return err
@@ -45,8 +47,7 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare.`,
 			return err
 		}
 		defer y.Close()
-		progress := a.newPercentage("compare", *asked)
-		defer progress.finish()
+		progress.begin()
 		result, err := qedfile.Compare(cmd.Context(), x.Disk, y.Disk, &qedfile.CompareOptions{Strict: *strict, Progress: progress.set})
 		if err != nil {
 			return err

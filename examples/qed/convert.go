@@ -55,8 +55,8 @@ For qemu-img's sake there are -W and --target-is-zero, which change nothing.`,
 	flags.BoolVar(&c.skipBitmaps, "skip-broken-bitmaps", false, "leave out bitmaps that are not consistent; with --bitmaps")
 	flags.BoolVar(&c.salvage, "salvage", false, "leave zeroes where SRC cannot be read, and say so")
 	addRateFlag(cmd, &c.rate)
-	addCacheFlag(cmd, &c.cache)
 	addSourceCacheFlag(cmd)
+	addCacheFlag(cmd, &c.cache)
 	asked := addProgressFlag(cmd)
 	quiet := flags.BoolP("quiet", "q", false, "show no progress")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -121,6 +121,16 @@ func (c *convertCommand) prepare(args int) error {
 	case args < 2:
 		return qemutext.Errorf("Must specify image file name")
 	}
+	c.options.unsynced = c.cache == cacheUnsafe
+	if kind, rest, ok := strings.Cut(c.open.snapshot, "="); ok && (kind == "snapshot.id" || kind == "snapshot.name") {
+		c.open.snapshot = rest
+	}
+	return nil
+}
+
+// prepareTarget refuses what the copy cannot be. qemu-img opens the sources
+// before.
+func (c *convertCommand) prepareTarget(sources int) error {
 	f, err := c.targetFormat()
 	if err != nil {
 		return err
@@ -140,7 +150,7 @@ func (c *convertCommand) prepare(args int) error {
 		return nil
 	case c.inPlace:
 		return errors.New("a backing file is for a new QED image")
-	case args > 2:
+	case sources > 1:
 		return qemutext.Errorf("Having a backing file for the target makes no sense when concatenating multiple input images")
 	case o.backingFmt == "":
 		return qemutext.Errorf("Use of backing file requires explicit backing format")
@@ -166,13 +176,9 @@ func (c *convertCommand) prepareOptions(f format) error {
 	}
 	if c.backingFmt != "" {
 		if !f.backed {
-			return qemutext.Errorf("Backing format not supported for file format '%s'", f.name)
+			return qemutext.Errorf("Backing file format not supported for file format '%s'", f.name)
 		}
 		c.options.add("backing_fmt", c.backingFmt)
-	}
-	c.options.unsynced = c.cache == cacheUnsafe
-	if kind, rest, ok := strings.Cut(c.open.snapshot, "="); ok && (kind == "snapshot.id" || kind == "snapshot.name") {
-		c.open.snapshot = rest
 	}
 	return c.options.resolve(f)
 }
@@ -198,13 +204,17 @@ func (c *convertCommand) openSources(names []string) (qedfile.Disk, error) {
 }
 
 func (c *convertCommand) convert(ctx context.Context, from []string, to string) error {
+	progress := c.newPercentage("convert", c.asked)
+	defer progress.finish()
+	progress.begin()
 	src, err := c.openSources(from)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	progress := c.newPercentage("convert", c.asked)
-	defer progress.finish()
+	if err := c.prepareTarget(len(from)); err != nil {
+		return err
+	}
 	opts := &qedfile.ConvertOptions{SparseSize: c.sparse, Workers: c.workers}
 	read := src
 	if c.salvage {

@@ -43,28 +43,23 @@ empty, takes it without effect. nocow and extent_size_hint have no effect.`,
 		if c.options.help {
 			return a.helpOptions(c.format, len(args) > 0)
 		}
-		switch {
-		case len(args) == 0:
+		if len(args) == 0 {
 			return usageError(cmd, qemutext.Errorf("Expecting image file name"))
-		case len(args) > 2:
-			return usageError(cmd, qemutext.Errorf("Unexpected argument: %s", args[2]))
 		}
 		size := int64(-1)
-		if len(args) == 2 {
+		if len(args) >= 2 {
 			var err error
 			if size, err = parseSize(args[1], "image size"); err != nil {
 				return err
 			}
 		}
+		if len(args) > 2 {
+			return usageError(cmd, qemutext.Errorf("Unexpected argument: %s", args[2]))
+		}
 		if cmd.Flags().Changed("backing-file") {
-			if *backing == "" {
-				return about(args[0], qemutext.Errorf("Expected backing file name, got empty string"))
-			}
-			c.options.add("backing_file", *backing)
+			c.backing = backing
 		}
-		if backingFmt != "" {
-			c.options.add("backing_fmt", backingFmt)
-		}
+		c.backingFmt = backingFmt
 		return about(args[0], c.create(args[0], size))
 	}
 	return cmd
@@ -75,6 +70,8 @@ type createCommand struct {
 	*app
 	format        string
 	options       *diskOptions
+	backing       *string // nil when not told
+	backingFmt    string
 	unsafe, quiet bool
 }
 
@@ -107,7 +104,10 @@ func (c *createCommand) create(name string, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err := c.refuseBacking(f); err != nil {
+	if err := o.resolve(f); err != nil {
+		return err
+	}
+	if err := c.addBacking(f); err != nil {
 		return err
 	}
 	if err := o.resolve(f); err != nil {
@@ -139,18 +139,21 @@ func (c *createCommand) create(name string, size int64) error {
 	return makeDisk(path.Path, f.name, o.size, o, func(qedfile.WritableDisk) error { return nil })
 }
 
-// refuseBacking refuses a backing file for a format that has none.
-func (c *createCommand) refuseBacking(f format) error {
-	if f.backed {
-		return nil
+// addBacking puts -b and -F after the options of -o.
+func (c *createCommand) addBacking(f format) error {
+	switch {
+	case c.backing != nil && !f.backed:
+		return qemutext.Errorf("Backing file not supported for file format '%s'", f.name)
+	case c.backingFmt != "" && !f.backed:
+		return qemutext.Errorf("Backing file format not supported for file format '%s'", f.name)
+	case c.backing != nil && *c.backing == "":
+		return qemutext.Errorf("Expected backing file name, got empty string")
 	}
-	for _, given := range c.options.list {
-		switch given.Name {
-		case "backing_file":
-			return qemutext.Errorf("Backing file not supported for file format '%s'", f.name)
-		case "backing_fmt":
-			return qemutext.Errorf("Backing format not supported for file format '%s'", f.name)
-		}
+	if c.backing != nil {
+		c.options.add("backing_file", *c.backing)
+	}
+	if c.backingFmt != "" {
+		c.options.add("backing_fmt", c.backingFmt)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ left out, and DST gets its name when it is complete.`,
 				return err
 			}
 		}
-		if c.from == "" || c.to == "" {
+		if !c.hasFrom || !c.hasTo {
 			return qemutext.Errorf("Must specify both input and output files")
 		}
 		return c.dd(cmd.Context())
@@ -46,6 +46,8 @@ type ddCommand struct {
 	*app
 	format      string
 	from, to    string
+	hasFrom     bool // it was told, be it ""
+	hasTo       bool
 	blockSize   int64
 	count, skip int64 // blocks; a count of -1 is all
 }
@@ -59,9 +61,9 @@ func (c *ddCommand) operand(arg string) error {
 	}
 	switch {
 	case ok && name == "if":
-		c.from = value
+		c.from, c.hasFrom = value, true
 	case ok && name == "of":
-		c.to = value
+		c.to, c.hasTo = value, true
 	case ok && name == "bs":
 		n, err := bytesize.Parse(value)
 		if (err == nil || errors.Is(err, bytesize.ErrRange)) && (n < 1 || n > math.MaxInt32) {

@@ -50,10 +50,12 @@ func (objectFlag) Set(s string) error {
 		}
 	}
 	switch {
+	case kind == "":
+		return &runError{qemutext.Errorf("Parameter 'qom-type' is missing")}
 	case kind != "secret":
-		return qemutext.Errorf("Parameter 'qom-type' does not accept value '%s'", kind)
+		return &runError{qemutext.Errorf("Parameter 'qom-type' does not accept value '%s'", kind)}
 	case !named:
-		return qemutext.Errorf("Parameter 'id' is missing")
+		return &runError{qemutext.Errorf("Parameter 'id' is missing")}
 	}
 	return nil
 }
@@ -79,9 +81,17 @@ func (a *app) describe(name string, described bool) (*imagespec.Spec, error) {
 
 // openDescribed opens the disk that a name means.
 func (a *app) openDescribed(name string, acc access) (*disk, error) {
+	if acc.format != "" && !acc.described {
+		if err := knownFormat(acc.format); err != nil {
+			return nil, err
+		}
+	}
 	spec, err := a.describe(name, acc.described)
 	if err != nil {
 		return nil, err
+	}
+	if acc.format != "" {
+		spec.Driver = acc.format // as qemu has it, the one of -f wins
 	}
 	for _, o := range acc.changes {
 		if err := spec.Set(o.Name, o.Value); err != nil {
@@ -95,8 +105,19 @@ func (a *app) openSpec(spec *imagespec.Spec, acc access) (*disk, error) {
 	if spec.Driver != "" {
 		acc.format = spec.Driver
 	}
+	if acc.format != "" && !imagespec.IsProtocol(acc.format) {
+		if err := knownFormat(acc.format); err != nil {
+			return nil, err
+		}
+	}
+	if acc.write && (spec.ForceShare || a.open.forceShare) && a.asQemu() {
+		return nil, qemutext.Errorf("force-share=on can only be used with read-only images")
+	}
 	acc.share = (acc.share || spec.ForceShare || a.open.forceShare) && !acc.write
 	acc.direct = acc.direct || spec.Direct
+	if acc.nativeAIO && !acc.direct {
+		return nil, qemutext.Errorf("aio=native was specified, but it requires cache.direct=on, which was not specified.")
+	}
 	if acc.write && spec.ReadOnly {
 		return nil, errors.New("it is described as read-only")
 	}
@@ -169,13 +190,18 @@ func (a *app) guessFormat(r backend.Reader, name string, write bool) (backend.Re
 	if _, storage := r.(backend.Storage); !write || !storage {
 		return r, formatRaw, nil
 	}
-	fmt.Fprintf(a.stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"+
-		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n"+
-		"         Specify the 'raw' format explicitly to remove the restrictions.\n", name)
+	a.warnOfGuess(name)
 	if f, ok := r.(*backend.File); ok {
 		r = guardedRaw{f}
 	}
 	return r, formatRaw, nil
+}
+
+// warnOfGuess says that a disk is to be written that is raw by guess.
+func (a *app) warnOfGuess(name string) {
+	fmt.Fprintf(a.stderr, "WARNING: Image format was not specified for '%s' and probing guessed raw.\n"+
+		"         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.\n"+
+		"         Specify the 'raw' format explicitly to remove the restrictions.\n", name)
 }
 
 // guardedRaw is a file that is raw by guess.

@@ -280,8 +280,8 @@ func (o *diskOptions) forCopy(name string) error {
 	if err := o.resolve(f); err != nil {
 		return &qemutext.Error{Lines: []string{message(err), fmt.Sprintf("Invalid options for file format '%s'", name)}, Err: err}
 	}
-	if o.size >= 0 || o.backing != "" || o.backingFmt != "" {
-		return errors.New("-o: the size and the backing file cannot be told here")
+	if o.backing != "" || o.backingFmt != "" {
+		return errors.New("-o: the backing file cannot be told here")
 	}
 	return o.check(name, 0)
 }

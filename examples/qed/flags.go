@@ -58,8 +58,17 @@ func (o *output) json() bool { return o.format == "json" }
 // addOutputFlag gives a subcommand the --output flag.
 func addOutputFlag(cmd *cobra.Command) *output {
 	o := &output{}
-	c := addChoice(cmd, &o.format, "output", "", "human", "print the result for people or for programs", "human", "json")
-	c.otherwise = "--output must be used with human or json as argument."
+	addChoice(cmd, &o.format, "output", "", "human", "print the result for people or for programs", "human", "json").free = true
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if o.format != "human" && o.format != "json" {
+			return qemutext.Errorf("--output must be used with human or json as argument.")
+		}
+		if before != nil {
+			return before(cmd, args)
+		}
+		return nil
+	}
 	return o
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/qedfs/qedfs/adapters/source"
@@ -15,8 +16,11 @@ import (
 
 // openHost opens what holds an image: a file, a URL, or a device of the host.
 func (a *app) openHost(spec *imagespec.Spec, acc access) (backend.Reader, error) {
-	if spec.Path == "" {
+	switch {
+	case strings.HasPrefix(spec.Protocol, "null-"):
 		return &nullDisk{size: spec.Size, zeroes: spec.Zeroes}, nil
+	case spec.Path == "":
+		return nil, qemutext.Errorf("The 'file' block driver requires a file name")
 	}
 	fi, err := os.Stat(spec.Path)
 	if err != nil || !source.Local(spec.Path) {

@@ -50,8 +50,11 @@ asks its host, and --trace are checked and change nothing.`,
 	flags.BoolVarP(&c.opts.CopyOnRead, "copy-on-read", "C", false, "leave what is read of the backing file in the image")
 	flags.BoolVarP(&c.opts.Direct, "nocache", "n", false, "as -t none")
 	flags.BoolP("misalign", "m", false, "how qemu places its buffers")
-	flags.BoolP("native-aio", "k", false, "as -i native")
-	flags.VarP(modeFlag(qemuio.CheckAIO), "aio", "i", "how qemu asks its host: threads, native or io_uring")
+	flags.BoolVarP(&c.opts.NativeAIO, "native-aio", "k", false, "as -i native")
+	flags.VarP(modeFlag(func(s string) error {
+		c.opts.NativeAIO = s == "native"
+		return qemuio.CheckAIO(s)
+	}), "aio", "i", "how qemu asks its host: threads, native or io_uring")
 	flags.VarP(modeFlag(func(s string) (err error) {
 		c.opts.Direct, err = qemuio.DirectCache(s)
 		return err
@@ -217,7 +220,7 @@ func (a *app) openForSession(name string, o qemuio.OpenOptions) (*disk, error) {
 	case name == "" && o.Options == "":
 		return nil, qemutext.Errorf("Must specify either driver or file")
 	}
-	acc := access{format: o.Format, write: write, share: o.ForceShare, direct: o.Direct, changes: o.Changes}
+	acc := access{format: o.Format, write: write, share: o.ForceShare, direct: o.Direct, nativeAIO: o.NativeAIO, changes: o.Changes}
 	if o.Options != "" {
 		list := o.Options
 		if name != "" && !strings.Contains(list, "file.filename=") {

@@ -40,9 +40,6 @@ the disk has been written. Instead of an image a size can be given.`,
 		if format == "" {
 			format = formatRaw
 		}
-		if err := o.forCopy(format); err != nil {
-			return err
-		}
 		var src qedfile.Disk = emptyDisk(roundUp(size))
 		if len(args) == 1 {
 			d, err := a.openDisk(args[0])
@@ -51,6 +48,9 @@ the disk has been written. Instead of an image a size can be given.`,
 			}
 			defer d.Close()
 			src = d.Disk
+		}
+		if err := o.forCopy(format); err != nil {
+			return err
 		}
 		result := qedfile.Measurement{Required: src.Size(), FullyAllocated: src.Size()}
 		if format == formatQED {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"syscall"
 
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/newfile"
@@ -65,6 +66,9 @@ func writeFirstBlock(raw *qedfile.Raw) error {
 func couldNotCreate(name string, err error) error {
 	if errors.Is(err, backend.ErrLocked) {
 		return qemutext.Errorf("%s", lockWords(name, true))
+	}
+	if fi, statErr := os.Stat(name); statErr == nil && fi.IsDir() {
+		err = syscall.EISDIR
 	}
 	return qemutext.Errorf("Could not create '%s': %s", name, osReason(err))
 }

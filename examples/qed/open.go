@@ -120,6 +120,7 @@ type access struct {
 	format    string // of this disk; "" looks at the file
 	described bool   // the name is a description
 	write     bool
+	nativeAIO bool // refused without direct access
 	direct    bool // whole sectors of a raw disk are read and written
 	topOnly   bool // the chain beneath is not needed and is left alone
 	unsynced  bool // leave what is written for the host to bring to its disk
@@ -160,9 +161,6 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 		}
 	}
 	if format != formatQED && format != formatRaw && !imagespec.IsProtocol(format) {
-		if err := knownFormat(format); err != nil {
-			return nil, err
-		}
 		return a.newForeignDisk(f, name, format, acc)
 	}
 	if s, ok := f.(backend.Storage); ok && acc.unsynced {

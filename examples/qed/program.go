@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -125,10 +126,28 @@ func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error)
 	if a.program.kind == kindImg {
 		args = withoutTrace(args)
 	}
-	args = protectNegativeSize(args)
+	if a.program.kind != kindImg {
+		args = protectNegativeSize(args)
+	}
 	cmd, rest, err := root.Find(args)
 	if err != nil {
 		return args, nil // the root's own message is better
+	}
+	if set, ok := qemuOptionSet(cmd.Name()); ok && a.program.kind == kindImg {
+		var size []string
+		if n := len(rest); cmd.Name() == "resize" && n > 1 { // the last word is the size, whatever it is
+			rest, size = rest[:n-1], append([]string{"--"}, rest[n-1])
+			if slices.Contains(rest, "--") {
+				size = size[1:]
+			}
+		}
+		full, err := set.Expand(rest)
+		if earlier := error(nil); err != nil {
+			if earlier = cmd.ParseFlags(full); earlier != nil {
+				err = earlier
+			}
+		}
+		return append(strings.Fields(cmd.CommandPath())[1:], slices.Concat(full, size)...), err
 	}
 	cmd.InitDefaultHelpFlag()
 	set := longopt.Set{Long: map[string]bool{}}

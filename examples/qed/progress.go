@@ -47,7 +47,6 @@ func (a *app) newPercentage(label string, asked bool) *progress {
 	out, isFile := a.stdoutFile()
 	if terminal := isFile && term.IsTerminal(int(out.Fd())); asked && !terminal {
 		a.progress = &progress{label: label, percent: a.stdout}
-		a.progress.print(0)
 		return a.progress
 	}
 	p := a.newProgress(label, asked)
@@ -55,6 +54,13 @@ func (a *app) newPercentage(label string, asked bool) *progress {
 		p.notes = nil
 	}
 	return p
+}
+
+// begin prints qemu-img's first percentage.
+func (p *progress) begin() {
+	if p.percent != nil {
+		p.print(0)
+	}
 }
 
 // print prints a percentage.

@@ -20,7 +20,15 @@ into the image first. With -b "" the image stands alone afterwards.
 
 The format of the new file must be told. -u changes only the name, for a backing file that was moved or renamed; no
 backing file is opened. A relative name is relative to the image.`,
-		Args: oneImage(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := oneImage()(cmd, args); err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("unsafe") && !cmd.Flags().Changed("backing-file") {
+				return qemutext.Errorf("Must specify backing file (-b) or use unsafe mode (-u)")
+			}
+			return nil
+		},
 	}
 	a.addShareFlags(cmd)
 	a.addDescriptionFlags(cmd)
@@ -35,9 +43,9 @@ backing file is opened. A relative name is relative to the image.`,
 	asked := addProgressFlag(cmd)
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "show no progress")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !*unsafe && !cmd.Flags().Changed("backing-file") {
-			return usageError(cmd, qemutext.Errorf("Must specify backing file (-b) or use unsafe mode (-u)"))
-		}
+		progress := a.newPercentage("rebase", *asked && !*quiet)
+		defer progress.finish()
+		progress.begin()
 		if _, ok := findFormat(format); !ok && format != "" {
 			return qemutext.Errorf("Invalid format name: '%s'", format)
 		}
@@ -55,13 +63,11 @@ backing file is opened. A relative name is relative to the image.`,
 		switch {
 		case d.image == nil:
 			return cannotRebase(*base, "Operation not supported")
-		case *base != "" && format == "":
-			return cannotRebase(*base, "backing format must be specified")
+		case (*unsafe || !a.asQemu()) && *base != "" && format == "":
+			return cannotRebase(*base, errNoBackingFormat)
 		case *unsafe:
 			err = d.image.SetBacking(*base, &qedfile.SetBackingOptions{Raw: format == formatRaw})
 		default:
-			progress := a.newPercentage("rebase", *asked && !*quiet)
-			defer progress.finish()
 			err = a.rebase(cmd.Context(), d, *base, format, &qedfile.RebaseOptions{Progress: progress.set})
 			if err == nil {
 				progress.set(1, 1)
@@ -75,6 +81,9 @@ backing file is opened. A relative name is relative to the image.`,
 	}
 	return cmd
 }
+
+// errNoBackingFormat is what qemu says where -F is missing.
+const errNoBackingFormat = "backing format must be specified"
 
 // cannotRebase is what qemu says of a backing file that an image cannot have.
 func cannotRebase(base, why string) error {
@@ -95,6 +104,9 @@ func (a *app) rebase(ctx context.Context, d *disk, name, format string, opts *qe
 		return err
 	}
 	defer base.Close()
+	if format == "" {
+		return cannotRebase(name, errNoBackingFormat)
+	}
 	opts.Raw = format == formatRaw
 	return qedfile.Rebase(ctx, d.image, base.Disk, name, opts)
 }

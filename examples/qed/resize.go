@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,10 +28,11 @@ Making it smaller loses what lies beyond, so it must be asked for by --shrink.`,
 	a.addDescriptionFlags(cmd)
 	shrink := cmd.Flags().Bool("shrink", false, "allow the disk to become smaller")
 	quiet := cmd.Flags().BoolP("quiet", "q", false, "print nothing but errors")
-	prealloc := cmd.Flags().String("preallocation", "off", "how the space that a raw disk gains is allocated: off, falloc or full")
+	prealloc := new(string)
+	addChoice(cmd, prealloc, "preallocation", "", "off", "how the space that a raw disk gains is allocated", "off", "falloc", "full", "metadata").otherwise = "Invalid preallocation mode '%s'"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !slices.Contains([]string{"off", "metadata", "falloc", "full"}, *prealloc) {
-			return qemutext.Errorf("Invalid preallocation mode '%s'", *prealloc)
+		if _, err := newSize(0, strings.TrimPrefix(args[1], "-")); err != nil {
+			return err
 		}
 		acc := a.source()
 		acc.write = true
@@ -88,11 +90,11 @@ func (d *disk) resize(arg string, shrink bool, prealloc string) error {
 	return fileError(d.name, err)
 }
 
-func resizeArgs(_ *cobra.Command, args []string) error {
+func resizeArgs(cmd *cobra.Command, args []string) error {
 	switch {
-	case len(args) < 2:
+	case len(args)+cmd.Flags().NFlag() < 2:
 		return qemutext.Errorf("Not enough arguments")
-	case len(args) > 2:
+	case len(args) != 2:
 		return qemutext.Errorf("Expecting image file name and size")
 	}
 	return nil

@@ -119,7 +119,8 @@ func (a *app) reason(e *openError, twice bool) string {
 	if errors.As(e.err, &header) {
 		return headerWords(header)
 	}
-	if st, err := os.Stat(e.name); err == nil && st.IsDir() && !e.write {
+	var text *qemutext.Error
+	if st, err := os.Stat(e.name); !errors.As(e.err, &text) && err == nil && st.IsDir() && !e.write && !e.described {
 		return fmt.Sprintf("'file' driver requires '%s' to be a regular file", e.name)
 	}
 	if errors.Is(e.err, backend.ErrLocked) {
@@ -200,7 +201,13 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
 	var several *longopt.AmbiguousError
+	var none *longopt.UnknownError
+	var bare *longopt.MissingError
 	switch {
+	case errors.As(err, &none):
+		err = qemutext.Errorf("unrecognized option '%s'", none.Word)
+	case errors.As(err, &bare):
+		err = qemutext.Errorf("missing argument for option '%s'", bare.Word)
 	case errors.As(err, &unknown):
 		err = qemutext.Errorf("unrecognized option '%s'", optionText(unknown.GetSpecifiedName(), unknown.GetSpecifiedShortnames()))
 	case errors.As(err, &missing):

@@ -71,7 +71,7 @@ func ParseOptions(text string) (*Spec, error) {
 	options := make(map[string]string, len(list))
 	for i, o := range list {
 		if i == 0 && o.Bare { // the name of the option may be left out
-			o.Name, o.Value = "file", o.Name
+			return nil, qemutext.Errorf("Cannot find device='%s' nor node-name='%s'", o.Name, o.Name)
 		}
 		options[o.Name] = o.Value
 	}

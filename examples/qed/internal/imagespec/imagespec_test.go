@@ -115,7 +115,7 @@ func TestParseOptions(t *testing.T) {
 	}
 	for text, why := range map[string]string{
 		"filename=x":                             "Must specify either driver or file",
-		"node":                                   "node-name='node'",
+		"node":                                   "device='node' nor node-name='node'",
 		"driver=qed,file.filename=x,bogus=1":     "does not support the option 'bogus'",
 		"driver=qed,file.filename=x,":            "an option is empty",
 		"driver=raw,file.filename=x,offset=junk": "Parameter 'offset' expects",

@@ -62,6 +62,7 @@ func (s *Session) checkModes(o *options, opts *OpenOptions) (err error) {
 	if err == nil && o.has('i') {
 		err = CheckAIO(o.value['i'])
 	}
+	opts.NativeAIO = o.has('k') || o.value['i'] == "native"
 	if err == nil && o.has('d') {
 		opts.IgnoreDiscard, err = IgnoresDiscard(o.value['d'])
 	}

@@ -34,6 +34,7 @@ type OpenOptions struct {
 	ForceShare    bool
 	Snapshot      bool             // what is written is forgotten when the disk is closed
 	CopyOnRead    bool             // as in Device
+	NativeAIO     bool             // refused without Direct
 	Direct        bool             // whole sectors of a raw disk are read and written
 	IgnoreDiscard bool             // as in Device
 	Format        string           // "" when not told
