@@ -1,9 +1,6 @@
 package lvm_test
 
 import (
-	"encoding/binary"
-	"math/rand/v2"
-	"os"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/internal/machine"
@@ -110,18 +107,6 @@ done
 dmesg | tail -30
 `
 
-// pattern is what is written to volumes: 16 bytes of each 4 KiB differ from
-// those of all others, so that images stay small once they are compressed.
-func pattern() []byte {
-	rng := rand.New(rand.NewPCG(16, 2))
-	b := make([]byte, 4<<20)
-	for i := 0; i < len(b); i += 4096 {
-		binary.LittleEndian.PutUint64(b[i:], rng.Uint64())
-		binary.LittleEndian.PutUint64(b[i+2048:], rng.Uint64())
-	}
-	return b
-}
-
 // TestGroupsOfAnotherKernel asks LVM and device-mapper anew; the samples in
 // testdata are what they left.
 func TestGroupsOfAnotherKernel(t *testing.T) {
@@ -134,15 +119,14 @@ func TestGroupsOfAnotherKernel(t *testing.T) {
 			"dm_snapshot", "dm_thin_pool", "dm_cache", "dm_cache_smq", "dm_writecache", "dm_zero",
 		},
 		Tools: []string{"lvm", "dmsetup", "cp", "truncate", "blkdiscard"},
-		Files: map[string][]byte{"pattern": pattern()},
+		Files: map[string][]byte{"pattern": machine.Pattern(162, 4<<20)},
 		Text:  script,
 	})
-	all, err := samples(out)
+	files, err := machine.Files(out)
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := samples(files)
 	checkSamples(t, all)
-	if os.Getenv("QEDFS_UPDATE_TESTDATA") == "1" && !t.Failed() {
-		oracle.Run(t, "zstd", "-19", "--long=27", "-q", "-f", out.Name(), "-o", "testdata/groups.tar.zst")
-	}
+	machine.Keep(t, out, "testdata/groups.tar.zst")
 }

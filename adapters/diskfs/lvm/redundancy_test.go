@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/internal/machine"
 	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
@@ -49,7 +50,7 @@ func TestWhatAMissingDeviceHeldIsComputed(t *testing.T) {
 				b, err := contents(t, g, v.Name)
 				switch {
 				case err == nil && !bytes.Equal(b, s.volumes[v.Name]):
-					t.Errorf("%s without %d and %d: wrong bytes at %d", v.Name, i, j, difference(b, s.volumes[v.Name]))
+					t.Errorf("%s without %d and %d: wrong bytes at %d", v.Name, i, j, machine.Difference(b, s.volumes[v.Name]))
 				case err != nil && !errors.Is(err, lvm.ErrMissing):
 					t.Errorf("%s without %d and %d: %v", v.Name, i, j, err)
 				case err == nil && i != j && (strings.HasPrefix(v.Name, "raid5") || v.Name == "raid4") && len(v.Notes()) == 0:

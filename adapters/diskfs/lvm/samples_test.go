@@ -1,19 +1,16 @@
 package lvm_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
-	"io"
+	"fmt"
 	"math/rand/v2"
-	"os"
 	"path"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/qedfs/qedfs/adapters/diskfs/internal/machine"
 	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
 )
 
@@ -35,63 +32,31 @@ func committed(t testing.TB) map[string]*sample {
 }
 
 var readCommitted = sync.OnceValues(func() (map[string]*sample, error) {
-	f, err := os.Open("testdata/groups.tar.zst")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f, zstd.WithDecoderMaxMemory(1<<30))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	return samples(z)
+	files, err := machine.Kept("testdata/groups.tar.zst")
+	return samples(files), err
 })
 
-func samples(r io.Reader) (map[string]*sample, error) {
+// samples puts the files of each group together.
+func samples(files map[string][]byte) map[string]*sample {
 	found := make(map[string]*sample)
-	archive := tar.NewReader(r)
-	for {
-		h, err := archive.Next()
-		if err == io.EOF {
-			return found, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		elems := strings.Split(path.Clean(h.Name), "/")
-		if len(elems) < 2 || h.Typeflag == tar.TypeDir {
+	for name, b := range files {
+		dir, file := path.Split(name)
+		if dir = path.Clean(dir); file != "0" {
 			continue
 		}
-		s := found[elems[0]]
-		if s == nil {
-			s = &sample{volumes: make(map[string][]byte)}
-			found[elems[0]] = s
+		s := &sample{volumes: make(map[string][]byte)}
+		for i := 0; b != nil; i++ {
+			s.devices = append(s.devices, b)
+			b = files[fmt.Sprintf("%s/%d", dir, i+1)]
 		}
-		b := make([]byte, h.Size)
-		if _, err := io.ReadFull(archive, b); err != nil {
-			return nil, err
-		}
-		switch n := strings.Index("01234", elems[1]); {
-		case elems[1] == "lv":
-			s.volumes[elems[2]] = b
-		case n >= 0:
-			for len(s.devices) <= n {
-				s.devices = append(s.devices, nil)
-			}
-			s.devices[n] = b
+		found[dir] = s
+	}
+	for name, b := range files {
+		if dir, volume, ok := strings.Cut(name, "/lv/"); ok {
+			found[dir].volumes[volume] = b
 		}
 	}
-}
-
-// difference is the first byte that is not the same.
-func difference(a, b []byte) int {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return -1
+	return found
 }
 
 func TestVolumesHaveTheBytesThatDeviceMapperReads(t *testing.T) {
@@ -124,7 +89,7 @@ func checkSamples(t *testing.T, all map[string]*sample) {
 				}
 				b, err := contents(t, g, v.Name)
 				if err != nil || !bytes.Equal(b, want) {
-					t.Errorf("%s: %d bytes, %v, first difference at %d of %d", v.Name, len(b), err, difference(b, want), len(want))
+					t.Errorf("%s: %d bytes, %v, first difference at %d of %d", v.Name, len(b), err, machine.Difference(b, want), len(want))
 					continue
 				}
 				if stale := name == "stale"; stale != (len(v.Notes()) > 0) {

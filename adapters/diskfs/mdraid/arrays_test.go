@@ -1,21 +1,18 @@
 package mdraid_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/qedfs/qedfs/adapters/diskfs/internal/machine"
 	"github.com/qedfs/qedfs/adapters/diskfs/mdraid"
 )
 
@@ -37,37 +34,13 @@ func committed(t testing.TB) map[string]*sample {
 }
 
 var readCommitted = sync.OnceValues(func() (map[string]*sample, error) {
-	f, err := os.Open("testdata/arrays.tar.zst")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	z, err := zstd.NewReader(f, zstd.WithDecoderMaxMemory(1<<30))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	return samples(z)
+	files, err := machine.Kept("testdata/arrays.tar.zst")
+	return samples(files), err
 })
 
-func samples(r io.Reader) (map[string]*sample, error) {
+// samples puts the files of each array together.
+func samples(files map[string][]byte) map[string]*sample {
 	found := make(map[string]*sample)
-	files := make(map[string][]byte)
-	archive := tar.NewReader(r)
-	for {
-		h, err := archive.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		b := make([]byte, h.Size)
-		if _, err := io.ReadFull(archive, b); err != nil {
-			return nil, err
-		}
-		files[path.Clean(h.Name)] = b
-	}
 	for name, b := range files {
 		dir, file := path.Split(name)
 		if dir = path.Clean(dir); file != "0" {
@@ -80,7 +53,7 @@ func samples(r io.Reader) (map[string]*sample, error) {
 		}
 		found[dir] = s
 	}
-	return found, nil
+	return found
 }
 
 // scan finds the one array of some members, nil for one that is not there.
@@ -159,7 +132,7 @@ func checkSamples(t *testing.T, all map[string]*sample) {
 				t.Errorf("missing %v, notes %q", a.Missing, a.Notes)
 			}
 			if b, err := contents(a); err != nil || !bytes.Equal(b, s.whole) {
-				t.Fatalf("%d bytes, %v, first difference at %d of %d", len(b), err, difference(b, s.whole), len(s.whole))
+				t.Fatalf("%d bytes, %v, first difference at %d of %d", len(b), err, machine.Difference(b, s.whole), len(s.whole))
 			}
 			r, err := a.Open()
 			if err != nil {
@@ -176,15 +149,6 @@ func checkSamples(t *testing.T, all map[string]*sample) {
 			}
 		})
 	}
-}
-
-func difference(a, b []byte) int {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return -1
 }
 
 func TestMissingDevicesAreComputedFromTheOthers(t *testing.T) {
@@ -213,7 +177,7 @@ func TestMissingDevicesAreComputedFromTheOthers(t *testing.T) {
 					case err == nil && (len(a.Notes) != 1 || !strings.Contains(a.Notes[0], "missing")):
 						t.Errorf("without %d and %d: notes %q", i, j, a.Notes)
 					case err == nil && !bytes.Equal(b, s.whole):
-						t.Errorf("without %d and %d: wrong bytes at %d of %d", i, j, difference(b, s.whole), len(s.whole))
+						t.Errorf("without %d and %d: wrong bytes at %d of %d", i, j, machine.Difference(b, s.whole), len(s.whole))
 					case err != nil && (lost <= enough || !errors.Is(err, mdraid.ErrMissing)):
 						t.Errorf("without %d and %d: %v", i, j, err)
 					case err == nil && lost > enough && !strings.HasPrefix(name, "raid10"):

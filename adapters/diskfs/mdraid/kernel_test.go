@@ -1,9 +1,6 @@
 package mdraid_test
 
 import (
-	"encoding/binary"
-	"math/rand/v2"
-	"os"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/internal/machine"
@@ -90,18 +87,6 @@ for i in 0 1 2; do cp --sparse=always ddf.$i /out/ddf/$i; done
 cat /proc/mdstat; dmesg | tail -50
 `
 
-// pattern is what is written to arrays: 16 bytes of each 4 KiB differ from
-// those of all others, so that images stay small once they are compressed.
-func pattern() []byte {
-	rng := rand.New(rand.NewPCG(16, 3))
-	b := make([]byte, 4<<20)
-	for i := 0; i < len(b); i += 4096 {
-		binary.LittleEndian.PutUint64(b[i:], rng.Uint64())
-		binary.LittleEndian.PutUint64(b[i+2048:], rng.Uint64())
-	}
-	return b
-}
-
 // TestArraysOfAnotherKernel asks the driver anew; the samples in testdata are
 // what it left.
 func TestArraysOfAnotherKernel(t *testing.T) {
@@ -111,16 +96,15 @@ func TestArraysOfAnotherKernel(t *testing.T) {
 	out := machine.Run(t, machine.Script{
 		Modules: []string{"loop", "crc32c_generic", "md_mod", "linear", "raid0", "raid1", "raid10", "raid456"},
 		Tools:   []string{"mdadm", "cp", "truncate"},
-		Files:   map[string][]byte{"pattern": pattern()},
+		Files:   map[string][]byte{"pattern": machine.Pattern(163, 4<<20)},
 		Text:    script,
 	})
-	all, err := samples(out)
+	files, err := machine.Files(out)
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := samples(files)
 	checkSamples(t, all)
 	checkSpecial(t, all)
-	if os.Getenv("QEDFS_UPDATE_TESTDATA") == "1" && !t.Failed() {
-		oracle.Run(t, "zstd", "-19", "--long=27", "-q", "-f", out.Name(), "-o", "testdata/arrays.tar.zst")
-	}
+	machine.Keep(t, out, "testdata/arrays.tar.zst")
 }

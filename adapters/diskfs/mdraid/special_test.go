@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/internal/machine"
 	"github.com/qedfs/qedfs/adapters/diskfs/mdraid"
 )
 
@@ -31,7 +32,7 @@ func checkSpecial(t *testing.T, all map[string]*sample) {
 		a := scan(t, s.members...)
 		b, err := contents(a)
 		if err != nil || !bytes.Equal(b, s.whole) {
-			t.Errorf("%s: %v, first difference at %d", name, err, difference(b, s.whole))
+			t.Errorf("%s: %v, first difference at %d", name, err, machine.Difference(b, s.whole))
 		}
 		if note != "" && (len(a.Notes) == 0 || !strings.HasPrefix(a.Notes[0], note)) || note == "" && len(a.Notes) > 0 {
 			t.Errorf("%s: notes %q", name, a.Notes)
@@ -256,7 +257,7 @@ func TestBadSectorsAreComputedFromTheOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, err := contents(arrays[0]); err != nil || !bytes.Equal(b, s.whole) {
-			t.Errorf("%s: %v, first difference at %d", name, err, difference(b, s.whole))
+			t.Errorf("%s: %v, first difference at %d", name, err, machine.Difference(b, s.whole))
 		}
 	}
 	s := all["raid5-left-symmetric"]

@@ -127,7 +127,7 @@ func (a *Array) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) && off+int64(done) < a.size {
 		at := off + int64(done)
-		n := int(min(int64(len(p)-done), a.size-at, a.locate(at).contiguous))
+		n := int(min(int64(len(p)-done), a.locate(at).contiguous))
 		if k, err := a.piece(p[done:done+n], at); err != nil {
 			return done + k, err
 		}
