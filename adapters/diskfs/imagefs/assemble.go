@@ -37,6 +37,7 @@ func (c contents) assemble() contents {
 		next := contents{
 			volumes: slices.Clone(c.volumes), table: c.table,
 			notes: slices.Clone(c.notes), problems: slices.Clone(c.problems), opts: c.opts, unlocked: c.unlocked,
+			beneath: slices.Clone(c.beneath),
 		}
 		for _, m := range makers {
 			var of []Volume
@@ -100,9 +101,7 @@ func (c *contents) addArrays(members []Volume) {
 	for _, a := range arrays {
 		v := Volume{Name: fstree.EscapeName(a.DeviceName()), Kind: ArrayVolume, Disk: diskOf(members, a.Devices[0]), Offset: -1, Size: a.Size}
 		r, err := a.Open()
-		for _, note := range a.Notes {
-			c.notes = append(c.notes, a.DeviceName()+": "+note)
-		}
+		c.beneath = append(c.beneath, source{a.DeviceName(), a.Notes})
 		if err != nil {
 			c.problems = append(c.problems, err)
 			c.add(v, func(v Volume) Volume { return v.holding(unreadable{err}, err) })
@@ -161,7 +160,7 @@ func (c *contents) logicalVolume(v Volume, lv *lvm.Volume) Volume {
 	r, err := lv.Open()
 	if err == nil {
 		v = c.identify(v, r)
-		v.content.remarks = append(v.content.remarks, lv.Notes()...)
+		v.content.beneath = lv.Notes
 		return v
 	}
 	if errors.Is(err, lvm.ErrPool) {

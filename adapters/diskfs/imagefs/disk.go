@@ -262,6 +262,11 @@ func (d *Disk) Notes() ([]Note, error) {
 	for _, text := range d.found.notes {
 		notes = append(notes, Note{Text: text})
 	}
+	for _, s := range d.found.beneath {
+		for _, text := range s.notes() {
+			notes = append(notes, Note{Text: s.name + ": " + text})
+		}
+	}
 	for i := range d.found.volumes {
 		v := &d.found.volumes[i]
 		for _, text := range v.notes() {

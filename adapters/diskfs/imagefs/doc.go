@@ -35,6 +35,15 @@
 // ([Disk.Notes]), what may hide whole volumes is one of [Disk.Problems].
 // Symbolic links stay inside their volume.
 //
+// # Several disks
+//
+// [OpenDisks] opens the disks of one machine as a whole. Volume groups and the
+// arrays of Linux software RAID (md-NAME, md0, with partitions as md0p1) are put
+// together by their UUIDs, from whichever disks their members are on; an array
+// may stand on a group, and a group on an array. What a missing disk leaves
+// unreadable is one of the Problems, and an error of the volumes that need it;
+// where redundancy makes up for it there is a note.
+//
 // # Concurrency and safety
 //
 // A Disk, its volumes and its trees are safe for concurrent use. Nothing here

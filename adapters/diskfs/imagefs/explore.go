@@ -17,9 +17,16 @@ type contents struct {
 	volumes  []Volume
 	table    *partition.Table // of the first disk, nil where there is none
 	notes    []string
+	beneath  []source
 	problems []error // why there may be volumes that are not among these
 	opts     *Options
 	unlocked map[string]Volume // those that were encrypted
+}
+
+// source is where more notes may come from as the disk is read.
+type source struct {
+	name  string
+	notes func() []string
 }
 
 // explore looks for everything on the disks that can hold a filesystem: first

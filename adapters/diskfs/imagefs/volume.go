@@ -98,10 +98,11 @@ type content struct {
 	kind string // of filesystem
 	err  error  // why there is nothing to open, if that is known
 
-	remarks []string     // notes of what it was made of
-	outer   []io.Closer  // what is closed with it
-	disk    qedfile.Disk // in which it lies in one piece, or nil
-	index   int          // of that disk
+	remarks []string        // notes of what it was made of
+	beneath func() []string // and those that reading it may add to; may be nil
+	outer   []io.Closer     // what is closed with it
+	disk    qedfile.Disk    // in which it lies in one piece, or nil
+	index   int             // of that disk
 
 	mu     sync.Mutex
 	opened bool
@@ -188,10 +189,14 @@ func (v *Volume) inTree() bool {
 func (c *content) notes() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.fsys == nil {
-		return c.remarks
+	notes := slices.Clone(c.remarks)
+	if c.beneath != nil {
+		notes = append(notes, c.beneath()...)
 	}
-	return slices.Concat(c.remarks, c.fsys.Info().Notes)
+	if c.fsys == nil {
+		return notes
+	}
+	return append(notes, c.fsys.Info().Notes...)
 }
 
 func (c *content) close() {

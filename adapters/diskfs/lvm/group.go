@@ -241,6 +241,8 @@ type Volume struct {
 	once   sync.Once
 	opened opened
 	notes  []string
+
+	watched []watched
 }
 
 // MapperName is the name under /dev/mapper: group and volume joined by a

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 // mixes are what the checksums of blocks of metadata are mixed with.
@@ -104,7 +105,7 @@ func TestNoMetadataDoHarm(t *testing.T) {
 		for i := range devices {
 			devices[i] = slices.Clone(s.devices[i])
 		}
-		for range 150 {
+		for range rounds() {
 			i := rng.IntN(len(devices))
 			if len(found[i]) == 0 {
 				continue
@@ -123,7 +124,7 @@ func TestNoTextDoesHarm(t *testing.T) {
 	all := committed(t)
 	for _, name := range []string{"snap", "thin", "raid", "cache1", "cachevol", "writecache512"} {
 		words := strings.Fields(newestText(all[name].devices[0], name))
-		for range 150 {
+		for range rounds() {
 			changed := slices.Clone(words)
 			for range 1 + rng.IntN(3) {
 				at := rng.IntN(len(changed))
@@ -240,4 +241,12 @@ func TestKindsThatAreNotReadAreNamed(t *testing.T) {
 			t.Errorf("%s: %v, want %q", kind, err, want)
 		}
 	}
+}
+
+// rounds is how often each sample is damaged.
+func rounds() int {
+	if oracle.Long() {
+		return 400
+	}
+	return 40
 }

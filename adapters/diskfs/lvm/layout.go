@@ -170,16 +170,16 @@ func (m mirror) open(o *opener, length int64, depth int) (io.ReaderAt, error) {
 	if legs[0] == nil {
 		o.note("the first copy cannot be read, and the others may be older: %v", errs[0])
 	}
-	return copies(legs, length)
-}
-
-// copies is an array of level 1.
-func copies(legs []io.ReaderAt, length int64) (*raid.Array, error) {
-	g := raid.Geometry{Level: raid.Level1, Sizes: make([]int64, len(legs))}
-	for i := range g.Sizes {
-		g.Sizes[i] = length
+	g := raid.Geometry{Level: raid.Level1}
+	var names []string
+	for _, a := range m {
+		g.Sizes, names = append(g.Sizes, length), append(names, a.name)
 	}
-	return newArray(g, legs, length)
+	array, err := newArray(g, legs, length)
+	if err == nil {
+		o.watch(array, names)
+	}
+	return array, err
 }
 
 // zeroes is a segment that is nothing else.

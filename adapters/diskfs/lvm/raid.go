@@ -124,7 +124,7 @@ func (r *raidSet) open(o *opener, length int64, depth int) (io.ReaderAt, error) 
 			legs[i], failed[i] = nil, fmt.Errorf("lvm: %s is left out: %s", r.images[i], d.why)
 		case d.inStep < size:
 			o.note("%s is used for its first %d bytes: the rest was not rebuilt yet", r.images[i], d.inStep)
-			legs[i] = io.NewSectionReader(legs[i], 0, d.inStep)
+			legs[i] = raid.Limit(legs[i], d.inStep)
 		}
 	}
 	array, err := newArray(g, legs, length)
@@ -147,6 +147,7 @@ func (r *raidSet) open(o *opener, length int64, depth int) (io.ReaderAt, error) 
 	if state.clean < size && array.Redundant() {
 		o.note("its images were not in step everywhere when it was last seen")
 	}
+	o.watch(array, r.images)
 	return array, nil
 }
 

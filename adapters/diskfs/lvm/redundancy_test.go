@@ -82,6 +82,7 @@ func (f failing) ReadAt(p []byte, off int64) (int, error) {
 
 func TestABadLegIsComputedFromTheOthers(t *testing.T) {
 	s := committed(t)["raid"]
+	noted := 0
 	for i := range s.devices {
 		list := members(s.devices...)
 		list[i].Reader = failing{list[i].Reader, 1<<20 + 100<<10} // behind LVM's metadata
@@ -93,7 +94,11 @@ func TestABadLegIsComputedFromTheOthers(t *testing.T) {
 			if b, err := contents(t, g, v.Name); err != nil || !bytes.Equal(b, s.volumes[v.Name]) {
 				t.Errorf("%s with a bad device %d: %v", v.Name, i, err)
 			}
+			noted += len(v.Notes())
 		}
+	}
+	if noted < 15 {
+		t.Errorf("%d notes", noted)
 	}
 }
 

@@ -3,7 +3,11 @@ package lvm
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/internal/raid"
 )
 
 // maxNesting bounds how volumes stand on volumes; a mirror on a moved volume
@@ -17,7 +21,7 @@ func (v *Volume) Open() (*io.SectionReader, error) {
 	v.once.Do(func() {
 		o := &opener{g: v.Group, open: map[*Volume]opened{}}
 		v.opened.r, v.opened.err = o.volume(v, 0)
-		v.notes = o.notes
+		v.notes, v.watched = o.notes, o.watched
 	})
 	if v.opened.err != nil {
 		return nil, v.opened.err
@@ -26,8 +30,28 @@ func (v *Volume) Open() (*io.SectionReader, error) {
 }
 
 // Notes are what is worth knowing of a volume that has been opened, and what
-// loses nothing: that a part of it is computed from the others.
-func (v *Volume) Notes() []string { return v.notes }
+// loses nothing: that a part of it is computed from the others, or could not be
+// read somewhere so far.
+func (v *Volume) Notes() []string {
+	notes := slices.Clone(v.notes)
+	for _, w := range v.watched {
+		failed := w.array.Failed()
+		for _, i := range slices.Sorted(maps.Keys(failed)) {
+			notes = append(notes, fmt.Sprintf("%s could not be read everywhere (%v); it is computed from the others", w.names[i], failed[i]))
+		}
+	}
+	return notes
+}
+
+// watched is an array that the volume stands on.
+type watched struct {
+	array *raid.Array
+	names []string // of its devices
+}
+
+func (o *opener) watch(a *raid.Array, names []string) {
+	o.watched = append(o.watched, watched{a, names})
+}
 
 // opener opens a volume and those that it stands on, each of them once,
 // however often hostile metadata refers to it.
@@ -35,6 +59,8 @@ type opener struct {
 	g     *Group
 	open  map[*Volume]opened
 	notes []string
+
+	watched []watched
 }
 
 func (o *opener) note(format string, args ...any) {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,8 +41,8 @@ type Array struct {
 	Size    int64    // bytes
 	Devices []string // names of the members that are used, in no order
 	Missing []int    // numbers of the array's devices that are not there
-	Notes   []string // what is worth knowing and loses nothing
-
+	notes   []string
+	names   map[int]string // of the members, by their numbers
 	minor   int
 	newest  *superblock
 	members []io.ReaderAt // nil where missing
@@ -111,6 +113,7 @@ func newArray(set []candidate) (*Array, error) {
 	a := &Array{
 		Name: name, Host: host, UUID: newest.uuidString(), Version: newest.version, Level: levelName(newest.level),
 		minor: newest.minor, newest: newest, members: make([]io.ReaderAt, newest.disks), sizes: make([]int64, newest.disks),
+		names: make(map[int]string),
 	}
 	for i := range a.sizes {
 		a.sizes[i] = newest.size
@@ -152,7 +155,7 @@ func (a *Array) addMember(c candidate) error {
 	case a.members[n] != nil:
 		return fmt.Errorf("mdraid: %s says that it is device %d of array %s, as another does that is used", c.Name, n, a.DeviceName())
 	}
-	m := &member{r: c.Reader, data: span{sb.dataOffset, sb.dataOffset + min(sb.dataSize, math.MaxInt64-sb.dataOffset)}, inStep: sb.inStep, bad: sb.bad}
+	m := &member{r: c.Reader, data: span{sb.dataOffset, sb.dataOffset + min(sb.dataSize, math.MaxInt64-sb.dataOffset)}, inStep: sb.inStep, bad: sb.bad, size: c.Size}
 	switch {
 	case sb.badErr != nil:
 		return fmt.Errorf("%s: %w", c.Name, sb.badErr)
@@ -165,19 +168,33 @@ func (a *Array) addMember(c candidate) error {
 	if len(sb.bad) > 0 {
 		a.note("%s has %d ranges of bad blocks", c.Name, len(sb.bad))
 	}
-	a.members[n] = m
+	a.members[n], a.names[n] = m, c.Name
 	a.Devices = append(a.Devices, c.Name)
 	if a.newest.level == raid.Level0 || a.newest.level == raid.Linear {
 		a.sizes[n] = sb.dataSize
-		if a.newest.chunk > 0 {
+		if a.newest.level == raid.Linear && a.newest.chunk > 0 {
 			a.sizes[n] -= sb.dataSize % a.newest.chunk
 		}
 	}
 	return nil
 }
 
+// Notes are what is worth knowing of the array, and what loses nothing: that a
+// device is missing, or could not be read somewhere so far.
+func (a *Array) Notes() []string {
+	notes := slices.Clone(a.notes)
+	if a.array == nil {
+		return notes
+	}
+	failed := a.array.Failed()
+	for _, n := range slices.Sorted(maps.Keys(failed)) {
+		notes = append(notes, fmt.Sprintf("%s could not be read everywhere (%v); it is computed from the others", a.names[n], failed[n]))
+	}
+	return notes
+}
+
 func (a *Array) note(format string, args ...any) {
-	a.Notes = append(a.Notes, fmt.Sprintf(format, args...))
+	a.notes = append(a.notes, fmt.Sprintf(format, args...))
 }
 
 func levelName(level int) string {
@@ -268,11 +285,13 @@ type member struct {
 	data   span   // of the device
 	inStep int64  // bytes
 	bad    []span // of the device
+	size   int64  // of the device
 }
 
 var (
-	errNotRebuilt = errors.New("mdraid: not rebuilt yet")
-	errBadBlock   = errors.New("mdraid: a bad block")
+	errNotRebuilt = fmt.Errorf("mdraid: not rebuilt yet: %w", raid.ErrUnavailable)
+	errBadBlock   = fmt.Errorf("mdraid: a bad block: %w", raid.ErrUnavailable)
+	errCutOff     = fmt.Errorf("mdraid: %w: %w", io.ErrUnexpectedEOF, raid.ErrUnavailable)
 )
 
 func (m *member) ReadAt(p []byte, off int64) (int, error) {
@@ -281,8 +300,8 @@ func (m *member) ReadAt(p []byte, off int64) (int, error) {
 	switch {
 	case off+int64(len(p)) > m.inStep:
 		return 0, errNotRebuilt
-	case to > m.data.to:
-		return 0, io.ErrUnexpectedEOF
+	case to > min(m.data.to, m.size):
+		return 0, errCutOff
 	}
 	for _, b := range m.bad {
 		if b.from < to && from < b.to {

@@ -128,8 +128,8 @@ func checkSamples(t *testing.T, all map[string]*sample) {
 		}
 		t.Run(name, func(t *testing.T) {
 			a := scan(t, s.members...)
-			if len(a.Missing) > 0 || len(a.Notes) > 0 {
-				t.Errorf("missing %v, notes %q", a.Missing, a.Notes)
+			if len(a.Missing) > 0 || len(a.Notes()) > 0 {
+				t.Errorf("missing %v, notes %q", a.Missing, a.Notes())
 			}
 			if b, err := contents(a); err != nil || !bytes.Equal(b, s.whole) {
 				t.Fatalf("%d bytes, %v, first difference at %d of %d", len(b), err, machine.Difference(b, s.whole), len(s.whole))
@@ -174,8 +174,8 @@ func TestMissingDevicesAreComputedFromTheOthers(t *testing.T) {
 					switch {
 					case len(a.Missing) != lost || a.Missing[0] != i || a.Missing[lost-1] != j:
 						t.Errorf("without %d and %d: missing are %v", i, j, a.Missing)
-					case err == nil && (len(a.Notes) != 1 || !strings.Contains(a.Notes[0], "missing")):
-						t.Errorf("without %d and %d: notes %q", i, j, a.Notes)
+					case err == nil && (len(a.Notes()) != 1 || !strings.Contains(a.Notes()[0], "missing")):
+						t.Errorf("without %d and %d: notes %q", i, j, a.Notes())
 					case err == nil && !bytes.Equal(b, s.whole):
 						t.Errorf("without %d and %d: wrong bytes at %d of %d", i, j, machine.Difference(b, s.whole), len(s.whole))
 					case err != nil && (lost <= enough || !errors.Is(err, mdraid.ErrMissing)):

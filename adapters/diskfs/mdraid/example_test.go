@@ -21,7 +21,7 @@ func Example() {
 			fmt.Println(err)
 			continue
 		}
-		fmt.Println(a.DeviceName(), a.Level, a.Version, r.Size(), a.Notes)
+		fmt.Println(a.DeviceName(), a.Level, a.Version, r.Size(), a.Notes())
 	}
 	// Output: md-raid5-left-symmetric raid5 1.2 2162688 [device 2 of 4 is missing; what it held is computed from the others]
 }

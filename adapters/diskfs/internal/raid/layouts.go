@@ -103,7 +103,8 @@ func (a *Array) spread() error {
 	layout, chunk, disks := a.geometry.Layout, a.geometry.Chunk, int64(len(a.devices))
 	near, far := int64(layout&0xff), int64(layout>>8&0xff)
 	nextRow := layout&(1<<16) != 0
-	if layout>>17 != 0 || near == 0 || far == 0 || near*far > disks {
+	// No tool makes near and far copies at once.
+	if layout>>17 != 0 || near == 0 || far == 0 || near > 1 && far > 1 || near*far > disks {
 		return fmt.Errorf("%w layout %#x of level 10", ErrUnknown, layout)
 	}
 	// calc_sectors: the array has as many chunks as fit with all their copies.
@@ -130,7 +131,7 @@ func (a *Array) spread() error {
 			d, o := dev, on
 			at.copies = append(at.copies, spot{int(d), o})
 			for f := int64(1); f < far; f++ {
-				d, o = (d+near)%disks, o+stride
+				d, o = (d+1)%disks, o+stride
 				at.copies = append(at.copies, spot{int(d), o})
 			}
 			if dev++; dev == disks {

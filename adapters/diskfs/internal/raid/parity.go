@@ -207,10 +207,3 @@ func (a *Array) compute(p []byte, at place, failed error) error {
 	}
 	return nil
 }
-
-func (a *Array) device(d int, p []byte, off int64) error {
-	if a.devices[d] == nil {
-		return ErrMissing
-	}
-	return readFull(a.devices[d], p, off)
-}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync/atomic"
 )
 
 // Levels of arrays, as md numbers them.
@@ -29,6 +30,10 @@ var (
 	// ErrDirty is returned where a byte would have to be computed from
 	// parity that may not be that of the data.
 	ErrDirty = errors.New("the array was in use when it was last seen, and its parity may not fit its data")
+
+	// ErrUnavailable is what a device returns for bytes that are known not to be
+	// usable. It is no news that is worth a note; see [Array.Failed].
+	ErrUnavailable = errors.New("not usable")
 
 	// ErrUnknown is matched by the error for a level or layout that is not read.
 	// It is an [errors.ErrUnsupported].
@@ -65,6 +70,7 @@ type Array struct {
 	devices  []io.ReaderAt
 	size     int64
 	locate   func(off int64) place
+	failed   []atomic.Pointer[error] // the first error of each device
 }
 
 // place is where some bytes of an array lie.
@@ -97,7 +103,7 @@ func New(g Geometry, devices []io.ReaderAt) (*Array, error) {
 	if g.Level != Level1 && g.Level != Linear && (g.Chunk < sector || g.Chunk%sector != 0 || g.Chunk > math.MaxInt32) {
 		return nil, fmt.Errorf("chunks of %d bytes", g.Chunk)
 	}
-	a := &Array{geometry: g, devices: devices}
+	a := &Array{geometry: g, devices: devices, failed: make([]atomic.Pointer[error], len(devices))}
 	var err error
 	switch g.Level {
 	case Linear:
@@ -165,7 +171,7 @@ func (a *Array) try(p []byte, off int64) error {
 		if a.devices[c.device] == nil {
 			continue
 		}
-		if err = readFull(a.devices[c.device], p, c.off); err == nil {
+		if err = a.device(c.device, p, c.off); err == nil {
 			return nil
 		}
 	}
@@ -173,6 +179,47 @@ func (a *Array) try(p []byte, off int64) error {
 		return err
 	}
 	return a.compute(p, at, err)
+}
+
+// device reads a part of a device.
+func (a *Array) device(d int, p []byte, off int64) error {
+	if a.devices[d] == nil {
+		return ErrMissing
+	}
+	err := readFull(a.devices[d], p, off)
+	if err != nil && !errors.Is(err, ErrUnavailable) {
+		err = fmt.Errorf("byte %d: %w", off, err)
+		a.failed[d].CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// Failed says which of the devices that are there could not be read somewhere,
+// so far, and why. What they hold was read or computed from the others, unless
+// ReadAt said otherwise.
+func (a *Array) Failed() map[int]error {
+	failed := make(map[int]error)
+	for d := range a.failed {
+		if err := a.failed[d].Load(); err != nil {
+			failed[d] = *err
+		}
+	}
+	return failed
+}
+
+// Limit is the first n bytes of a device; the rest is not usable.
+func Limit(r io.ReaderAt, n int64) io.ReaderAt { return limited{r, n} }
+
+type limited struct {
+	io.ReaderAt
+	n int64
+}
+
+func (l limited) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > l.n {
+		return 0, ErrUnavailable
+	}
+	return l.ReaderAt.ReadAt(p, off)
 }
 
 func readFull(r io.ReaderAt, p []byte, off int64) error {
