@@ -249,7 +249,8 @@ func (c *Container) parse2(m *metadata) error {
 
 // refused says what there is that is not read.
 func (m *metadata) refused() error {
-	for _, r := range m.Config.Requirements.Mandatory {
+	if all := m.Config.Requirements.Mandatory; len(all) > 0 {
+		r := strings.Join(all, ", ")
 		if strings.Contains(r, "reencrypt") {
 			return fmt.Errorf("a reencryption that is not finished (%s): %w", r, ErrUnsupported)
 		}
