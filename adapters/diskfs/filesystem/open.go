@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/erofs"
@@ -15,6 +16,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/squashfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/udf"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
 )
 
@@ -63,15 +65,35 @@ func reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, error) {
 	case "ext2", "ext3", "ext4":
 		return ext4.Open
 	case "iso9660":
-		return iso9660.Open
+		return openDisc
 	case "ntfs":
 		return ntfs.Open
 	case "squashfs":
 		return squashfs.Open
+	case "udf":
+		return udf.Open
 	case "vfat":
 		return fat.Open
 	case "xfs":
 		return xfs.Open
 	}
 	return nil
+}
+
+// openDisc opens the ISO 9660 side of a disc. Where that is a readme alone, as on the
+// install media of Windows, it opens the UDF side, which has the files.
+func openDisc(r io.ReaderAt, size int64) (*fstree.FS, error) {
+	iso, err := iso9660.Open(r, size)
+	if err != nil || !readmeAlone(iso) {
+		return iso, err
+	}
+	if other, err := udf.Open(r, size); err == nil {
+		return other, nil
+	}
+	return iso, nil
+}
+
+func readmeAlone(fsys *fstree.FS) bool {
+	list, err := fsys.ReadDir(".")
+	return err == nil && len(list) == 1 && list[0].Type().IsRegular() && strings.EqualFold(list[0].Name(), "readme.txt")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,6 +23,7 @@ type Tree struct {
 	Extents  int  // of the fragmented file, 100 if zero
 	Plain    bool // regular files and directories with ordinary names alone
 	NoXattrs bool
+	UTF8     bool // no names and no targets of links that are not UTF-8
 
 	// LargestXattr leaves out values of more bytes, for a tree that another
 	// filesystem is to take over.
@@ -36,11 +38,12 @@ type maker struct {
 	tb           testing.TB
 	dir          string
 	largestXattr int // bytes; 0: what the filesystem takes
+	utf8         bool
 }
 
 func (t Tree) make(tb testing.TB, dir string) {
 	tb.Helper()
-	m := maker{tb: tb, dir: dir, largestXattr: t.LargestXattr}
+	m := maker{tb: tb, dir: dir, largestXattr: t.LargestXattr, utf8: t.UTF8}
 	m.sizes()
 	m.manyEntries(or(t.Entries, 300))
 	m.deep()
@@ -201,7 +204,7 @@ func (m maker) huge() {
 func (m maker) names() {
 	m.mkdir("names")
 	for c := 1; c < 256; c++ {
-		if c != '/' {
+		if c != '/' && (c < 0x80 || !m.utf8) {
 			m.write([]byte{byte(c)}, "names", "byte "+string([]byte{byte(c)})+" inside")
 		}
 	}
@@ -211,7 +214,9 @@ func (m maker) names() {
 		"new\nline", "tab\there", "quote'\"`", "a\\b", "%2F", "*?[]{}", "con", "nul.txt",
 		strings.Repeat("n", 255), strings.Repeat("m", 254), strings.Repeat("é", 127), strings.Repeat("x", 247), strings.Repeat("y", 248), "a", "b",
 	} {
-		m.write([]byte(name), "names", name)
+		if !m.utf8 || utf8.ValidString(name) {
+			m.write([]byte(name), "names", name)
+		}
 	}
 }
 
@@ -228,7 +233,9 @@ func (m maker) links() {
 	link("loop b", "loop a")
 	link("itself", "itself")
 	link("../../../../../etc/passwd", "out of the root")
-	link("with\xff\xfebytes", "odd target")
+	if !m.utf8 {
+		link("with\xff\xfebytes", "odd target")
+	}
 	for _, n := range []int{20, 55, 59, 60, 61, 155, 156, 157, 250, 500, 1000, 1023, 1024, 2000, 4000, 4095} {
 		m.try("symlink", os.Symlink(strings.Repeat("t", n), m.path("links", fmt.Sprintf("of %d bytes", n))))
 	}
