@@ -26,7 +26,7 @@ UUID= or /dev/sda2.`,
 			return err
 		}
 		defer f.Close()
-		return f.cat(cmd.Context(), f.paths(args[1:]))
+		return f.cat(cmd.Context(), f.paths(cmd.Context(), args[1:]))
 	}
 	return cmd
 }

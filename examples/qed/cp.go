@@ -57,10 +57,10 @@ What cannot be copied is said, and the exit code is 1.`,
 		}
 		defer f.Close()
 		if args[len(args)-1] == "-" {
-			return f.cat(cmd.Context(), f.paths(args[1:len(args)-1]))
+			return f.cat(cmd.Context(), f.paths(cmd.Context(), args[1:len(args)-1]))
 		}
 		opts.Follow = !*keepLinks
-		sources := f.paths(args[1 : len(args)-1])
+		sources := f.paths(cmd.Context(), args[1:len(args)-1])
 		opts.Problem = f.copyProblem(sources, *skipSpecial)
 		return f.cp(cmd.Context(), sources, args[len(args)-1], opts, a.newProgress("cp", *asked))
 	}

@@ -58,7 +58,15 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 		if len(paths) == 0 {
 			paths = []string{"."}
 		}
-		return d.run(cmd.Context(), d.a.path(paths[0]), d.b.path(paths[len(paths)-1]), &opts)
+		rootA, err := d.a.path(cmd.Context(), paths[0])
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.a.about, err)
+		}
+		rootB, err := d.b.path(cmd.Context(), paths[len(paths)-1])
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.b.about, err)
+		}
+		return d.run(cmd.Context(), rootA, rootB, &opts)
 	}
 	return cmd
 }

@@ -46,7 +46,7 @@ it begins at the volumes.
 			c.json = json.NewEncoder(c.w)
 			c.json.SetEscapeHTML(false)
 		}
-		for _, name := range f.paths(args[1:]) {
+		for _, name := range f.paths(cmd.Context(), args[1:]) {
 			if err := c.count(cmd.Context(), name); err != nil {
 				return err
 			}

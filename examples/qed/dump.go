@@ -51,7 +51,7 @@ complete. With - for DEST all bytes go to standard output.`,
 
 // volume finds a volume by an argument of the command line.
 func (f *files) volume(arg string) (*imagefs.Volume, error) {
-	name := f.path(arg)
+	name := f.literal(arg)
 	v, err := f.Volume(name)
 	switch {
 	case err != nil && strings.Contains(name, "/"):

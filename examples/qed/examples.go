@@ -44,6 +44,16 @@ qed diff old.qed new.qed p2/etc`,
 qed du disk.qed p2/var`,
 	"dump": `
 qed dump disk.qed p2 root.img`,
+	"find": `
+qed find disk.qed p2/etc --name '*.yaml'
+qed find disk.qed / -type f -size -10k ! -path '/var/*'
+qed find disk.qed / --content hostname
+qed find -0 disk.qed p2 --newer 2020-01-01 -type f | xargs -0 qed cat disk.qed`,
+	"hash": `
+qed hash disk.qed p2/etc
+qed hash -C p2 disk.qed | head -n 3
+qed hash --mtree -C p2 disk.qed > root.mtree
+qed hash --bodyfile disk.qed / > root.body`,
 	"info": `
 qed info disk.qed
 qed info --backing-chain --output json overlay.qed`,

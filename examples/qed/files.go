@@ -99,10 +99,10 @@ func diskName(name string) string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
-// path turns an argument of the command line into a path of the tree. With a
+// literal turns an argument of the command line into a path of the tree. With a
 // leading slash it is the guest's, if there is one. Elements may be given as
 // they are stored or in the form that the tree shows.
-func (f *files) path(arg string) string {
+func (f *files) literal(arg string) string {
 	if device := f.deviceArg(arg); device != arg {
 		arg = device
 	} else {
@@ -128,19 +128,6 @@ func (f *files) path(arg string) string {
 		elems[i] = fstree.EscapeName(elem)
 	}
 	return strings.Join(elems, "/")
-}
-
-// paths is path for all the arguments that follow the image; none stands for
-// the root, or for the directory of a shell.
-func (f *files) paths(args []string) []string {
-	if len(args) == 0 {
-		return []string{f.path(".")}
-	}
-	out := make([]string, len(args))
-	for i, arg := range args {
-		out[i] = f.path(arg)
-	}
-	return out
 }
 
 // explain adds to the error of a path that begins with no volume's name what

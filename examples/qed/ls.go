@@ -53,10 +53,15 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 			l.all, l.json = true, json.NewEncoder(l.w)
 			l.json.SetEscapeHTML(false)
 		}
-		for i, name := range f.paths(args[1:]) {
-			follow := !l.long && l.json == nil || i+1 < len(args) && strings.HasSuffix(args[i+1], "/")
-			if err := l.list(cmd.Context(), name, follow); err != nil {
-				return err
+		if len(args) == 1 {
+			args = append(args, ".")
+		}
+		for _, arg := range args[1:] {
+			follow := !l.long && l.json == nil || strings.HasSuffix(arg, "/")
+			for _, name := range f.expand(cmd.Context(), arg) {
+				if err := l.list(cmd.Context(), name, follow); err != nil {
+					return err
+				}
 			}
 		}
 		if err := l.w.Flush(); err != nil {

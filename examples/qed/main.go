@@ -27,10 +27,9 @@ func runAs(ctx context.Context, p program, args []string, stdin io.Reader, stdou
 	root.SetIn(stdin)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	cmd := root
-	args, err := a.completeArgs(root, args)
+	cmd, args, err := a.completeArgs(root, args)
 	if err != nil {
-		err = flagError(root, err)
+		err = flagError(cmd, err)
 	} else {
 		root.SetArgs(args)
 		cmd, err = root.ExecuteContextC(ctx)

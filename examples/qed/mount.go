@@ -42,7 +42,10 @@ lets other users in, as far as the modes of the files allow.`,
 			return err
 		}
 		defer f.Close()
-		root := f.path(*dir)
+		root, err := f.path(cmd.Context(), *dir)
+		if err != nil {
+			return err
+		}
 		var disks []mounted.DiskFile
 		if *block {
 			disks = f.blockFiles()

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/qedfs/qedfs/examples/qed/internal/findwords"
 	"github.com/qedfs/qedfs/examples/qed/internal/longopt"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
@@ -121,8 +122,8 @@ func withoutTrace(args []string) []string {
 }
 
 // completeArgs writes abbreviated options out and keeps a negative size from
-// being parsed as one.
-func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error) {
+// being parsed as one. It returns the subcommand with the arguments.
+func (a *app) completeArgs(root *cobra.Command, args []string) (*cobra.Command, []string, error) {
 	if a.program.kind == kindImg {
 		args = withoutTrace(args)
 	}
@@ -131,7 +132,7 @@ func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error)
 	}
 	cmd, rest, err := root.Find(args)
 	if err != nil {
-		return args, nil // the root's own message is better
+		return root, args, nil // the root's own message is better
 	}
 	if set, ok := qemuOptionSet(cmd.Name()); ok && a.program.kind == kindImg {
 		var size []string
@@ -147,7 +148,7 @@ func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error)
 				err = earlier
 			}
 		}
-		return append(strings.Fields(cmd.CommandPath())[1:], slices.Concat(full, size)...), err
+		return cmd, append(strings.Fields(cmd.CommandPath())[1:], slices.Concat(full, size)...), err
 	}
 	cmd.InitDefaultHelpFlag()
 	set := longopt.Set{Long: map[string]bool{}}
@@ -158,9 +159,14 @@ func (a *app) completeArgs(root *cobra.Command, args []string) ([]string, error)
 			set.ShortWithValue += f.Shorthand
 		}
 	})
+	if cmd.Name() == "find" {
+		if rest, err = findwords.Translate(&set, rest); err != nil {
+			return cmd, nil, err
+		}
+	}
 	rest, err = set.Expand(rest)
 	if err != nil {
-		return nil, err
+		return cmd, nil, err
 	}
-	return append(strings.Fields(cmd.CommandPath())[1:], rest...), nil
+	return cmd, append(strings.Fields(cmd.CommandPath())[1:], rest...), nil
 }

@@ -41,6 +41,23 @@ func (a *app) newProgress(label string, asked bool) *progress {
 	return a.progress
 }
 
+// newCounter begins a display of what is counted where nobody knows how much there
+// is. It makes room for a listing: there is none where that is on a terminal.
+func (a *app) newCounter(label string, asked bool) *progress {
+	p := a.newProgress(label, asked)
+	if a.toTerminal() {
+		p.notes = nil
+	}
+	p.counts = true
+	return p
+}
+
+// toTerminal reports whether standard output is a terminal.
+func (a *app) toTerminal() bool {
+	f, ok := a.stdoutFile()
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // newPercentage begins a display as qemu-img's -p has it: a percentage on
 // standard output. Where that is a terminal it is the display of newProgress.
 func (a *app) newPercentage(label string, asked bool) *progress {
@@ -84,6 +101,18 @@ func (p *progress) set(done, total int64) {
 	if p.notes == nil || total <= 0 {
 		return
 	}
+	p.draw(done, total)
+}
+
+// count says that so many of an unknown number are done.
+func (p *progress) count(done int64) {
+	if p.notes != nil {
+		p.draw(done, -1)
+	}
+}
+
+// draw shows the bar; a total of -1 is not known.
+func (p *progress) draw(done, total int64) {
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(p.notes),
@@ -97,8 +126,12 @@ func (p *progress) set(done, total int64) {
 			progressbar.OptionSetWidth(20),
 		)
 	}
-	p.bar.ChangeMax64(total)
 	// A display that cannot be written is no reason to stop the work.
+	if total < 0 {
+		_ = p.bar.Set64(done)
+		return
+	}
+	p.bar.ChangeMax64(total)
 	_ = p.bar.Set64(min(done, total))
 }
 

@@ -184,8 +184,12 @@ func (s *shell) execute(ctx context.Context, stdout io.Writer, args []string) (*
 	root.SetIn(a.stdin)
 	root.SetOut(stdout)
 	root.SetErr(a.stderr)
+	cmd, args, err := a.completeArgs(root, args)
+	if err != nil {
+		return a, cmd, flagError(cmd, err)
+	}
 	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err = root.ExecuteContextC(ctx)
 	return a, cmd, err
 }
 
@@ -205,7 +209,7 @@ func (s *shell) cd(args []string) error {
 	if len(args) == 1 {
 		f := *s.files
 		f.dir = s.dir
-		dir = f.path(args[0])
+		dir = f.literal(args[0])
 		info, err := f.tree.Stat(dir)
 		if err == nil && !info.IsDir() {
 			err = fstree.ErrNotDir

@@ -172,7 +172,7 @@ func (s *shell) completePath(word string) (names []string) {
 	dir, base := path.Split(word)
 	f := *s.files
 	f.dir = s.dir
-	name := f.path(dir)
+	name := f.literal(dir)
 	list, _ := f.tree.ReadDir(name) // what can be read of it
 	for _, d := range list {
 		if !strings.HasPrefix(d.Name(), base) || base == "" && d.Name()[0] == '.' {

@@ -43,7 +43,7 @@ btime where the filesystem keeps them, and xattrs, whose values are base64.`,
 		w := bufio.NewWriter(a.stdout)
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
-		for _, name := range f.paths(args[1:]) {
+		for _, name := range f.paths(cmd.Context(), args[1:]) {
 			s, err := f.stat(name)
 			switch {
 			case err != nil:

@@ -93,6 +93,8 @@ func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
 		{"diff", image, "old.qed"},
 		{"du", image},
 		{"dump", image, "p2", "-"},
+		{"find", image},
+		{"hash", image},
 		{"info", image},
 		{"inspect", image},
 		{"io", "-r", "-c", "length", image},

@@ -40,7 +40,10 @@ cannot hold, unless --skip-sockets says that they are not wanted.`,
 			return err
 		}
 		defer f.Close()
-		root := f.path(*dir)
+		root, err := f.path(cmd.Context(), *dir)
+		if err != nil {
+			return err
+		}
 		if _, err := f.tree.Stat(root); err != nil {
 			return f.explain(root, err)
 		}

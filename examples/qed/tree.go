@@ -34,7 +34,12 @@ directories and files at the end. Without PATH it begins at the volumes.`,
 		}
 		defer f.Close()
 		t.files, t.ctx, t.w = f, cmd.Context(), bufio.NewWriter(a.stdout)
-		root := f.paths(args[1:])[0]
+		root := f.literal(".")
+		if len(args) > 1 {
+			if root, err = f.path(cmd.Context(), args[1]); err != nil {
+				return err
+			}
+		}
 		if err := t.draw(root); err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (s *Set) Expand(args []string) ([]string, error) {
 			if err := s.checkLetters(arg[1:], before); err != nil {
 				return out, err
 			}
-			takesNext = s.lastTakesNext(arg[1:])
+			takesNext = s.LastTakesNext(arg[1:])
 		default:
 			operand = true
 			before = arg
@@ -121,9 +121,9 @@ func (s *Set) checkLetters(letters, before string) error {
 	return nil
 }
 
-// lastTakesNext reports whether letters that stand together end in one whose
+// LastTakesNext reports whether letters that stand together end in one whose
 // value is the next word.
-func (s *Set) lastTakesNext(letters string) bool {
+func (s *Set) LastTakesNext(letters string) bool {
 	for i := range len(letters) {
 		if strings.IndexByte(s.ShortWithValue, letters[i]) >= 0 {
 			return i == len(letters)-1
