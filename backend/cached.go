@@ -10,7 +10,8 @@ import (
 
 // CacheOptions size a [Cached]. The zero value, and nil, are the defaults.
 type CacheOptions struct {
-	BlockSize int   // bytes that are read and kept together; zero means 128 KiB
+	BlockSize int   // bytes that are kept together, and the least that is read; zero means 4 KiB
+	FirstRead int   // bytes that are read where nothing around was asked for; zero means 16 KiB
 	Budget    int64 // bytes that are kept; zero means 32 MiB
 	ReadAhead int   // bytes that one read may fetch when the reading is sequential; zero means 4 MiB
 }
@@ -20,12 +21,16 @@ type CacheOptions struct {
 // Blocks that lie together are fetched by one read, and a block that several
 // callers miss at the same time is fetched once. A read grows with what was
 // asked for around it: see region. Where reading is sequential, the next blocks
-// are fetched while the last ones are used. What was not used for longest goes
-// first. It is safe for concurrent use; its goroutines end with Close.
+// are fetched while the last ones are used. What is announced by
+// [Cached.Prefetch] is fetched in as few requests as the reader allows. What was
+// not used for longest goes first. It is safe for concurrent use; its
+// goroutines end with Close.
 type Cached struct {
 	r         Reader
+	many      RangesReader // r, where it reads several ranges at once
 	size      int64
 	blockSize int64
+	firstRun  int64 // blocks that are read where nothing around was asked for
 	maxRun    int64 // blocks that one read fetches at most
 	maxBlocks int
 
@@ -44,7 +49,9 @@ type Cached struct {
 // after that.
 type cachedBlock struct {
 	index int64
-	asked bool // somebody wanted it: it was not only read ahead
+	asked bool  // somebody wanted it: it was not only read ahead
+	run   int64 // how many blocks up to this one were asked for, one after another
+	ahead int64 // before which block all was begun by follow, in the same row
 	done  chan struct{}
 	data  []byte
 	err   error
@@ -62,10 +69,11 @@ func NewCached(r Reader, opts *CacheOptions) (*Cached, error) {
 	if opts == nil {
 		opts = &CacheOptions{}
 	}
-	blockSize := int64(cmp.Or(opts.BlockSize, 128<<10))
+	blockSize := int64(cmp.Or(opts.BlockSize, 4<<10))
+	first := int64(cmp.Or(opts.FirstRead, 16<<10))
 	budget := cmp.Or(opts.Budget, 32<<20)
 	ahead := int64(cmp.Or(opts.ReadAhead, 4<<20))
-	if blockSize < 0 || budget < 0 || ahead < 0 {
+	if blockSize < 0 || first < 0 || budget < 0 || ahead < 0 {
 		return nil, invalid("negative cache options %+v", *opts)
 	}
 	size, err := r.Size()
@@ -73,9 +81,12 @@ func NewCached(r Reader, opts *CacheOptions) (*Cached, error) {
 		return nil, err
 	}
 	blocks := max(1, budget/blockSize)
+	many, _ := r.(RangesReader)
+	maxRun := max(1, min(ahead/blockSize, blocks/2))
 	return &Cached{
-		r: r, size: size, blockSize: blockSize,
-		maxRun:    max(1, min(ahead/blockSize, blocks/2)),
+		r: r, many: many, size: size, blockSize: blockSize,
+		firstRun:  max(1, min(first/blockSize, maxRun)),
+		maxRun:    maxRun,
 		maxBlocks: int(min(blocks, 1<<30)),
 		blocks:    make(map[int64]*cachedBlock),
 		used:      list.New(),
@@ -170,8 +181,7 @@ func (c *Cached) block(i, last int64) ([]byte, error) {
 		}
 		var after [][]*cachedBlock
 		if !b.asked {
-			b.asked = true
-			after = c.follow(i)
+			after = c.ask(b)
 		}
 		if b.place != nil {
 			c.used.MoveToFront(b.place)
@@ -190,25 +200,35 @@ func (c *Cached) block(i, last int64) ([]byte, error) {
 // load fetches a run of reserved blocks by one read. Each gets memory of its
 // own, so that what is dropped is free.
 func (c *Cached) load(run []*cachedBlock) {
-	start := run[0].index * c.blockSize
-	end := min(start+int64(len(run))*c.blockSize, c.size)
 	for _, b := range run {
 		b.err = errPanicked
 	}
 	defer c.settle(run) // also where the reader panics
-	buf := c.buffer(end - start)
+	start, n := c.extent(run)
+	buf := c.buffer(n)
 	if len(run) > 1 {
 		defer c.buffers.Put(&buf)
 	}
-	n, err := c.r.ReadAt(buf, start)
-	if n < len(buf) && (err == nil || err == io.EOF) {
+	got, err := c.r.ReadAt(buf, start)
+	if got < len(buf) && (err == nil || err == io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
+	c.fill(run, buf, got, err)
+}
+
+// extent is where a run of blocks lies, in bytes.
+func (c *Cached) extent(run []*cachedBlock) (start, n int64) {
+	start = run[0].index * c.blockSize
+	return start, min(int64(len(run))*c.blockSize, c.size-start)
+}
+
+// fill gives blocks what a read of them brought: got bytes of buf.
+func (c *Cached) fill(run []*cachedBlock, buf []byte, got int, err error) {
 	for i, b := range run {
 		from := int64(i) * c.blockSize
 		to := min(from+c.blockSize, int64(len(buf)))
 		switch {
-		case to > int64(n):
+		case to > int64(got):
 			b.err = err
 		case len(run) == 1:
 			b.data, b.err = buf, nil

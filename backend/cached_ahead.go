@@ -1,72 +1,15 @@
 package backend
 
-import "slices"
-
 const (
 	// loadsAhead is how many reads run at the same time that nobody waits for.
-	loadsAhead = 6
+	loadsAhead = 8
 
-	// runsAhead is how many reads of the largest size are begun before what
-	// reads from the beginning to the end gets there: while one is on its way,
-	// others wait for their first byte.
-	runsAhead = 6
+	// streamBytes is how much must have been read from one block to the next
+	// for what follows to be fetched ahead. From fastBytes on, more is fetched
+	// than was read so far.
+	streamBytes = 256 << 10
+	fastBytes   = 1 << 20
 )
-
-// Range is a part of a disk or a file.
-type Range struct {
-	Off, Len int64 // bytes
-}
-
-// Prefetcher is implemented by a reader that can be told what will be asked
-// for.
-type Prefetcher interface {
-	// Prefetch begins to fetch ranges that the caller is going to read, and
-	// does not wait. What cannot be fetched, or is too much, is left out:
-	// errors come when it is read.
-	Prefetch(ranges []Range)
-}
-
-// Prefetch tells r what will be asked for, if it wants to know.
-func Prefetch(r any, ranges []Range) {
-	if p, ok := r.(Prefetcher); ok && len(ranges) > 0 {
-		p.Prefetch(ranges)
-	}
-}
-
-var _ Prefetcher = (*Cached)(nil)
-
-// Prefetch implements [Prefetcher]. Ranges that lie close together are one
-// read. At most a quarter of the budget is fetched.
-func (c *Cached) Prefetch(ranges []Range) {
-	var wanted []int64
-	limit := max(1, c.maxBlocks/4)
-	for _, r := range ranges {
-		if r.Off < 0 || r.Len <= 0 || r.Off >= c.size {
-			continue
-		}
-		end := min(r.Len, c.size-r.Off) + r.Off
-		for i := r.Off / c.blockSize; i*c.blockSize < end && len(wanted) < limit; i++ {
-			wanted = append(wanted, i)
-		}
-	}
-	slices.Sort(wanted)
-	c.mu.Lock()
-	var runs [][]*cachedBlock
-	for _, i := range slices.Compact(wanted) {
-		if c.closed || c.blocks[i] != nil {
-			continue
-		}
-		b := c.reserve(i)
-		if n := len(runs); n > 0 && len(runs[n-1]) < int(c.maxRun) && runs[n-1][len(runs[n-1])-1].index == i-1 {
-			runs[n-1] = append(runs[n-1], b)
-			continue
-		}
-		runs = append(runs, []*cachedBlock{b})
-	}
-	c.begin(runs)
-	c.mu.Unlock()
-	c.loadAhead(runs)
-}
 
 // reserve marks a block as being loaded. The lock is held.
 func (c *Cached) reserve(i int64) *cachedBlock {
@@ -78,18 +21,22 @@ func (c *Cached) reserve(i int64) *cachedBlock {
 // begin announces loads, so that Close waits for them. The lock is held.
 func (c *Cached) begin(runs [][]*cachedBlock) { c.ahead.Add(len(runs)) }
 
-// loadAhead loads runs that were begun, and does not wait.
+// loadAhead loads runs that were begun, each by a read of its own, and does not
+// wait.
 func (c *Cached) loadAhead(runs [][]*cachedBlock) {
 	for _, run := range runs {
-		go func() {
-			defer c.ahead.Done()
-			// Whoever wants the block finds it missing, and meets the panic.
-			defer func() { _ = recover() }()
-			c.slots <- struct{}{}
-			defer func() { <-c.slots }()
-			c.load(run)
-		}()
+		go c.unwaited(func() { c.load(run) })
 	}
+}
+
+// unwaited runs one of the loads that were begun.
+func (c *Cached) unwaited(load func()) {
+	defer c.ahead.Done()
+	// Whoever wants the block finds it missing, and meets the panic.
+	defer func() { _ = recover() }()
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
+	load()
 }
 
 // miss reserves block i, which is not there, with what is worth fetching with
@@ -108,80 +55,86 @@ func (c *Cached) miss(i, last int64) (run []*cachedBlock, after [][]*cachedBlock
 	for n := from; n < to; n++ {
 		run = append(run, c.reserve(n))
 	}
-	run[i-from].asked = true
-	return run, c.follow(i)
+	return run, c.ask(run[i-from])
 }
 
 // region returns the blocks worth fetching when block i is asked for, end not
-// included: the largest aligned power of two of blocks, up to maxRun, around i
-// or right before or after it, if half of them were asked for already. At most
-// about twice of what is needed is fetched, in whatever order it is asked for,
-// and the number of reads grows with the logarithm of what lies together. The
-// lock is held.
+// included: the first read at least, or the largest aligned power of two of
+// blocks, up to maxRun, around i or right before or after it, if half of them
+// were asked for already. At most about twice of what is needed is fetched, in
+// whatever order it is asked for, and the number of reads grows with the
+// logarithm of what lies together. The lock is held.
 func (c *Cached) region(i int64) (first, end int64) {
-	first, end = i, i+1
-	for n := int64(1); n <= c.maxRun; n *= 2 {
+	first = i - i%c.firstRun
+	end = first + c.firstRun
+	// What was asked for is a part of a larger whole: none of a few sizes tells.
+	for n, found := int64(1), c.firstRun; n <= min(c.maxRun, 8*found); n *= 2 {
 		if c.asked(i-n, i)*2 >= n {
-			end = max(end, i+n)
+			end, found = max(end, i+n), n
 		}
 		if c.asked(i+1, i+1+n)*2 >= n {
-			first = min(first, i+1-n)
+			first, found = min(first, i+1-n), n
 		}
 		if from := i &^ (n - 1); n > 2 && (c.asked(from, from+n)+1)*2 >= n {
-			first, end = min(first, from), max(end, from+n)
+			first, end, found = min(first, from), max(end, from+n), n
 		}
 	}
-	return max(first, 0), min(end, (c.size+c.blockSize-1)/c.blockSize)
+	return max(first, 0), min(end, c.blockCount())
 }
+
+func (c *Cached) blockCount() int64 { return (c.size + c.blockSize - 1) / c.blockSize }
 
 // asked counts the blocks from first to before end that were asked for.
 func (c *Cached) asked(first, end int64) int64 {
 	n := int64(0)
 	for i := first; i < end; i++ {
-		if c.wasAsked(i) {
+		if b := c.blocks[i]; b != nil && b.asked {
 			n++
 		}
 	}
 	return n
 }
 
-func (c *Cached) wasAsked(i int64) bool {
-	b := c.blocks[i]
-	return b != nil && b.asked
-}
-
-// askedBefore is how many blocks right before i were asked for, up to maxRun.
-func (c *Cached) askedBefore(i int64) int64 {
-	n := int64(0)
-	for n < c.maxRun && c.wasAsked(i-n-1) {
-		n++
+// ask marks a block as wanted, and reserves what is to be fetched afterwards.
+// The lock is held.
+func (c *Cached) ask(b *cachedBlock) [][]*cachedBlock {
+	b.asked, b.run = true, 1
+	if before := c.blocks[b.index-1]; before != nil && before.asked {
+		b.run, b.ahead = before.run+1, before.ahead
 	}
-	return n
+	return c.follow(b)
 }
 
-// follow reserves what comes after block i where everything before it was asked
-// for, as far as a few reads of the largest size. The lock is held.
-func (c *Cached) follow(i int64) [][]*cachedBlock {
-	if c.maxRun < 2 || int64(c.maxBlocks) < 2*runsAhead*c.maxRun || c.askedBefore(i) < c.maxRun {
+// follow reserves what comes after block b where everything before it was asked
+// for: as much as that was, and more where that is much, up to half of the
+// budget. The lock is held.
+func (c *Cached) follow(b *cachedBlock) [][]*cachedBlock {
+	if c.maxRun < 2 || b.run < min(c.maxRun, streamBytes/c.blockSize) {
 		return nil
 	}
+	window := b.run
+	if window*c.blockSize >= fastBytes {
+		window *= 4
+	}
+	window = min(window, int64(c.maxBlocks)/2, loadsAhead*c.maxRun)
+	next := max(b.ahead, b.index+1)
+	end := min(b.index+1+window, c.blockCount())
+	if end-next < min(window/2, c.maxRun) && end < c.blockCount() {
+		return nil // enough is under way
+	}
 	var runs [][]*cachedBlock
-	next := i + 1
-	for next <= i+(runsAhead-1)*c.maxRun {
-		if c.blocks[next] != nil {
+	for next < end {
+		var run []*cachedBlock
+		for ; next < end && int64(len(run)) < c.maxRun && c.blocks[next] == nil; next++ {
+			run = append(run, c.reserve(next))
+		}
+		if len(run) == 0 {
 			next++
 			continue
 		}
-		var run []*cachedBlock
-		for n := int64(0); n < c.maxRun && next*c.blockSize < c.size && c.blocks[next] == nil; n++ {
-			run = append(run, c.reserve(next))
-			next++
-		}
-		if len(run) == 0 {
-			break // the end of the file
-		}
 		runs = append(runs, run)
 	}
+	b.ahead = max(b.ahead, end)
 	c.begin(runs)
 	return runs
 }

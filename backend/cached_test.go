@@ -25,8 +25,8 @@ func newCached(t testing.TB, r backend.Reader, opts *backend.CacheOptions) *back
 func TestCachedIsAReader(t *testing.T) {
 	for name, opts := range map[string]*backend.CacheOptions{
 		"by default":      nil,
-		"of small blocks": {BlockSize: 1000, Budget: 50_000, ReadAhead: 10_000},
-		"of one block":    {BlockSize: 4096, Budget: 1},
+		"of small blocks": {BlockSize: 1000, FirstRead: 1000, Budget: 50_000, ReadAhead: 10_000},
+		"of one block":    {BlockSize: 4096, FirstRead: 4096, Budget: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			backendtest.TestReader(t, func(t *testing.T, b []byte) backend.Reader {
@@ -56,10 +56,10 @@ func sweep(t *testing.T, r io.ReaderAt, size, n int) {
 func TestCachedReadsAheadWhereReadingIsSequential(t *testing.T) {
 	const blocks = 256
 	counter := backendtest.NewCounter(backend.NewMemory(make([]byte, blocks*1024)))
-	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 1 << 20, ReadAhead: 32 << 10})
+	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024, Budget: 1 << 20, ReadAhead: 32 << 10})
 	sweep(t, c, blocks*1024, 512)
 	// 1, 1, 2, 4, 8 and 16 blocks, then at most 32 each time.
-	if got, want := counter.Counts(), (backendtest.Counts{Reads: 12, ReadBytes: blocks * 1024}); got != want {
+	if got, want := counter.Counts(), (backendtest.Counts{Reads: 13, ReadBytes: blocks * 1024}); got != want {
 		t.Errorf("a sequential pass makes %+v, want %+v", got, want)
 	}
 	counter.Reset()
@@ -71,7 +71,7 @@ func TestCachedReadsAheadWhereReadingIsSequential(t *testing.T) {
 
 func TestCachedReadsOneBlockForARandomRead(t *testing.T) {
 	counter := backendtest.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
-	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 4096})
+	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 4096, FirstRead: 4096})
 	for _, off := range []int64{500_000, 100_000, 900_000, 300_000} {
 		if _, err := c.ReadAt(make([]byte, 10), off); err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestCachedReadsOneBlockForARandomRead(t *testing.T) {
 
 func TestCachedKeepsToItsBudgetAndDropsTheOldest(t *testing.T) {
 	counter := backendtest.NewCounter(backend.NewMemory(make([]byte, 1<<20)))
-	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 4 * 1024})
+	c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024, Budget: 4 * 1024})
 	touch := func(block int64) int64 {
 		before := counter.Counts().Reads
 		if _, err := c.ReadAt(make([]byte, 1), block*1024); err != nil {
@@ -138,7 +138,7 @@ func TestCachedFetchesABlockOnceForAllWhoMissIt(t *testing.T) {
 
 func TestCachedForgetsWhatFailed(t *testing.T) {
 	fault := backendtest.NewFault(backend.NewMemory(bytes.Repeat([]byte{7}, 100_000)), backendtest.FaultPlan{Ops: backendtest.OpRead, Nth: 1})
-	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024})
+	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024})
 	p := make([]byte, 5000)
 	if n, err := c.ReadAt(p, 2000); n != 0 || !errors.Is(err, backendtest.ErrInjected) {
 		t.Errorf("ReadAt = %d, %v, want the fault", n, err)
@@ -151,7 +151,7 @@ func TestCachedForgetsWhatFailed(t *testing.T) {
 func TestCachedFailureInWhatIsReadAheadHurtsNobody(t *testing.T) {
 	memory := backend.NewMemory(bytes.Repeat([]byte{7}, 64<<10))
 	fault := backendtest.NewFault(memory, backendtest.FaultPlan{Ops: backendtest.OpRead, Nth: 2, Short: true})
-	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024})
+	c := newCached(t, fault, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024})
 	sweep(t, c, 64<<10, 1024) // the second read fetches three blocks, of which only a part comes
 	if fault.Failed() != 1 {
 		t.Errorf("%d reads failed, want 1", fault.Failed())
@@ -176,7 +176,7 @@ func TestCachedFetchesLittleMoreThanIsNeeded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			counter := backendtest.NewCounter(backend.NewMemory(make([]byte, blocks*1024)))
-			c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, Budget: 4 << 20, ReadAhead: 64 << 10})
+			c := newCached(t, counter, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024, Budget: 4 << 20, ReadAhead: 64 << 10})
 			for i := range dense {
 				if _, err := c.ReadAt(make([]byte, 1), int64(1024+order(i))*1024); err != nil {
 					t.Fatal(err)
@@ -200,7 +200,7 @@ func TestCachedFetchesWhatIsAnnounced(t *testing.T) {
 	b := content(1 << 20)
 	counter := backendtest.NewCounter(backend.NewMemory(b))
 	g := &gate{counter, make(chan struct{}, 100), make(chan struct{})}
-	c := newCached(t, g, &backend.CacheOptions{BlockSize: 1024, Budget: 1 << 20, ReadAhead: 64 << 10})
+	c := newCached(t, g, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024, Budget: 1 << 20, ReadAhead: 64 << 10})
 	backend.Prefetch(c, []backend.Range{{Off: 100_000, Len: 10}, {Off: 500_000, Len: 3000}, {Off: 101_000, Len: 10}, {Off: -1, Len: 5}, {Off: 1 << 40, Len: 5}, {Off: 1<<20 - 1, Len: 1 << 62}})
 	section, err := backend.NewSection(c, 700_000, 1000)
 	if err != nil {
@@ -251,7 +251,7 @@ func (p *pairs) ReadAt(b []byte, off int64) (int, error) {
 
 func TestCachedIsAheadOfAStream(t *testing.T) {
 	p := &pairs{Reader: backend.NewMemory(content(1 << 20)), from: 64 << 10, two: make(chan struct{})}
-	c := newCached(t, p, &backend.CacheOptions{BlockSize: 1024, Budget: 1 << 20, ReadAhead: 16 << 10})
+	c := newCached(t, p, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024, Budget: 1 << 20, ReadAhead: 16 << 10})
 	sweep(t, c, 1<<20, 1024)
 	if err := c.Close(); err != nil {
 		t.Error(err)
@@ -272,7 +272,7 @@ func (p *panicking) ReadAt(b []byte, off int64) (int, error) {
 }
 
 func TestCachedSurvivesAPanicOfItsReader(t *testing.T) {
-	c := newCached(t, &panicking{backend.NewMemory(content(10_000)), 1}, &backend.CacheOptions{BlockSize: 1024})
+	c := newCached(t, &panicking{backend.NewMemory(content(10_000)), 1}, &backend.CacheOptions{BlockSize: 1024, FirstRead: 1024})
 	func() {
 		defer func() {
 			if recover() == nil {

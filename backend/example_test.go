@@ -148,5 +148,5 @@ func ExampleCached() {
 		}
 	}
 	fmt.Println("requests:", counter.Counts().Reads)
-	// Output: requests: 3
+	// Output: requests: 9
 }

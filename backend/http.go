@@ -80,7 +80,8 @@ type HTTP struct {
 	// it does not.
 	location atomic.Pointer[url.URL]
 
-	head         []byte // the first bytes
+	singly       atomic.Bool // the server does not give several ranges at once
+	head         []byte      // the first bytes
 	size         int64
 	etag         string
 	lastModified string
@@ -267,7 +268,7 @@ func (h *HTTP) requestFrom(u *url.URL, p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	h.setHeader(req.Header, off, int64(len(p)))
+	h.setHeader(req.Header, rangeValue(off, int64(len(p))))
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return 0, h.passing(withoutURL(err))
@@ -308,8 +309,11 @@ func (h *HTTP) passing(err error) error {
 	return &passingError{err: err}
 }
 
-func (h *HTTP) setHeader(header http.Header, off, n int64) {
-	header.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+n-1))
+// rangeValue is how a request names a range.
+func rangeValue(off, n int64) string { return fmt.Sprintf("%d-%d", off, off+n-1) }
+
+func (h *HTTP) setHeader(header http.Header, ranges string) {
+	header.Set("Range", "bytes="+ranges)
 	header.Set("Accept-Encoding", "identity") // ranges of a compressed body are no use
 	switch {
 	case h.etag != "" && !strings.HasPrefix(h.etag, "W/"):

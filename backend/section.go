@@ -105,11 +105,8 @@ func (s *Section) Close() error {
 
 // Prefetch implements [Prefetcher].
 func (s *Section) Prefetch(ranges []Range) {
-	var inside []Range
-	for _, r := range ranges {
-		if r.Off >= 0 && r.Len > 0 && r.Off < s.size {
-			inside = append(inside, Range{s.base + r.Off, min(r.Len, s.size-r.Off)})
-		}
-	}
-	Prefetch(s.r, inside)
+	Prefetch(s.r, within(ranges, s.base, s.size))
 }
+
+// Prefetches implements [Prefetcher].
+func (s *Section) Prefetches() bool { return Prefetches(s.r) }

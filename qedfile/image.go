@@ -198,6 +198,7 @@ func newImage(r backend.Reader, h *Header, opts *Options) (*Image, error) {
 			return nil, errors.Join(err, m.closeBacking())
 		}
 	}
+	m.announceTables()
 	return m, nil
 }
 

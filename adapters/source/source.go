@@ -58,9 +58,9 @@ type Options struct {
 	Wrapped *wrapped.Options
 }
 
-// headBytes holds the header and the tables of an image that qemu-img made, and
-// the whole of a small one.
-const headBytes = 512 << 10
+// headBytes holds the header of an image that qemu-img made, and the first table
+// behind it.
+const headBytes = 80 << 10
 
 // An Opener opens images by their names. It is safe for concurrent use.
 type Opener struct {
@@ -140,6 +140,9 @@ func (s *Source) NextData(off int64) (start, end int64, err error) {
 
 // Prefetch implements [backend.Prefetcher].
 func (s *Source) Prefetch(ranges []backend.Range) { backend.Prefetch(s.Reader, ranges) }
+
+// Prefetches implements [backend.Prefetcher].
+func (s *Source) Prefetches() bool { return backend.Prefetches(s.Reader) }
 
 // Local reports whether the name is that of a file and is to be opened as one.
 // Everything with "://" after a scheme is a URL.
@@ -321,7 +324,7 @@ func (o *Opener) cache(r backend.Reader, u *url.URL) (backend.Reader, error) {
 			return nil, err
 		}
 	}
-	return backend.NewCached(beneath, &backend.CacheOptions{BlockSize: keptBlock, Budget: cmp.Or(o.opts.CacheBytes, 64<<20)})
+	return backend.NewCached(beneath, &backend.CacheOptions{Budget: cmp.Or(o.opts.CacheBytes, 64<<20)})
 }
 
 // withLogin adds what the netrc file says of the URL's host, where the caller

@@ -90,6 +90,9 @@ func (m *Image) NextData(off int64) (start, end int64, err error) {
 // Prefetch implements [backend.Prefetcher].
 func (m *Image) Prefetch(ranges []backend.Range) { backend.Prefetch(m.Reader, ranges) }
 
+// Prefetches implements [backend.Prefetcher].
+func (m *Image) Prefetches() bool { return backend.Prefetches(m.Reader) }
+
 // InArchive reports whether the image is a member of an archive.
 func (m *Image) InArchive() bool { return m.archive != nil }
 

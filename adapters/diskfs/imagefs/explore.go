@@ -9,6 +9,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 	"github.com/qedfs/qedfs/adapters/diskfs/mdraid"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/errs"
 )
 
@@ -48,6 +49,7 @@ func explore(disks []NamedDisk, opts *Options) (contents, error) {
 // addDisk adds what lies on one disk.
 func (c *contents) addDisk(nd NamedDisk, index int) (*partition.Table, error) {
 	d := nd.Disk
+	backend.Prefetch(d, probe.Places(0, d.Size()))
 	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: c.opts.SectorSize})
 	if err != nil && !errors.Is(err, partition.ErrNoTable) {
 		return nil, err
@@ -111,6 +113,11 @@ func (c *contents) has(name string) bool {
 // addPartitions adds the partitions of a device: of a disk, or of something
 // that is made of disks, in which nothing has an offset on a disk.
 func (c *contents) addPartitions(table *partition.Table, on Volume, prefix string, device io.ReaderAt) {
+	var places []backend.Range
+	for _, p := range table.Partitions {
+		places = append(places, probe.Places(p.Offset, p.Size)...)
+	}
+	backend.Prefetch(device, places)
 	for i := range table.Partitions {
 		p := &table.Partitions[i]
 		v := Volume{

@@ -108,7 +108,8 @@ func TestAListingReadsMetadataInLargePieces(t *testing.T) {
 	if files != len(records) {
 		t.Errorf("%d files of %d", files, len(records))
 	}
-	if most := metadata / (64 << 10); r.reads.Load() > most {
+	// In pieces of 64 KiB, but where the walk comes to another part of the volume.
+	if most := metadata / (48 << 10); r.reads.Load() > most {
 		t.Errorf("%d reads for %d bytes of metadata, want at most %d", r.reads.Load(), metadata, most)
 	}
 }

@@ -110,20 +110,28 @@ func (e *engine) rawInode(num uint64) (raw []byte, at int64, err error) {
 	if raw, ok := e.fast.inode(num); ok {
 		return raw, -1, nil
 	}
-	if num < 1 || num > e.sb.inodes {
-		return nil, 0, &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("inode %d", num),
-			Block: -1, Why: fmt.Sprintf("there are %d", e.sb.inodes)}
-	}
-	g, err := e.groups.get((num - 1) / e.sb.inodesPerGroup)
+	off, err := e.inodeOffset(num)
 	if err != nil {
 		return nil, 0, err
 	}
-	off := int64(g.inodeTable)<<e.sb.blockBits + int64((num-1)%e.sb.inodesPerGroup)*int64(e.sb.inodeSize)
 	raw, err = e.cache.Bytes(off, int64(e.sb.inodeSize))
 	if err != nil {
 		return nil, 0, fmt.Errorf("ext4: inode %d: %w", num, err)
 	}
 	return raw, off >> e.sb.blockBits, nil
+}
+
+// inodeOffset is where an inode lies on the volume, in bytes.
+func (e *engine) inodeOffset(num uint64) (int64, error) {
+	if num < 1 || num > e.sb.inodes {
+		return 0, &fstree.DamageError{FS: "ext4", Structure: fmt.Sprintf("inode %d", num),
+			Block: -1, Why: fmt.Sprintf("there are %d", e.sb.inodes)}
+	}
+	g, err := e.groups.get((num - 1) / e.sb.inodesPerGroup)
+	if err != nil {
+		return 0, err
+	}
+	return int64(g.inodeTable)<<e.sb.blockBits + int64((num-1)%e.sb.inodesPerGroup)*int64(e.sb.inodeSize), nil
 }
 
 // decodeInode decodes what lies on disk, by the rules of __ext4_iget

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // overlay shows a volume as it will be when its journal has been written
@@ -82,3 +84,9 @@ func (o *overlay) apply(run []patch, p []byte, off int64) error {
 	}
 	return nil
 }
+
+// Prefetch implements [backend.Prefetcher]. What a patch replaces comes along.
+func (o *overlay) Prefetch(ranges []backend.Range) { backend.Prefetch(o.r, ranges) }
+
+// Prefetches implements [backend.Prefetcher].
+func (o *overlay) Prefetches() bool { return backend.Prefetches(o.r) }

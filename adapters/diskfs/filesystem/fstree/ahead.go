@@ -67,6 +67,9 @@ type listing struct {
 	list   []dirEntry
 	err    error
 	inodes []task // each reads aheadInodes of list, if the walk wants them
+
+	subs   []*listing // of the directories in list, where they are announced
+	looked bool       // lookAhead has been here
 }
 
 func newListing(t *tree, id ID, stat bool) *listing {
@@ -76,12 +79,25 @@ func newListing(t *tree, id ID, stat bool) *listing {
 		if stat {
 			l.planInodes()
 		}
+		if t.placer != nil {
+			l.planSubs(stat)
+		}
 	}
 	return l
 }
 
+// planSubs makes the listings of the directories in a directory.
+func (l *listing) planSubs(stat bool) {
+	for i := range l.list {
+		if l.list[i].IsDir() {
+			l.subs = append(l.subs, newListing(l.tree, l.list[i].id, stat))
+		}
+	}
+}
+
 // planInodes divides the inodes into tasks, and reads a small directory's at
-// once. An inode that cannot be read is left to whoever asks for it.
+// once, unless they are to be announced with those of other directories. An
+// inode that cannot be read is left to whoever asks for it.
 func (l *listing) planInodes() {
 	l.inodes = make([]task, (len(l.list)+aheadInodes-1)/aheadInodes)
 	for i := range l.inodes {
@@ -94,7 +110,7 @@ func (l *listing) planInodes() {
 			}
 		}
 	}
-	if len(l.inodes) > 0 {
+	if len(l.inodes) > 0 && l.tree.placer == nil {
 		l.inodes[0].do()
 	}
 }
@@ -107,12 +123,14 @@ type aheadWindow struct {
 	subs    []*listing // offered and not reached yet, at most aheadDirs
 	seen    int        // entries of the listing that were looked at for them
 	chunks  int        // tasks of inodes that were offered
+	told    int        // entries whose inodes were announced
 }
 
 // next brings the window to entry i, waits for its inode, and returns the
 // entry's listing if it is a directory.
 func (w *aheadWindow) next(i int) *listing {
 	l := w.listing
+	w.announce(i)
 	for ; w.chunks < len(l.inodes) && w.chunks <= i/aheadInodes+aheadMost; w.chunks++ {
 		if w.chunks > i/aheadInodes {
 			w.ahead.offer(&l.inodes[w.chunks])
@@ -120,6 +138,23 @@ func (w *aheadWindow) next(i int) *listing {
 	}
 	if len(l.inodes) > 0 {
 		l.inodes[i/aheadInodes].do()
+	}
+	w.lookFurther(i)
+	if !l.list[i].IsDir() {
+		return nil
+	}
+	sub := w.subs[0]
+	w.subs = w.subs[1:]
+	return sub
+}
+
+// lookFurther brings the directories up to entry i into the window, and those
+// that come next.
+func (w *aheadWindow) lookFurther(i int) {
+	l := w.listing
+	if l.tree.placer != nil {
+		w.lookTogether(i)
+		return
 	}
 	for ; w.seen <= i || w.ahead.dirs && w.seen < len(l.list) && len(w.subs) < aheadDirs; w.seen++ {
 		if d := &l.list[w.seen]; d.IsDir() {
@@ -130,10 +165,27 @@ func (w *aheadWindow) next(i int) *listing {
 			}
 		}
 	}
-	if !l.list[i].IsDir() {
-		return nil
+}
+
+// lookTogether is lookFurther where directories are announced: many at a time.
+func (w *aheadWindow) lookTogether(i int) {
+	l := w.listing
+	if w.seen == 0 {
+		w.subs = l.subs
 	}
-	sub := w.subs[0]
-	w.subs = w.subs[1:]
-	return sub
+	w.seen = i + 1
+	if l.list[i].IsDir() && w.ahead.dirs && !w.subs[0].looked {
+		l.tree.lookAhead(w.subs, l.inodes != nil)
+	}
+}
+
+// announce announces the inodes from entry i on, some thousands at a time.
+func (w *aheadWindow) announce(i int) {
+	l := w.listing
+	if l.tree.placer == nil || i+announcedInodes/2 < w.told || w.told == len(l.list) {
+		return
+	}
+	end := min(i+announcedInodes, len(l.list))
+	l.tree.announceInodes(l.list[w.told:end], l.inodes == nil)
+	w.told = end
 }

@@ -5,16 +5,23 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 const (
 	pieceBits = 16
-	pieceSize = 1 << pieceBits // bytes; what is read at least at a time
+	pieceSize = 1 << pieceBits // bytes; what has a place in the table
 	maxRun    = 8              // pieces that are read at a time when access is sequential
 	setWays   = 8              // pieces of one set of the table
+
+	blockBits = 12
+	blockSize = 1 << blockBits // bytes; what is read at least at a time
+	blocks    = pieceSize / blockSize
+
+	nearPieces = 8 // pieces between what is missed together
 
 	// directSize is the length from which ReadAt does not pass through the
 	// cache: copying twice costs more than it saves, and a file's bytes
@@ -28,11 +35,13 @@ const (
 // Cache is a read cache over a volume, in aligned pieces of 64 KiB. It is
 // meant for metadata: [Cache.Bytes] gives views into it without copying.
 //
-// A piece that is there is found without a lock and without an allocation.
-// Goroutines that miss one piece together read it once. Pieces that are asked
-// for one after another are read several at a time, up to 512 KiB. The cache
-// holds at most its budget; views that callers still hold stay valid and are
-// not counted.
+// What is there is found without a lock and without an allocation. Of a piece
+// far from what was read lately only the blocks of 4 KiB are read that are asked
+// for, and else all of it; pieces that are asked for one after another are read
+// several at a time, up to 512 KiB. So what lies by itself costs little, and what
+// lies together few reads. Goroutines that miss one piece together read it once.
+// The cache holds at most its budget; views that callers still hold stay valid
+// and are not counted.
 type Cache struct {
 	r    io.ReaderAt
 	size int64
@@ -40,6 +49,11 @@ type Cache struct {
 	bits uint       // log2(len(sets))
 	fits bool       // the whole volume does
 	runs sync.Pool  // buffers of reads of several pieces
+
+	announces bool // r wants to know what will be read
+
+	missed [8]atomic.Int64 // the pieces that were missed lately, each plus one
+	misses atomic.Int64
 
 	// The pieces of the last short reads of contents, each plus one, at the
 	// place that its number gives.
@@ -56,15 +70,16 @@ type cacheSet struct {
 	hand  int // where the search for a victim goes on
 }
 
-// piece is 64 KiB of the volume, from when somebody began to read it.
+// piece is 64 KiB of the volume, of which some blocks have been read.
 type piece struct {
-	no   int64
-	run  int           // how many pieces were read at a time with it
-	used atomic.Bool   // since the hand passed
-	done chan struct{} // closed when b and err are set
-	read atomic.Bool   // done is closed; to ask a channel takes its lock
-	b    []byte        // shorter than a piece at the volume's end
-	err  error
+	no    int64
+	used  atomic.Bool   // since the hand passed
+	have  atomic.Uint32 // a bit for each block that has been read
+	asked atomic.Uint32 // and for each that somebody wanted
+	b     []byte        // shorter than a piece at the volume's end
+
+	mu  sync.Mutex // guards what follows, and the blocks that have not been read
+	run int        // how many pieces were read at a time with it
 }
 
 // NewCache returns a cache over the first size bytes of r that holds up to
@@ -73,7 +88,7 @@ func NewCache(r io.ReaderAt, size, budget int64) *Cache {
 	if budget <= 0 {
 		budget = defaultBudget
 	}
-	c := &Cache{r: r, size: max(size, 0)}
+	c := &Cache{r: r, size: max(size, 0), announces: backend.Prefetches(r)}
 	// A volume that fits into the budget gets a place for each of its pieces.
 	pieces := (c.size + pieceSize - 1) >> pieceBits
 	c.fits = pieces<<pieceBits <= budget
@@ -191,36 +206,42 @@ func (c *Cache) check(off, n int64) error {
 	return nil
 }
 
-// view returns n bytes at off, which lie in one piece.
+// view returns n bytes at off, which lie in one piece; n is at least 1.
 func (c *Cache) view(off, n int64) ([]byte, error) {
 	p := c.get(off >> pieceBits)
 	start := off & (pieceSize - 1)
-	if start+n <= int64(len(p.b)) {
-		return p.b[start : start+n : start+n], nil
+	mask := blockMask(start>>blockBits, (start+n-1)>>blockBits+1)
+	if p.have.Load()&mask != mask {
+		if err := c.fill(p, mask); err != nil {
+			return c.exactly(off, n)
+		}
 	}
-	if p.err == nil {
-		return nil, fmt.Errorf("bytes %d+%d: %w", off, n, io.ErrUnexpectedEOF)
+	if p.asked.Load()&mask != mask {
+		p.asked.Or(mask)
 	}
-	return nil, fmt.Errorf("bytes %d+%d: %w", off, n, p.err)
+	return p.b[start : start+n : start+n], nil
 }
 
-// get returns a piece that has been read, with success or without.
+// exactly reads n bytes at off, which are in a block that cannot be read whole.
+func (c *Cache) exactly(off, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	if _, err := c.fetch(b, off); err != nil {
+		return nil, fmt.Errorf("bytes %d+%d: %w", off, n, err)
+	}
+	return b, nil
+}
+
+// get returns a piece, whatever has been read of it.
 func (c *Cache) get(no int64) *piece {
-	p := c.set(no).find(no)
+	s := c.set(no)
+	p := s.find(no)
 	if p == nil {
-		return c.miss(no)
+		p = c.claim(s, no)
 	}
 	if !p.used.Load() {
 		p.used.Store(true)
 	}
-	p.wait()
 	return p
-}
-
-func (p *piece) wait() {
-	if !p.read.Load() {
-		<-p.done
-	}
 }
 
 // set returns the places that a piece may be in. In a large volume a hash
@@ -241,48 +262,20 @@ func (s *cacheSet) find(no int64) *piece {
 	return nil
 }
 
-// miss reads a piece, and some that follow if the one before it is there.
-func (c *Cache) miss(no int64) *piece {
-	run := 1
-	if no > 0 {
-		if prev := c.set(no - 1).find(no - 1); prev != nil {
-			run = min(prev.run*2, maxRun, len(c.sets)*setWays/4)
-		}
-	}
-	first, mine := c.claim(no, run)
-	if !mine {
-		first.wait()
-		return first
-	}
-	claimed := [maxRun]*piece{first}
-	n := 1
-	for ; n < run && (no+int64(n))<<pieceBits < c.size; n++ {
-		next, mine := c.claim(no+int64(n), run)
-		if !mine {
-			break
-		}
-		claimed[n] = next
-	}
-	c.load(claimed[:n])
-	return first
-}
-
-// claim puts a piece into the table that its caller has to load, unless it is
-// there already.
-func (c *Cache) claim(no int64, run int) (p *piece, mine bool) {
-	s := c.set(no)
+// claim puts a piece into the table, unless it is there already.
+func (c *Cache) claim(s *cacheSet, no int64) *piece {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.find(no); p != nil {
-		return p, false
+		return p
 	}
-	p = &piece{no: no, run: run, done: make(chan struct{})}
+	p := &piece{no: no, b: make([]byte, min(pieceSize, c.size-no<<pieceBits))}
 	slot := s.victim()
 	if slot.Load() != nil {
 		c.evictions.Add(1)
 	}
 	slot.Store(p)
-	return p, true
+	return p
 }
 
 // victim chooses the place for a new piece by the clock: an empty one, else
@@ -296,73 +289,6 @@ func (s *cacheSet) victim() *atomic.Pointer[piece] {
 		}
 	}
 	return &s.slots[s.hand]
-}
-
-// load reads pieces that follow each other, in one read if that works, else
-// each by itself, so that an unreadable spot spoils no neighbour.
-func (c *Cache) load(ps []*piece) {
-	defer func() {
-		// Also on the way of a panic in the reader: nobody waits for ever.
-		for _, p := range ps {
-			if p.b == nil {
-				c.drop(p)
-			}
-			p.read.Store(true)
-			close(p.done)
-		}
-	}()
-	for _, p := range ps {
-		p.err = errors.New("read did not return")
-	}
-	if len(ps) > 1 && c.loadRun(ps) {
-		return
-	}
-	for _, p := range ps {
-		off := p.no << pieceBits
-		b := make([]byte, min(pieceSize, c.size-off))
-		n, err := c.fetch(b, off)
-		p.set(b[:n], err)
-	}
-}
-
-// loadRun reads pieces that follow each other at once. Each gets memory of
-// its own: a piece that stays must not hold what was read with it.
-func (c *Cache) loadRun(ps []*piece) bool {
-	buf, _ := c.runs.Get().(*[maxRun * pieceSize]byte)
-	if buf == nil {
-		buf = new([maxRun * pieceSize]byte)
-	}
-	defer c.runs.Put(buf)
-	off := ps[0].no << pieceBits
-	b := buf[:min(int64(len(ps))*pieceSize, c.size-off)]
-	if n, _ := c.fetch(b, off); n < len(b) {
-		return false
-	}
-	for _, p := range ps {
-		part := min(pieceSize, len(b))
-		p.set(slices.Clone(b[:part:part]), nil) // which does not clear it first
-		b = b[part:]
-	}
-	return true
-}
-
-// set stores what a read gave. Bytes that came with an error are bytes
-// nevertheless; a piece without any is not kept, and read again next time.
-func (p *piece) set(b []byte, err error) {
-	p.err = err
-	if len(b) > 0 {
-		p.b = b
-	}
-}
-
-// drop takes a piece out of the table.
-func (c *Cache) drop(p *piece) {
-	s := c.set(p.no)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.slots {
-		s.slots[i].CompareAndSwap(p, nil)
-	}
 }
 
 // fetch is the one place that reads the volume. A full read has no error; a

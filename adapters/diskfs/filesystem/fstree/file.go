@@ -34,6 +34,7 @@ type file struct {
 	mu     sync.Mutex
 	offset int64
 	closed bool
+	stream stream
 }
 
 var _ File = (*file)(nil)
@@ -66,6 +67,7 @@ func (f *file) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	f.readStream(f.offset, int64(len(p)))
 	n, err = f.readAt("read", p, f.offset)
 	f.offset += int64(n)
 	if n > 0 && err == io.EOF {
@@ -210,6 +212,7 @@ func (f *file) writeUpTo(w io.Writer, buf []byte, end int64, fill func([]byte) (
 
 // read fills p from the offset, as far as that can be read.
 func (f *file) read(p []byte) (int, error) {
+	f.readStream(f.offset, int64(len(p)))
 	n, err := f.readAt("read", p, f.offset)
 	if n == len(p) {
 		return n, nil

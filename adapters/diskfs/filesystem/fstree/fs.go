@@ -24,6 +24,7 @@ type FS struct {
 // tree is what an FS shares with those that Sub made of it.
 type tree struct {
 	engine  Engine
+	placer  Placer // nil where announcing is of no use
 	names   nameCache
 	indexes indexes
 	places  places
@@ -41,7 +42,7 @@ var (
 
 // New returns the tree of a filesystem.
 func New(e Engine) *FS {
-	return &FS{tree: &tree{engine: e}, base: []dirRef{{id: e.Root()}}}
+	return &FS{tree: &tree{engine: e, placer: placerOf(e)}, base: []dirRef{{id: e.Root()}}}
 }
 
 // Open returns the tree of a filesystem whose root is a directory. Every reader

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // Volumes that are parts or containers of others.
@@ -135,7 +137,13 @@ func bitLocker(v *volume) Signature {
 func zfs(v *volume) Signature {
 	const label = 256 << 10
 	end := v.size &^ (label - 1)
-	for _, at := range [...]int64{0, label, end - 2*label, end - label} {
+	labels := [...]int64{0, label, end - 2*label, end - label}
+	var rings []backend.Range
+	for _, at := range labels {
+		rings = append(rings, backend.Range{Off: at + 128<<10, Len: 128 << 10})
+	}
+	backend.Prefetch(v.r, rings)
+	for _, at := range labels {
 		ring := v.bytes(at+128<<10, 128<<10)
 		if ring == nil || !hasUberblock(ring) {
 			continue

@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 )
 
 // Signature is what a volume is found to be. All fields are empty where
@@ -31,6 +32,7 @@ type Signature struct {
 // not for reading from the outside.
 func Identify(r io.ReaderAt, size int64) (Signature, error) {
 	v := &volume{r: r, size: size}
+	backend.Prefetch(r, Places(0, size))
 	v.head = v.read(0, min(headBytes, size))
 	v.tailAt = max(size-tailBytes, 0)
 	v.tail = v.read(v.tailAt, size-v.tailAt)
@@ -41,6 +43,23 @@ func Identify(r io.ReaderAt, size int64) (Signature, error) {
 	}
 	return Signature{}, v.err
 }
+
+// Places is what [Identify] reads of every volume, of one that lies at off on a
+// disk: for who is going to look at several, and asks for all of it ahead.
+func Places(off, size int64) []backend.Range {
+	head := min(headBytes, size)
+	tail := min(tailBytes, size-head)
+	places := []backend.Range{{Off: off, Len: head}, {Off: off + size - tail, Len: tail}}
+	for _, at := range superblocksFar {
+		if at+512 <= size {
+			places = append(places, backend.Range{Off: off + at, Len: 512})
+		}
+	}
+	return places
+}
+
+// superblocksFar is where the recognisers look on every volume, past the head.
+var superblocksFar = [...]int64{128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20}
 
 // recognisers stand in blkid's order (libblkid/src/superblocks/superblocks.c)
 // but for two things. A magic of two bytes comes after all that are longer:

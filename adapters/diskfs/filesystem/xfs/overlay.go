@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sort"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 const (
@@ -109,3 +111,9 @@ func patch(p []byte, off int64, s *[sectorSize]byte, n int64) {
 	}
 	copy(p[at:], s[:])
 }
+
+// Prefetch implements [backend.Prefetcher]. What was replaced comes along.
+func (o *overlay) Prefetch(ranges []backend.Range) { backend.Prefetch(o.r, ranges) }
+
+// Prefetches implements [backend.Prefetcher].
+func (o *overlay) Prefetches() bool { return backend.Prefetches(o.r) }
