@@ -92,6 +92,9 @@ const (
 	// joinBytes is the longest gap between ranges that is fetched with them,
 	// where each range is a request.
 	joinBytes = 64 << 10
+
+	// So few runs are somebody's next step rather than all that they need.
+	fewRuns = 4
 )
 
 var _ Prefetcher = (*Cached)(nil)
@@ -109,6 +112,11 @@ func (c *Cached) Prefetch(ranges []Range) {
 		return
 	}
 	runs := c.plan(wanted)
+	if len(runs) <= fewRuns {
+		for i := range runs {
+			c.widen(&runs[i])
+		}
+	}
 	groups := c.group(runs)
 	c.ahead.Add(len(groups))
 	c.mu.Unlock()
@@ -156,6 +164,16 @@ func (c *Cached) plan(wanted []int64) (runs [][]*cachedBlock) {
 		runs[last] = append(runs[last], c.reserve(i))
 	}
 	return runs
+}
+
+// widen reserves what is worth fetching after a run that somebody would miss
+// alone, as [Cached.miss] does. The lock is held.
+func (c *Cached) widen(run *[]*cachedBlock) {
+	first := (*run)[0].index
+	_, end := c.region(first)
+	for i := first + int64(len(*run)); i < end && int64(len(*run)) < c.maxRun && c.blocks[i] == nil; i++ {
+		*run = append(*run, c.reserve(i))
+	}
 }
 
 // joins reports whether one request may have several ranges.

@@ -55,6 +55,7 @@ func Open(e Engine) (f *FS, err error) {
 			f, err = nil, f.panicked(r)
 		}
 	}()
+	f.announceRoot()
 	st, err := e.Stat(e.Root())
 	if err != nil {
 		return nil, fmt.Errorf("root directory: %w", err)

@@ -9,6 +9,7 @@ import (
 const (
 	announcedInodes = 4096    // inodes that are announced together
 	announcedNames  = 1 << 16 // entries of the directories that are listed ahead
+	rootBytes       = 192 << 10
 	firstStream     = 1 << 20 // bytes of a file that are announced when reading begins
 	mostStream      = 24 << 20
 )
@@ -37,6 +38,19 @@ func placerOf(e Engine) Placer {
 		return p
 	}
 	return nil
+}
+
+// announceRoot announces the root's inode with what lies after it: the inodes,
+// or the directories, that were made first lead to all others.
+func (t *tree) announceRoot() {
+	if t.placer == nil {
+		return
+	}
+	ranges := t.placer.InodeAt(t.engine.Root())
+	for i := range ranges {
+		ranges[i].Len = max(ranges[i].Len, min(rootBytes, t.placer.Cache().Size()-ranges[i].Off))
+	}
+	t.placer.Cache().Announce(ranges)
 }
 
 // announceInodes announces those of a part of a directory's entries; of
