@@ -36,26 +36,32 @@ type Cached struct {
 
 	mu     sync.Mutex
 	blocks map[int64]*cachedBlock
-	used   *list.List // loaded blocks, the last used in front
+	used   *list.List // of *cachedRun, the last used in front
+	kept   int        // blocks in these
 	closed bool
 
 	ahead sync.WaitGroup // loads that nobody waits for yet
 	slots chan struct{}  // as many of them run at the same time
-
-	buffers sync.Pool // of reads of several blocks
 }
 
-// cachedBlock is being loaded until done is closed; data and err do not change
+// cachedRun is blocks that were read together. They share their memory, and go
+// together.
+type cachedRun struct {
+	blocks []*cachedBlock
+	done   chan struct{} // closed when they are loaded
+	place  *list.Element // in Cached.used, once they are
+}
+
+// cachedBlock is being loaded until its run is done; data and err do not change
 // after that.
 type cachedBlock struct {
 	index int64
 	asked bool  // somebody wanted it: it was not only read ahead
 	run   int64 // how many blocks up to this one were asked for, one after another
 	ahead int64 // before which block all was begun by follow, in the same row
-	done  chan struct{}
+	of    *cachedRun
 	data  []byte
 	err   error
-	place *list.Element
 }
 
 var (
@@ -177,18 +183,19 @@ func (c *Cached) block(i, last int64) ([]byte, error) {
 			c.mu.Unlock()
 			c.loadAhead(after)
 			c.load(run)
-			return run[i-run[0].index].data, run[i-run[0].index].err
+			b = run.blocks[i-run.blocks[0].index]
+			return b.data, b.err
 		}
-		var after [][]*cachedBlock
+		var after []*cachedRun
 		if !b.asked {
 			after = c.ask(b)
 		}
-		if b.place != nil {
-			c.used.MoveToFront(b.place)
+		if b.of.place != nil {
+			c.used.MoveToFront(b.of.place)
 		}
 		c.mu.Unlock()
 		c.loadAhead(after)
-		<-b.done
+		<-b.of.done
 		if b.err == nil {
 			return b.data, nil
 		}
@@ -197,18 +204,12 @@ func (c *Cached) block(i, last int64) ([]byte, error) {
 	}
 }
 
-// load fetches a run of reserved blocks by one read. Each gets memory of its
-// own, so that what is dropped is free.
-func (c *Cached) load(run []*cachedBlock) {
-	for _, b := range run {
-		b.err = errPanicked
-	}
+// load fetches reserved blocks by one read.
+func (c *Cached) load(run *cachedRun) {
+	run.unread()
 	defer c.settle(run) // also where the reader panics
 	start, n := c.extent(run)
-	buf := c.buffer(n)
-	if len(run) > 1 {
-		defer c.buffers.Put(&buf)
-	}
+	buf := make([]byte, n)
 	got, err := c.r.ReadAt(buf, start)
 	if got < len(buf) && (err == nil || err == io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -216,59 +217,59 @@ func (c *Cached) load(run []*cachedBlock) {
 	c.fill(run, buf, got, err)
 }
 
+// unread is what the blocks say if nothing comes.
+func (run *cachedRun) unread() {
+	for _, b := range run.blocks {
+		b.err = errPanicked
+	}
+}
+
 // extent is where a run of blocks lies, in bytes.
-func (c *Cached) extent(run []*cachedBlock) (start, n int64) {
-	start = run[0].index * c.blockSize
-	return start, min(int64(len(run))*c.blockSize, c.size-start)
+func (c *Cached) extent(run *cachedRun) (start, n int64) {
+	start = run.blocks[0].index * c.blockSize
+	return start, min(int64(len(run.blocks))*c.blockSize, c.size-start)
 }
 
 // fill gives blocks what a read of them brought: got bytes of buf.
-func (c *Cached) fill(run []*cachedBlock, buf []byte, got int, err error) {
-	for i, b := range run {
+func (c *Cached) fill(run *cachedRun, buf []byte, got int, err error) {
+	for i, b := range run.blocks {
 		from := int64(i) * c.blockSize
 		to := min(from+c.blockSize, int64(len(buf)))
-		switch {
-		case to > int64(got):
+		if to > int64(got) {
 			b.err = err
-		case len(run) == 1:
-			b.data, b.err = buf, nil
-		default:
-			b.data, b.err = append([]byte(nil), buf[from:to]...), nil
+			continue
 		}
+		b.data, b.err = buf[from:to:to], nil
 	}
-}
-
-// buffer is memory for a read of n bytes: of several blocks, such as was used
-// before.
-func (c *Cached) buffer(n int64) []byte {
-	if n <= c.blockSize {
-		return make([]byte, n)
-	}
-	if b, ok := c.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= n {
-		return (*b)[:n]
-	}
-	return make([]byte, n)
 }
 
 var errPanicked = errorf("the reader panicked")
 
 // settle makes loaded blocks count against the budget and forgets those that
-// failed, then lets whoever waits for them go on.
-func (c *Cached) settle(run []*cachedBlock) {
+// failed, then lets whoever waits for them go on. A run of which a part failed
+// counts whole: its memory is there.
+func (c *Cached) settle(run *cachedRun) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, b := range run {
-		switch {
-		case c.closed: // nothing is kept any more
-		case b.err != nil:
+	failed := 0
+	for _, b := range run.blocks {
+		if b.err != nil && !c.closed {
 			delete(c.blocks, b.index)
-		default:
-			b.place = c.used.PushFront(b)
+			failed++
 		}
-		close(b.done)
 	}
-	for c.used.Len() > c.maxBlocks {
-		oldest := c.used.Remove(c.used.Back()).(*cachedBlock)
-		delete(c.blocks, oldest.index)
+	close(run.done)
+	if c.closed || failed == len(run.blocks) {
+		return
+	}
+	run.place = c.used.PushFront(run)
+	for c.kept += len(run.blocks); c.kept > c.maxBlocks && c.used.Len() > 1; {
+		oldest := c.used.Remove(c.used.Back()).(*cachedRun)
+		c.kept -= len(oldest.blocks)
+		for _, b := range oldest.blocks {
+			if c.blocks[b.index] == b {
+				delete(c.blocks, b.index)
+			}
+		}
 	}
 }

@@ -13,17 +13,24 @@ const (
 
 // reserve marks a block as being loaded. The lock is held.
 func (c *Cached) reserve(i int64) *cachedBlock {
-	b := &cachedBlock{index: i, done: make(chan struct{})}
+	b := &cachedBlock{index: i}
 	c.blocks[i] = b
 	return b
 }
 
-// begin announces loads, so that Close waits for them. The lock is held.
-func (c *Cached) begin(runs [][]*cachedBlock) { c.ahead.Add(len(runs)) }
+// together makes a run of reserved blocks that follow each other. It must be
+// done before the lock is given back.
+func together(blocks []*cachedBlock) *cachedRun {
+	run := &cachedRun{blocks: blocks, done: make(chan struct{})}
+	for _, b := range blocks {
+		b.of = run
+	}
+	return run
+}
 
 // loadAhead loads runs that were begun, each by a read of its own, and does not
 // wait.
-func (c *Cached) loadAhead(runs [][]*cachedBlock) {
+func (c *Cached) loadAhead(runs []*cachedRun) {
 	for _, run := range runs {
 		go c.unwaited(func() { c.load(run) })
 	}
@@ -41,7 +48,7 @@ func (c *Cached) unwaited(load func()) {
 
 // miss reserves block i, which is not there, with what is worth fetching with
 // it, and what is to be fetched afterwards. The lock is held.
-func (c *Cached) miss(i, last int64) (run []*cachedBlock, after [][]*cachedBlock) {
+func (c *Cached) miss(i, last int64) (run *cachedRun, after []*cachedRun) {
 	first, end := c.region(i)
 	end = max(end, min(last+1, i+c.maxRun))
 	// One read fetches what is missing around i.
@@ -52,10 +59,11 @@ func (c *Cached) miss(i, last int64) (run []*cachedBlock, after [][]*cachedBlock
 	for to < end && to-from < c.maxRun && c.blocks[to] == nil {
 		to++
 	}
+	var blocks []*cachedBlock
 	for n := from; n < to; n++ {
-		run = append(run, c.reserve(n))
+		blocks = append(blocks, c.reserve(n))
 	}
-	return run, c.ask(run[i-from])
+	return together(blocks), c.ask(blocks[i-from])
 }
 
 // region returns the blocks worth fetching when block i is asked for, end not
@@ -97,7 +105,7 @@ func (c *Cached) asked(first, end int64) int64 {
 
 // ask marks a block as wanted, and reserves what is to be fetched afterwards.
 // The lock is held.
-func (c *Cached) ask(b *cachedBlock) [][]*cachedBlock {
+func (c *Cached) ask(b *cachedBlock) []*cachedRun {
 	b.asked, b.run = true, 1
 	if before := c.blocks[b.index-1]; before != nil && before.asked {
 		b.run, b.ahead = before.run+1, before.ahead
@@ -108,7 +116,7 @@ func (c *Cached) ask(b *cachedBlock) [][]*cachedBlock {
 // follow reserves what comes after block b where everything before it was asked
 // for: as much as that was, and more where that is much, up to half of the
 // budget. The lock is held.
-func (c *Cached) follow(b *cachedBlock) [][]*cachedBlock {
+func (c *Cached) follow(b *cachedBlock) []*cachedRun {
 	if c.maxRun < 2 || b.run < min(c.maxRun, streamBytes/c.blockSize) {
 		return nil
 	}
@@ -122,7 +130,7 @@ func (c *Cached) follow(b *cachedBlock) [][]*cachedBlock {
 	if end-next < min(window/2, c.maxRun) && end < c.blockCount() {
 		return nil // enough is under way
 	}
-	var runs [][]*cachedBlock
+	var runs []*cachedRun
 	for next < end {
 		var run []*cachedBlock
 		for ; next < end && int64(len(run)) < c.maxRun && c.blocks[next] == nil; next++ {
@@ -132,9 +140,9 @@ func (c *Cached) follow(b *cachedBlock) [][]*cachedBlock {
 			next++
 			continue
 		}
-		runs = append(runs, run)
+		runs = append(runs, together(run))
 	}
 	b.ahead = max(b.ahead, end)
-	c.begin(runs)
+	c.ahead.Add(len(runs)) // Close waits for them
 	return runs
 }

@@ -202,10 +202,11 @@ func (c *Cached) join(run *[]*cachedBlock, i int64) bool {
 	return true
 }
 
-// group divides runs among requests.
-func (c *Cached) group(runs [][]*cachedBlock) (groups [][][]*cachedBlock) {
+// group divides runs among requests. The lock is held.
+func (c *Cached) group(runs [][]*cachedBlock) (groups [][]*cachedRun) {
 	bytes := int64(0)
-	for _, run := range runs {
+	for _, blocks := range runs {
+		run := together(blocks)
 		_, n := c.extent(run)
 		last := len(groups) - 1
 		if last < 0 || !c.joins() || len(groups[last]) == maxRanges || bytes+n > maxRangeBytes {
@@ -220,12 +221,10 @@ func (c *Cached) group(runs [][]*cachedBlock) (groups [][][]*cachedBlock) {
 }
 
 // loadRanges fetches several runs of reserved blocks by one request.
-func (c *Cached) loadRanges(runs [][]*cachedBlock) {
+func (c *Cached) loadRanges(runs []*cachedRun) {
 	reads := make([]*RangeRead, len(runs))
 	for i, run := range runs {
-		for _, b := range run {
-			b.err = errPanicked
-		}
+		run.unread()
 		defer c.settle(run)
 		start, n := c.extent(run)
 		reads[i] = &RangeRead{Off: start, P: make([]byte, n)}
