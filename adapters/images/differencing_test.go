@@ -300,7 +300,7 @@ func TestMachineFormatsBeneathQED(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeImage(t, m, src, base, 1)
-		files := images.Siblings(top)
+		files := images.Anywhere(top)
 		img, err := qedfile.Create(top, int64(len(b)), &qedfile.CreateOptions{BackingFile: filepath.Base(base), Backing: files.Backing})
 		if err != nil {
 			t.Fatal(m, err)

@@ -16,6 +16,15 @@
 //	defer d.Close()
 //	_, err = d.ReadAt(p, 0)
 //
+// # New images
+//
+// [Write] writes a disk as a new image, with the options that qemu-img has after
+// -o: an empty disk makes an empty image. Existing images are not changed.
+//
+//	err := images.Write(ctx, "vmdk", file, d, &images.WriteOptions{
+//		Values: map[string]string{"adapter_type": "lsilogic"},
+//	})
+//
 // # Backing chains
 //
 // A chain may mix all formats: [Siblings] and [Anywhere] are the policies of

@@ -32,6 +32,10 @@ type Options struct {
 	// ForceShare reads files that another process has open for writing.
 	ForceShare bool
 
+	// Alone opens the image by itself, as for what it says of itself: no
+	// backing file or parent, whose contents read as zeroes, and no data file.
+	Alone bool
+
 	// Snapshot is the name or the ID of the internal snapshot to read
 	// instead of the current state. Only qcow2 images have them.
 	Snapshot string
@@ -122,20 +126,20 @@ func readers() []reader {
 	return []reader{
 		{"qcow2", func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
 			return qcow2.Open(r, &qcow2.Options{
-				Backing: backing, DataFile: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Snapshot: o.Snapshot,
+				Backing: backing, DataFile: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Alone: o.Alone, Snapshot: o.Snapshot,
 			})
 		}},
 		{vmdk.Format, func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
-			return vmdk.Open(r, &vmdk.Options{Backing: backing, Extent: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+			return vmdk.Open(r, &vmdk.Options{Backing: backing, Extent: o.opener(), CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Alone: o.Alone})
 		}},
 		{vdi.Format, func(r backend.Reader, _ qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
-			return vdi.Open(r, &vdi.Options{Parent: o.vdiParent(), CacheBytes: o.CacheBytes})
+			return vdi.Open(r, &vdi.Options{Parent: o.vdiParent(), CacheBytes: o.CacheBytes, Alone: o.Alone})
 		}},
 		{vhd.Format, func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
-			return vhd.Open(r, &vhd.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+			return vhd.Open(r, &vhd.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Alone: o.Alone})
 		}},
 		{vhdx.Format, func(r backend.Reader, backing qedfile.BackingFunc, o *Options) (qedfile.Disk, error) {
-			return vhdx.Open(r, &vhdx.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare})
+			return vhdx.Open(r, &vhdx.Options{Backing: backing, CacheBytes: o.CacheBytes, ForceShare: o.ForceShare, Alone: o.Alone})
 		}},
 	}
 }
@@ -155,7 +159,10 @@ func open(format string, r backend.Reader, o *Options) (qedfile.Disk, error) {
 		return nil, fmt.Errorf("images: %w: snapshots inside %s images", qedfile.ErrUnsupported, format)
 	}
 	var backing qedfile.BackingFunc
-	if o.Files != nil {
+	switch {
+	case o.Alone: // for QED; the others do not ask
+		backing = func(qedfile.BackingRef) (qedfile.Disk, error) { return qedfile.NewRaw(backend.NewMemory(nil)) }
+	case o.Files != nil:
 		backing = o.Files.Backing
 	}
 	switch format {

@@ -161,7 +161,7 @@ func qemuIO(t *testing.T, format, name string, commands []string) {
 // compareWithQemu compares an image as we read it with what qemu-img shows.
 func compareWithQemu(t *testing.T, name, format string) {
 	t.Helper()
-	d := open(t, name, &images.Options{Files: images.Siblings(name)})
+	d := open(t, name, &images.Options{Files: images.Anywhere(name)})
 	raw := filepath.Join(t.TempDir(), "raw")
 	oracle.Run(t, "qemu-img", "convert", "-f", format, "-O", "raw", name, raw)
 	want, err := os.ReadFile(raw)

@@ -80,10 +80,9 @@ func TestWrittenImagesReadBack(t *testing.T) {
 	src := open(t, name, nil)
 	want := contents(t, src)
 	for _, m := range writtenImages {
-		out := filepath.Join(dir, "out")
-		os.Remove(out)
+		out := filepath.Join(t.TempDir(), "out")
 		writeImage(t, m, src, out, 3)
-		d := open(t, out, nil)
+		d := open(t, out, &images.Options{Files: images.Anywhere(out)})
 		if got := contents(t, d); !strings.HasPrefix(string(got), string(want)) || len(got) != len(want) && m.values()["force_size"] != "off" {
 			t.Errorf("%v: the disk has changed", m)
 		}
@@ -99,11 +98,18 @@ func TestErrorsOfTheStorageEndWriting(t *testing.T) {
 	}
 	for _, m := range writtenImages {
 		for n := 1; ; n++ {
-			f := &failing{Storage: backend.NewMemory(nil), left: n}
+			left := n
+			f := &failing{Storage: backend.NewMemory(nil), left: &left}
 			opts := &images.WriteOptions{Values: m.values()}
+			opts.Create = func(string) (backend.Storage, error) {
+				if left--; left == 0 {
+					return nil, io.ErrShortWrite
+				}
+				return &failing{Storage: backend.NewMemory(nil), left: &left}, nil
+			}
 			opts.Workers = 1
 			err := images.Write(t.Context(), m.format, f, src, opts)
-			if f.left > 0 {
+			if left > 0 {
 				if err != nil {
 					t.Errorf("%v: %v", m, err)
 				}
@@ -119,18 +125,18 @@ func TestErrorsOfTheStorageEndWriting(t *testing.T) {
 // failing fails the write that uses up what is left.
 type failing struct {
 	backend.Storage
-	left int
+	left *int
 }
 
 func (f *failing) WriteAt(p []byte, off int64) (int, error) {
-	if f.left--; f.left == 0 {
+	if *f.left--; *f.left == 0 {
 		return 0, io.ErrShortWrite
 	}
 	return f.Storage.WriteAt(p, off)
 }
 
 func (f *failing) Truncate(n int64) error {
-	if f.left--; f.left == 0 {
+	if *f.left--; *f.left == 0 {
 		return io.ErrShortWrite
 	}
 	return f.Storage.Truncate(n)

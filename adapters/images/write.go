@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/adapters/images/vdi"
@@ -26,6 +23,27 @@ type WriteOptions struct {
 	// they have after qemu-img's -o. One that the format does not have is
 	// refused.
 	Values map[string]string
+
+	// Compress compresses what is written: qcow2 clusters by the value
+	// compression_type, and VMDK grains, which makes a stream.
+	Compress bool
+
+	// BackingFile is the name of a file that shows what the backing file of the
+	// source does, BackingFormat is its format, and Backing the disk in it.
+	// Only what the source stores itself is written then; it must be a
+	// [qedfile.Layer]. Formats: qcow2, and vmdk over vmdk.
+	BackingFile   string
+	BackingFormat string
+	Backing       qedfile.Disk // may be nil for qcow2
+
+	// Name is the name of the new file. VMDK images mention it, and the names of
+	// further files are made of it.
+	Name string
+
+	// Create creates such a further file, for the parts of a VMDK image and the
+	// data of a qcow2 image. It is the caller's to close, also after an error.
+	// Nil refuses images that need any.
+	Create func(name string) (backend.Storage, error)
 }
 
 // A writer writes an image of one format. It takes the values that it knows out
@@ -33,37 +51,39 @@ type WriteOptions struct {
 type writer struct {
 	format string
 	values []string // names of what it takes
-	write  func(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o layer.WriteOptions) error
+	backed bool
+	packed bool
+	write  func(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error
 }
 
 // writers are the formats that Write knows.
 func writers() []writer {
 	return []writer{
-		{vmdk.Format, []string{"adapter_type", "compat6", "hwversion", "subformat", "toolsversion", "zeroed_grain"}, writeVMDK},
-		{vdi.Format, []string{"static"}, writeVDI},
-		{vhd.Format, []string{"force_size", "subformat"}, writeVHD},
-		{vhdx.Format, []string{"block_size", "block_state_zero", "log_size", "subformat"}, writeVHDX},
+		{"qcow2", []string{
+			"cluster_size", "compat", "compression_type", "data_file", "data_file_raw", "extended_l2", "lazy_refcounts", "preallocation", "refcount_bits",
+		}, true, true, writeQcow2},
+		{vmdk.Format, []string{"adapter_type", "compat6", "hwversion", "subformat", "toolsversion", "zeroed_grain"}, true, true, writeVMDK},
+		{vdi.Format, []string{"static"}, false, false, writeVDI},
+		{vhd.Format, []string{"force_size", "subformat"}, false, false, writeVHD},
+		{vhdx.Format, []string{"block_size", "block_state_zero", "log_size", "subformat"}, false, false, writeVHDX},
 	}
 }
 
-// WrittenFormats returns the names of the formats that [Write] knows. Package
-// qcow2 writes its own, which has options that are no words.
-func WrittenFormats() []string {
-	var names []string
-	for _, w := range writers() {
-		names = append(names, w.format)
-	}
-	return names
+// A WrittenFormat is a format that [Write] knows.
+type WrittenFormat struct {
+	Name       string   // by qemu's name
+	Values     []string // names of the [WriteOptions] Values that it has
+	Backed     bool     // it can have a backing file
+	Compresses bool
 }
 
-// WrittenValues returns the names of the [WriteOptions] Values that a format has.
-func WrittenValues(format string) []string {
+// WrittenFormats returns the formats that [Write] knows.
+func WrittenFormats() []WrittenFormat {
+	var list []WrittenFormat
 	for _, w := range writers() {
-		if w.format == format {
-			return w.values
-		}
+		list = append(list, WrittenFormat{w.format, w.values, w.backed, w.packed})
 	}
-	return nil
+	return list
 }
 
 // Write writes the disk src as a new image of a format, by qemu's name of it,
@@ -74,89 +94,33 @@ func Write(ctx context.Context, format string, dst backend.Storage, src qedfile.
 		opts = &WriteOptions{}
 	}
 	for _, w := range writers() {
-		if w.format == format {
-			v := &values{format: format, left: maps.Clone(opts.Values)}
-			return w.write(ctx, dst, src, v, opts.WriteOptions)
+		if w.format != format {
+			continue
 		}
+		switch {
+		case opts.BackingFile != "" && !w.backed:
+			return layer.Unsupported(format, "a backing file")
+		case opts.Compress && !w.packed:
+			return layer.Unsupported(format, "compression")
+		}
+		v := &values{format: format, left: maps.Clone(opts.Values)}
+		return w.write(ctx, dst, src, v, opts)
 	}
 	return fmt.Errorf("images: %w: writing images of the format %q", qedfile.ErrUnsupported, format)
 }
 
-// values are options of a format, of which those are left that nobody knew.
-type values struct {
-	format string
-	left   map[string]string
-	err    error // the first
-}
-
-func (v *values) take(name string) (string, bool) {
-	s, ok := v.left[name]
-	delete(v.left, name)
-	return s, ok
-}
-
-func (v *values) fail(name, value, want string) {
-	if v.err == nil {
-		v.err = layer.Unsupported(v.format, "the option %s=%s: %s", name, value, want)
+func writeVMDK(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error {
+	w := vmdk.WriteOptions{WriteOptions: o.WriteOptions, FileName: o.Name, Extent: o.Create, ParentName: o.BackingFile}
+	subformats := []vmdk.Subformat{vmdk.MonolithicSparse, vmdk.StreamOptimized, vmdk.MonolithicFlat, vmdk.SplitSparse, vmdk.SplitFlat}
+	if o.Compress {
+		subformats = []vmdk.Subformat{vmdk.StreamOptimized}
 	}
-}
-
-// choice is an option with few values, of which the first is the default.
-func (v *values) choice(name string, choices ...string) string {
-	s, ok := v.take(name)
-	if !ok {
-		return choices[0]
-	}
-	if !slices.Contains(choices, s) {
-		v.fail(name, s, "it is one of "+strings.Join(choices, ", "))
-	}
-	return s
-}
-
-func (v *values) bool(name string, byDefault bool) bool {
-	s, ok := v.take(name)
-	switch {
-	case !ok:
-		return byDefault
-	case s == "on" || s == "off":
-		return s == "on"
-	}
-	v.fail(name, s, "it is on or off")
-	return false
-}
-
-// size is a number of bytes, which may end in one of qemu's suffixes.
-func (v *values) size(name string) int64 {
-	s, ok := v.take(name)
-	if !ok {
-		return 0
-	}
-	digits, shift := s, 0
-	if n := len(s); n > 0 {
-		if i := strings.IndexByte("bkmgt", s[n-1]|0x20); i >= 0 {
-			digits, shift = s[:n-1], 10*i
-		}
-	}
-	n, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil || n > 1<<62>>shift {
-		v.fail(name, s, "it is a size")
-	}
-	return int64(n) << shift
-}
-
-// done fails for values that the format does not have, or that are not right.
-func (v *values) done() error {
-	for _, name := range slices.Sorted(maps.Keys(v.left)) {
-		v.fail(name, v.left[name], "the format has none of this name")
-	}
-	return v.err
-}
-
-func writeVMDK(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o layer.WriteOptions) error {
-	w := vmdk.WriteOptions{WriteOptions: o}
-	w.Stream = v.choice("subformat", "streamOptimized", "monolithicSparse") == "streamOptimized"
-	w.Adapter = v.choice("adapter_type", "ide", "lsilogic", "buslogic", "legacyESX")
+	w.Subformat = choice(v, "subformat", subformats...)
+	w.Adapter = choice(v, "adapter_type", "ide", "lsilogic", "buslogic", "legacyESX")
 	w.HardwareVersion, _ = v.take("hwversion")
+	if w.HardwareVersion == "undefined" { // qemu's word for none
+		w.HardwareVersion = ""
+	}
 	if v.bool("compat6", false) {
 		if w.HardwareVersion != "" {
 			v.fail("compat6", "on", "hwversion says it, too")
@@ -168,27 +132,38 @@ func writeVMDK(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *va
 	if err := v.done(); err != nil {
 		return err
 	}
+	if w.ParentName != "" {
+		parent, ok := o.Backing.(interface{ CID() uint32 })
+		if !ok {
+			return layer.Unsupported(vmdk.Format, "a backing file that is no VMDK image")
+		}
+		w.ParentCID = parent.CID()
+	}
 	return vmdk.Write(ctx, dst, src, &w)
 }
 
-func writeVDI(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o layer.WriteOptions) error {
-	w := vdi.WriteOptions{WriteOptions: o, Fixed: v.bool("static", false)}
+func writeVDI(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error {
+	w := vdi.WriteOptions{WriteOptions: o.WriteOptions, Fixed: v.bool("static", false)}
 	if err := v.done(); err != nil {
 		return err
 	}
 	return vdi.Write(ctx, dst, src, &w)
 }
 
-func writeVHD(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o layer.WriteOptions) error {
-	w := vhd.WriteOptions{WriteOptions: o, Fixed: v.choice("subformat", "dynamic", "fixed") == "fixed", ByGeometry: !v.bool("force_size", true)}
+func writeVHD(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error {
+	w := vhd.WriteOptions{WriteOptions: o.WriteOptions, Fixed: choice(v, "subformat", "dynamic", "fixed") == "fixed", ByGeometry: !v.bool("force_size", true)}
 	if err := v.done(); err != nil {
 		return err
 	}
 	return vhd.Write(ctx, dst, src, &w)
 }
 
-func writeVHDX(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o layer.WriteOptions) error {
-	w := vhdx.WriteOptions{WriteOptions: o, Fixed: v.choice("subformat", "dynamic", "fixed") == "fixed", BlockSize: v.size("block_size"), LogSize: v.size("log_size")}
+func writeVHDX(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error {
+	w := vhdx.WriteOptions{WriteOptions: o.WriteOptions, Fixed: choice(v, "subformat", "dynamic", "fixed") == "fixed", BlockSize: v.size("block_size"), LogSize: v.size("log_size")}
+	w.BlockSize = min(w.BlockSize, 256<<20) // as qemu
+	if w.LogSize > 0 {
+		w.LogSize = max(w.LogSize, 1<<20)
+	}
 	v.bool("block_state_zero", true) // blocks of zeroes are always said to be such
 	if err := v.done(); err != nil {
 		return err

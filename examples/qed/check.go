@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -27,7 +29,8 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Check the image's tables, and repair them",
 		Long: `Check that every table entry is valid and that no two share a cluster, and
 count the clusters that nothing refers to (leaks). Only the image itself is
-looked at; its backing file need not be there.
+looked at; its backing file need not be there. qcow2, VMDK, VDI and VHDX
+images are checked, but not repaired; there is nothing to check in VHD ones.
 
 -r repairs: "leaks" gives unused space back, "all" also clears invalid entries
 and gives clusters that are referred to twice a copy for each. With
@@ -81,7 +84,7 @@ type checkCommand struct {
 }
 
 // check does the work, and lists the findings on w.
-func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qedfile.CheckReport, error) {
+func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*checkReport, error) {
 	acc := c.source()
 	acc.topOnly = true
 	if acc.write = c.repair != "" && !c.dryRun; acc.write {
@@ -92,8 +95,8 @@ func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qe
 		return nil, err
 	}
 	defer d.Close()
-	if d.image == nil && d.raw == nil {
-		return nil, &exitError{exitNoCheck, fileError(name, fmt.Errorf("%s is read here, but not checked", qedfile.FormatTitle(d.format)))}
+	if foreign, ok := d.Disk.(layer.Checker); ok {
+		return c.checkForeign(ctx, name, w, foreign)
 	}
 	if d.image == nil {
 		return nil, &exitError{exitNoCheck, qemutext.Errorf("This image format does not support checks")}
@@ -119,10 +122,43 @@ func (c *checkCommand) check(ctx context.Context, name string, w io.Writer) (*qe
 	if err == nil {
 		err = d.Close()
 	}
-	return report, fileError(name, err)
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	return &checkReport{CheckReport: *report, format: formatQED}, nil
 }
 
-func checkOutcome(r *qedfile.CheckReport) error {
+// checkForeign checks an image that is neither QED nor raw.
+func (c *checkCommand) checkForeign(ctx context.Context, name string, w io.Writer, d layer.Checker) (*checkReport, error) {
+	opts := &layer.CheckOptions{}
+	if c.list && !c.output.json() && !c.quiet {
+		opts.Found = func(f layer.Finding) error {
+			_, err := fmt.Fprintf(w, "%v: %s\n", f.Kind, show.Text(f.Why))
+			return err
+		}
+	}
+	r, err := d.Check(ctx, opts)
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	return &checkReport{
+		CheckReport: qedfile.CheckReport{
+			Corruptions: r.Corruptions, Leaks: r.Leaks, CheckErrors: r.CheckErrors,
+			TotalClusters: r.TotalClusters, AllocatedClusters: r.AllocatedClusters, FragmentedClusters: r.FragmentedClusters,
+		},
+		format: formatOf(d.(qedfile.Disk)), compressed: r.CompressedClusters, end: r.ImageEnd,
+	}, nil
+}
+
+// A checkReport is what is said of a check.
+type checkReport struct {
+	qedfile.CheckReport
+	format     string
+	compressed int64 // clusters
+	end        int64 // of the file as far as it is in use, in bytes; 0 is not said
+}
+
+func checkOutcome(r *checkReport) error {
 	switch {
 	case r.CheckErrors > 0:
 		return &exitError{code: exitFailed}
@@ -136,6 +172,8 @@ func checkOutcome(r *qedfile.CheckReport) error {
 
 // checkResult has the keys of qemu-img check, in its order.
 type checkResult struct {
+	ImageEnd           int64  `json:"image-end-offset,omitempty"`
+	CompressedClusters int64  `json:"compressed-clusters,omitempty"`
 	TotalClusters      int64  `json:"total-clusters,omitempty"`
 	Corruptions        int64  `json:"corruptions,omitempty"`
 	CorruptionsFixed   int64  `json:"corruptions-fixed,omitempty"`
@@ -148,16 +186,17 @@ type checkResult struct {
 	FragmentedClusters int64  `json:"fragmented-clusters,omitempty"`
 }
 
-func newCheckResult(name string, r *qedfile.CheckReport) *checkResult {
+func newCheckResult(name string, r *checkReport) *checkResult {
 	return &checkResult{
 		TotalClusters: r.TotalClusters, Corruptions: r.Corruptions, CorruptionsFixed: r.CorruptionsFixed,
 		CheckErrors: r.CheckErrors, Leaks: r.Leaks, LeaksFixed: r.LeaksFixed,
-		AllocatedClusters: r.AllocatedClusters, Filename: name, Format: formatQED, FragmentedClusters: r.FragmentedClusters,
+		AllocatedClusters: r.AllocatedClusters, Filename: name, Format: r.format, FragmentedClusters: r.FragmentedClusters,
+		ImageEnd: r.end, CompressedClusters: r.compressed,
 	}
 }
 
 // printReport prints the lines of qemu-img check.
-func printReport(w io.Writer, r *qedfile.CheckReport, dryRun bool) {
+func printReport(w io.Writer, r *checkReport, dryRun bool) {
 	if r.CorruptionsFixed > 0 || r.LeaksFixed > 0 {
 		verb := "were found and repaired"
 		if dryRun {
@@ -181,10 +220,14 @@ func printReport(w io.Writer, r *qedfile.CheckReport, dryRun bool) {
 		fmt.Fprintf(w, "\n%d internal errors have occurred during the check.\n", r.CheckErrors)
 	}
 	if r.TotalClusters > 0 && r.AllocatedClusters > 0 {
-		fmt.Fprintf(w, "%d/%d = %.2f%% allocated, %.2f%% fragmented, 0.00%% compressed clusters\n",
+		fmt.Fprintf(w, "%d/%d = %.2f%% allocated, %.2f%% fragmented, %.2f%% compressed clusters\n",
 			r.AllocatedClusters, r.TotalClusters,
 			100*float64(r.AllocatedClusters)/float64(r.TotalClusters),
-			100*float64(r.FragmentedClusters)/float64(r.AllocatedClusters))
+			100*float64(r.FragmentedClusters)/float64(r.AllocatedClusters),
+			100*float64(r.compressed)/float64(r.AllocatedClusters))
+	}
+	if r.end > 0 {
+		fmt.Fprintf(w, "Image end offset: %d\n", r.end)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ func newConvert(a *app) *cobra.Command {
 		Long: `Copy what a disk shows, through its backing files, into a new image or a raw
 file; several disks are put one after the other. Zeroes are left out: the raw
 file is sparse, the image stores only clusters that hold something. -c
-compresses the clusters of a qcow2 image.
+compresses the clusters of a qcow2 image, and makes a VMDK stream.
 
 With -B the new image lies over a backing file that shows what the one of SRC
 does, and only what SRC itself stores is copied.
@@ -49,7 +50,7 @@ For qemu-img's sake there are -W and --target-is-zero, which change nothing.`,
 	flags.VarP((*workersFlag)(&c.workers), "workers", "m", "work on so many pieces at once, 1 to 16 (default: one for each processor, 2 to 4)")
 	flags.BoolP("out-of-order", "W", false, "write parts as they come, as always to a raw disk")
 	flags.BoolVarP(&c.offload, "copy-offload", "C", false, "have the host copy what lies between files")
-	flags.BoolVarP(&c.compress, "compress", "c", false, "compress; for qcow2")
+	flags.BoolVarP(&c.compress, "compress", "c", false, "compress; for qcow2 and vmdk")
 	flags.StringVarP(&a.open.snapshot, "load-snapshot", "l", "", "read this internal snapshot, by `name` or as snapshot.id=ID, snapshot.name=NAME")
 	flags.BoolVar(&c.bitmaps, "bitmaps", false, "copy bitmaps, which neither QED nor raw has")
 	flags.BoolVar(&c.skipBitmaps, "skip-broken-bitmaps", false, "leave out bitmaps that are not consistent; with --bitmaps")
@@ -163,7 +164,11 @@ func (c *convertCommand) targetFormat() (format, error) {
 	if c.inPlace {
 		return format{options: qedOptions(), backed: true}, nil
 	}
-	return copyFormat(c.targetName())
+	f, err := targetFormat(c.targetName())
+	if isForeign(f.name) { // what would be ignored is refused
+		f.options = slices.DeleteFunc(f.options, func(o createOption) bool { return o.file || o.name == "size" })
+	}
+	return f, err
 }
 
 // prepareOptions reads what the copy is to be like.
@@ -269,15 +274,12 @@ func (c *convertCommand) copyTo(ctx context.Context, to string, src qedfile.Disk
 	err = makeDisk(spec.Path, c.targetName(), size, c.options, func(dst qedfile.WritableDisk) error {
 		return qedfile.Convert(ctx, dst, src, opts)
 	})
-	var text *qemutext.Error
-	if errors.As(err, &text) {
-		return about(to, qemutext.Errorf("error while converting %s: %s", c.targetName(), text))
-	}
-	return err
+	return c.describeFailure(to, err)
 }
 
 // convertForeign copies to a new image of a format that is neither QED nor raw.
 func (c *convertCommand) convertForeign(ctx context.Context, to string, src qedfile.Disk, opts *qedfile.ConvertOptions) error {
+	copy := &foreignCopy{format: c.targetName(), options: c.options, compress: c.compress, workers: opts.Workers, progress: opts.Progress}
 	if o := c.options; o.backing != "" {
 		path := backingPath(to, o.backing)
 		base, err := c.openDiskFor(path, access{format: o.backingFmt})
@@ -285,13 +287,22 @@ func (c *convertCommand) convertForeign(ctx context.Context, to string, src qedf
 			return &openError{name: to, err: &backingError{path, errors.Unwrap(err)}}
 		}
 		defer base.Close()
+		copy.backing = base.Disk
 	}
 	spec, err := c.describe(to, false)
 	if err != nil {
 		return fileError(to, err)
 	}
-	copy := &foreignCopy{c.targetName(), c.options, c.compress, opts.Workers, opts.Progress}
-	return copy.write(ctx, spec.Path, src)
+	return c.describeFailure(to, copy.write(ctx, spec.Path, src))
+}
+
+// describeFailure has qemu's words for why there is no copy.
+func (c *convertCommand) describeFailure(to string, err error) error {
+	var text *qemutext.Error
+	if errors.As(err, &text) {
+		return about(to, qemutext.Errorf("error while converting %s: %s", c.targetName(), text))
+	}
+	return err
 }
 
 // An opaque disk does not tell which parts of it are zeroes, so that they are

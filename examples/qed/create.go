@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/images/vhd"
+	"github.com/qedfs/qedfs/adapters/images/vmdk"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
@@ -60,7 +63,7 @@ empty, takes it without effect. nocow and extent_size_hint have no effect.`,
 			c.backing = backing
 		}
 		c.backingFmt = backingFmt
-		return about(args[0], c.create(args[0], size))
+		return about(args[0], c.create(cmd.Context(), args[0], size))
 	}
 	return cmd
 }
@@ -95,7 +98,7 @@ func (a *app) helpOptions(format string, named bool) error {
 	return printOptions(a.stdout, f, named)
 }
 
-func (c *createCommand) create(name string, size int64) error {
+func (c *createCommand) create(ctx context.Context, name string, size int64) error {
 	o, told := c.options, c.format != ""
 	if !told {
 		c.format = c.defaultFormat()
@@ -124,7 +127,7 @@ func (c *createCommand) create(name string, size int64) error {
 		return qemutext.Errorf("Image creation needs a size parameter")
 	}
 	if !c.quiet {
-		if _, err := fmt.Fprintf(c.stdout, "Formatting '%s', fmt=%s size=%d%s\n", name, f.name, o.size, o.describe(f)); err != nil {
+		if _, err := fmt.Fprintf(c.stdout, "Formatting '%s', fmt=%s%s\n", name, f.name, o.describe(f)); err != nil {
 			return err
 		}
 	}
@@ -136,7 +139,28 @@ func (c *createCommand) create(name string, size int64) error {
 	if err != nil {
 		return fileError(name, err)
 	}
+	if isForeign(f.name) {
+		return c.createForeign(ctx, path.Path, name)
+	}
 	return makeDisk(path.Path, f.name, o.size, o, func(qedfile.WritableDisk) error { return nil })
+}
+
+// createForeign makes an empty image of a format that is neither QED nor raw.
+func (c *createCommand) createForeign(ctx context.Context, path, name string) error {
+	o := c.options
+	image := &foreignCopy{format: c.format, options: o}
+	if _, given := o.foreign["force_size"]; c.format == vhd.Format && !given {
+		o.foreign["force_size"] = "off" // qemu-img's default; a copy keeps its size
+	}
+	if o.backing != "" && c.format == vmdk.Format { // which says what is in its parent
+		base, err := c.openDiskFor(backingPath(name, o.backing), access{format: vmdk.Format, topOnly: true})
+		if err != nil {
+			return err
+		}
+		defer base.Close()
+		image.backing = base.Disk
+	}
+	return image.write(ctx, path, emptyLayer{emptyDisk(roundUp(o.size))})
 }
 
 // addBacking puts -b and -F after the options of -o.

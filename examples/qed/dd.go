@@ -112,6 +112,10 @@ func (c *ddCommand) dd(ctx context.Context) error {
 		return fileError(c.to, err)
 	}
 	part := &windowDisk{Disk: src.Disk, off: start, size: end - start}
+	if isForeign(f.name) {
+		image := &foreignCopy{format: f.name, options: &diskOptions{}}
+		err = image.write(ctx, to.Path, part)
+	}
 	err = makeDisk(to.Path, f.name, part.size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
 		return qedfile.Convert(ctx, dst, part, nil)
 	})

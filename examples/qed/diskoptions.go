@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
@@ -42,84 +42,97 @@ type diskOptions struct {
 type createOption struct {
 	name, kind, help string
 	set              func(o *diskOptions, value string) error
+	byDefault        string // what create prints where nothing is given
+	file             bool   // it is one of the file that holds the image, whatever its format
 }
 
-// Options of the file that holds the image, whatever its format.
-func fileOptions() []createOption {
-	return []createOption{
-		sizeOption("size", "Virtual disk size", func(o *diskOptions) *int64 { return &o.size }),
-		{"nocow", "bool (on/off)", "Turn off copy-on-write (valid only on btrfs)", func(o *diskOptions, v string) error {
-			if v != "on" && v != "off" {
-				return qemutext.Errorf("Parameter 'nocow' expects 'on' or 'off'")
-			}
+// Kinds of options, as "-o help" shows them.
+const (
+	kindText   = "str"
+	kindSize   = "size"
+	kindNumber = "num"
+	kindBool   = "bool (on/off)"
+)
+
+func sizeOfDisk() createOption {
+	return sizeOption("size", "Virtual disk size", func(o *diskOptions) *int64 { return &o.size })
+}
+
+// fileOptions are those of the file that holds the image. What takes its space
+// ahead acts on raw disks only.
+func fileOptions(raw bool) []createOption {
+	preallocation := textOption("preallocation", "Preallocation mode (allowed values: off, falloc, full)", func(o *diskOptions) *string { return &o.preallocation })
+	extent := sizeOption("extent_size_hint", "Extent size hint for the image file, 0 to disable", func(o *diskOptions) *int64 { return &o.extentHint })
+	list := []createOption{
+		{name: "nocow", kind: kindBool, help: "Turn off copy-on-write (valid only on btrfs)", set: func(o *diskOptions, v string) error {
 			o.nocow = v == "on"
 			return nil
 		}},
-		{"preallocation", "str", "Preallocation mode (allowed values: off, falloc, full)", func(o *diskOptions, v string) error {
-			o.preallocation = v
-			return nil
-		}},
-		sizeOption("extent_size_hint", "Extent size hint for the image file, 0 to disable", func(o *diskOptions) *int64 { return &o.extentHint }),
+		preallocation,
+		extent,
+	}
+	for i := range list {
+		list[i].file = true
+	}
+	if raw {
+		list = append([]createOption{sizeOfDisk()}, list...)
+	}
+	return list
+}
+
+func backingOptions() []createOption {
+	return []createOption{
+		textOption("backing_file", "File name of a base image", func(o *diskOptions) *string { return &o.backing }),
+		textOption("backing_fmt", "Image format of the base image", func(o *diskOptions) *string { return &o.backingFmt }),
 	}
 }
 
 func qedOptions() []createOption {
-	text := func(name, help string, to func(o *diskOptions) *string) createOption {
-		return createOption{name, "str", help, func(o *diskOptions, v string) error { *to(o) = v; return nil }}
-	}
-	return append([]createOption{
-		text("backing_file", "File name of a base image", func(o *diskOptions) *string { return &o.backing }),
-		text("backing_fmt", "Image format of the base image", func(o *diskOptions) *string { return &o.backingFmt }),
-		sizeOption("cluster_size", "Cluster size (in bytes)", func(o *diskOptions) *int64 { return &o.clusterSize }),
+	cluster := sizeOption("cluster_size", "Cluster size (in bytes)", func(o *diskOptions) *int64 { return &o.clusterSize })
+	cluster.byDefault = fmt.Sprint(qedfile.DefaultClusterSize)
+	return slices.Concat([]createOption{sizeOfDisk()}, backingOptions(), []createOption{
+		cluster,
 		sizeOption("table_size", "L1/L2 table size (in clusters)", func(o *diskOptions) *int64 { return &o.tableSize }),
-	}, fileOptions()...)
+	}, fileOptions(false))
 }
 
-// qcow2Options leave out what the writer would ignore: the size, which is that
-// of the source, and how the file is laid out on the host.
-func qcow2Options() []createOption {
-	options := slices.DeleteFunc(qedOptions(), func(o createOption) bool { return o.name == "table_size" || isFileOption(o.name) })
-	options = append(options, createOption{"preallocation", "str", "Preallocation mode (allowed values: off)", func(_ *diskOptions, v string) error {
-		if v != "off" { // scripts say so where they mean nothing else
-			return qemutext.Errorf("Unsupported preallocation mode '%s'", v)
-		}
-		return nil
-	}})
-	return append(options, namedOptions(foreignOptions())...)
-}
-
-// machineOptions are what the formats of virtual machines take, all of it as
-// words.
-func machineOptions(format string) []createOption {
-	return namedOptions(images.WrittenValues(format))
-}
-
-// namedOptions are options that only the writer of the format understands.
-func namedOptions(names []string) []createOption {
-	var options []createOption
-	for _, name := range names {
-		options = append(options, createOption{name, "str", "as qemu-img has it", func(o *diskOptions, v string) error {
-			o.foreign[name] = v
-			return nil
-		}})
-	}
-	return options
+// textOption is an option that takes any word.
+func textOption(name, help string, to func(o *diskOptions) *string) createOption {
+	return createOption{name: name, kind: kindText, help: help, set: func(o *diskOptions, v string) error { *to(o) = v; return nil }}
 }
 
 // sizeOption is an option that takes a size.
 func sizeOption(name, help string, to func(o *diskOptions) *int64) createOption {
-	return createOption{name, "size", help, func(o *diskOptions, v string) error {
+	return createOption{name: name, kind: kindSize, help: help, set: func(o *diskOptions, v string) error {
 		n, err := bytesize.Parse(v)
-		if err != nil {
-			return qemutext.BadNumber(name)
+		if err == nil {
+			*to(o) = n
 		}
-		*to(o) = n
-		return nil
+		return err
 	}}
 }
 
-// printed is the order in which create prints the options.
-var printed = []string{"backing_file", "backing_fmt", "cluster_size", "table_size", "nocow", "preallocation", "extent_size_hint"}
+// canonical is a value as create prints it, or an error where it is none of the
+// kind.
+func (c *createOption) canonical(value string) (string, error) {
+	switch c.kind {
+	case kindSize:
+		n, err := bytesize.Parse(value)
+		if err != nil {
+			return "", qemutext.BadNumber(c.name)
+		}
+		return fmt.Sprint(n), nil
+	case kindNumber:
+		if _, err := strconv.ParseUint(value, 10, 64); err != nil {
+			return "", qemutext.Errorf("Parameter '%s' expects a number", c.name)
+		}
+	case kindBool:
+		if value != "on" && value != "off" {
+			return "", qemutext.Errorf("Parameter '%s' expects 'on' or 'off'", c.name)
+		}
+	}
+	return value, nil
+}
 
 // addDiskOptions gives a subcommand the -o flag.
 func addDiskOptions(cmd *cobra.Command) *diskOptions {
@@ -153,20 +166,20 @@ func (o *diskOptions) add(name, value string) {
 func (o *diskOptions) resolve(f format) error {
 	for _, given := range o.list {
 		option := f.option(given.Name)
-		if option == nil {
+		switch {
+		case option == nil && f.name == formatQcow2 && strings.HasPrefix(given.Name, "encrypt"):
+			return qemutext.Errorf("Parameter '%s' is not supported: images are not encrypted here", given.Name)
+		case option == nil:
 			return qemutext.Errorf("Invalid parameter '%s'", given.Name)
 		}
-		if err := option.set(o, given.Value); err != nil {
+		value, err := option.canonical(given.Value)
+		if err != nil {
 			return err
 		}
-		o.given[given.Name] = given.Value
-		if option.kind == "size" {
-			n, err := bytesize.Parse(given.Value)
-			if err != nil {
-				return err
-			}
-			o.given[given.Name] = fmt.Sprint(n)
+		if err := option.set(o, value); err != nil {
+			return err
 		}
+		o.given[given.Name] = value
 	}
 	return nil
 }
@@ -190,7 +203,7 @@ func printOptions(w io.Writer, f format, named bool) error {
 	}
 	var names []string
 	for _, o := range f.options {
-		if named || o.name == "size" || !isFileOption(o.name) {
+		if named || !o.file {
 			names = append(names, o.name)
 		}
 	}
@@ -204,26 +217,20 @@ func printOptions(w io.Writer, f format, named bool) error {
 	return err
 }
 
-func isFileOption(name string) bool {
-	for _, o := range fileOptions() {
-		if o.name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // describe is the part of the line that create prints.
 func (o *diskOptions) describe(f format) string {
 	var b strings.Builder
-	for _, name := range printed {
-		value, ok := o.given[name]
-		if !ok && name == "cluster_size" && f.option(name) != nil {
-			value, ok = fmt.Sprint(qedfile.DefaultClusterSize), true
+	for _, option := range f.options {
+		value, ok := o.given[option.name]
+		switch {
+		case option.name == "size":
+			value = fmt.Sprint(o.size)
+		case !ok && option.byDefault == "":
+			continue
+		case !ok:
+			value = option.byDefault
 		}
-		if ok {
-			fmt.Fprintf(&b, " %s=%s", name, optlist.Escape(value))
-		}
+		fmt.Fprintf(&b, " %s=%s", option.name, optlist.Escape(value))
 	}
 	return b.String()
 }
@@ -276,6 +283,9 @@ func (o *diskOptions) forCopy(name string) error {
 	f, err := targetFormat(name)
 	if err != nil {
 		return err
+	}
+	if isForeign(name) {
+		return qemutext.Errorf("Format driver '%s' does not support size measurement", name)
 	}
 	if err := o.resolve(f); err != nil {
 		return &qemutext.Error{Lines: []string{message(err), fmt.Sprintf("Invalid options for file format '%s'", name)}, Err: err}

@@ -77,12 +77,24 @@ func fileError(name string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if named, ok := err.(*namedError); ok && named.name == name {
+		return err
+	}
 	var path *fs.PathError
 	if errors.As(err, &path) && path.Path == name && err == error(path) {
 		err = path.Err
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return &namedError{name, err}
 }
+
+// A namedError says which file an error is about.
+type namedError struct {
+	name string
+	err  error
+}
+
+func (e *namedError) Error() string { return e.name + ": " + e.err.Error() }
+func (e *namedError) Unwrap() error { return e.err }
 
 // message is an error as a user reads it. Names in it may come from an image.
 func message(err error) string {

@@ -76,23 +76,13 @@ func (a *app) newForeignDisk(f backend.Reader, name, format string, acc access) 
 	if acc.write {
 		return nil, errForeign(format)
 	}
-	opts := &images.Options{Format: format, Files: a.imageFiles(f, name), ForceShare: acc.share, Snapshot: a.open.snapshot}
-	if acc.topOnly {
-		opts.Files = noFiles{}
-	}
+	opts := &images.Options{Format: format, Files: a.imageFiles(f, name), ForceShare: acc.share, Alone: acc.topOnly, Snapshot: a.open.snapshot}
 	d, err := images.NewReader(f, opts)
 	if err != nil {
 		return nil, a.explainBacking(err)
 	}
 	return &disk{Disk: d, name: name, format: format}, nil
 }
-
-// noFiles stands for every file that an image names where what lies in it does
-// not matter.
-type noFiles struct{}
-
-func (noFiles) Backing(ref qedfile.BackingRef) (qedfile.Disk, error) { return noBacking(ref) }
-func (noFiles) Open(string, bool) (backend.Reader, error)            { return backend.NewMemory(nil), nil }
 
 // describeForeign is what an image of another format says of itself.
 func describeForeign(name string, d images.Describer) (imageInfo, error) {

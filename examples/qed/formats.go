@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/images"
-	"github.com/qedfs/qedfs/adapters/images/vmdk"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
@@ -18,22 +17,20 @@ const (
 type format struct {
 	name       string
 	creatable  bool
-	copyable   bool // convert can make it, create cannot
 	compresses bool
 	backed     bool           // it has backing files
-	options    []createOption // what -o takes
+	options    []createOption // what -o takes, in the order in which create prints them
 }
 
 // formats are all of them: those that can be made, and those that package
 // images reads.
 func formats() []format {
 	all := []format{
-		{name: formatRaw, creatable: true, options: fileOptions()},
+		{name: formatRaw, creatable: true, options: fileOptions(true)},
 		{name: formatQED, creatable: true, backed: true, options: qedOptions()},
-		{name: formatQcow2, copyable: true, compresses: true, backed: true, options: qcow2Options()},
 	}
-	for _, name := range images.WrittenFormats() {
-		all = append(all, format{name: name, copyable: true, compresses: name == vmdk.Format, options: machineOptions(name)})
+	for _, w := range images.WrittenFormats() {
+		all = append(all, format{name: w.Name, creatable: true, compresses: w.Compresses, backed: w.Backed, options: foreignOptions(w)})
 	}
 	for _, name := range images.Formats() {
 		if !slices.ContainsFunc(all, func(f format) bool { return f.name == name }) {
@@ -41,6 +38,17 @@ func formats() []format {
 		}
 	}
 	return all
+}
+
+// newFormats are the names of the formats that can be made.
+func newFormats() []string {
+	var names []string
+	for _, f := range formats() {
+		if f.creatable {
+			names = append(names, f.name)
+		}
+	}
+	return names
 }
 
 func findFormat(name string) (format, bool) {
@@ -66,11 +74,3 @@ func targetFormat(name string) (format, error) {
 
 // onlyReadByQemu are formats of qemu that none of its tools makes.
 func onlyReadByQemu() []string { return []string{"bochs", "cloop", "dmg"} }
-
-// copyFormat is the format of a disk that convert is to make.
-func copyFormat(name string) (format, error) {
-	if f, ok := findFormat(name); ok && f.copyable {
-		return f, nil
-	}
-	return targetFormat(name)
-}

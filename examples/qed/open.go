@@ -31,7 +31,7 @@ type openFlags struct {
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is
 // not told. What is no format is an error where it is used.
 func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
-	addChoice(cmd, format, name, short, "", usage, formatRaw, formatQED).free = true
+	addChoice(cmd, format, name, short, "", usage, newFormats()...).free = true
 }
 
 // addOpenFlags gives a subcommand the flags that say how its images are

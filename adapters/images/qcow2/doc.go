@@ -28,7 +28,9 @@
 //
 // It reads all that QEMU 7.2 writes except encrypted images: compressed
 // clusters (zlib and zstd), subclusters, external data files, backing chains
-// and internal snapshots.
+// and internal snapshots. [Write] makes new images with any of these but
+// snapshots, and [Image.Check] counts references as "qemu-img check" does.
+// Existing images are not changed.
 //
 // # Concurrency
 //

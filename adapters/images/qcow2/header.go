@@ -61,6 +61,9 @@ type header struct {
 	l1Offset  int64
 	l1Entries int64
 
+	refcounts        int64 // where the refcount table is
+	refcountClusters int64 // of the table
+
 	snapshots       uint32
 	snapshotsOffset int64
 
@@ -172,6 +175,7 @@ func (h *header) decodeGeometry(b []byte, length, fileSize int64) error {
 	if need := h.neededL1(h.size); h.l1Entries < need {
 		return layer.Invalid(format, "an L1 table of %d entries for a disk that needs %d", h.l1Entries, need)
 	}
+	h.refcounts, h.refcountClusters = int64(be.Uint64(b[48:])), int64(be.Uint32(b[56:]))
 	h.snapshots = be.Uint32(b[60:])
 	h.snapshotsOffset = int64(be.Uint64(b[64:]))
 	return nil

@@ -2,6 +2,7 @@ package qcow2_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -47,6 +48,7 @@ func exercise(b []byte) {
 			break
 		}
 	}
+	m.Check(context.Background(), nil)
 	qcow2.Open(backend.NewMemory(b), &qcow2.Options{Snapshot: "1"})
 }
 

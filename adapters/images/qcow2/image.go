@@ -33,6 +33,10 @@ type Options struct {
 	// ForceShare is passed on to Backing.
 	ForceShare bool
 
+	// Alone opens neither the backing file nor the data file. What they would
+	// show reads as zeroes.
+	Alone bool
+
 	// Snapshot is the ID or the name of the internal snapshot to read
 	// instead of the current state, as large as the disk was then.
 	Snapshot string
@@ -93,9 +97,11 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	closers := []io.Closer{r}
 	m.data, m.dataEnd = &padded{r}, fileSize
 	if h.hasDataFile() {
-		f, err := openDataFile(h.dataFile, opts)
-		if err != nil {
-			return nil, err
+		var f backend.Reader = backend.NewMemory(nil)
+		if !opts.Alone {
+			if f, err = openDataFile(h.dataFile, opts); err != nil {
+				return nil, err
+			}
 		}
 		m.data, m.dataEnd = &padded{f}, math.MaxInt64 // sparse, and as short as it likes
 		closers = append(closers, f)
@@ -105,7 +111,7 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 		budget = defaultCacheBytes
 	}
 	var backing qedfile.Disk
-	if h.backingFile != "" {
+	if h.backingFile != "" && !opts.Alone {
 		backing, err = opts.Backing.Open(qedfile.BackingRef{
 			Name: h.backingFile, Raw: h.backingFormat == "raw", Format: h.backingFormat,
 			CacheBytes: budget / 2, ForceShare: opts.ForceShare,

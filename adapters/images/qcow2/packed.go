@@ -60,11 +60,7 @@ func (p *packed) cluster(b []byte, guest int64) error {
 	if err != nil {
 		return err
 	}
-	// The place and the number of sectors, less one, share 62 bits.
-	shift := 62 - (p.m.header.clusterBits - 8)
-	at := int64(entry & (1<<shift - 1))
-	sectors := int64(entry&(flagPacked-1)>>shift) + 1
-	n := sectors*sectorSize - at%sectorSize
+	at, n := p.m.header.packedPlace(entry)
 	// The last sector of the file may be short.
 	if n = min(n, p.m.fileSize-at); n <= 0 {
 		return layer.Corrupt(format, "the compressed cluster for disk offset %d, at %#x, is past the end of the file of %d bytes", guest, at, p.m.fileSize)
@@ -82,6 +78,16 @@ func (p *packed) cluster(b []byte, guest int64) error {
 		return layer.Corrupt(format, "the compressed cluster for disk offset %d, at %#x: %w", guest, at, err)
 	}
 	return nil
+}
+
+// packedPlace is where a compressed cluster lies, and how many bytes it takes
+// at most, by its L2 entry: the place and the number of sectors, less one, share
+// 62 bits.
+func (h *header) packedPlace(entry uint64) (at, n int64) {
+	shift := 62 - (h.clusterBits - 8)
+	at = int64(entry & (1<<shift - 1))
+	sectors := int64(entry&(flagPacked-1)>>shift) + 1
+	return at, sectors*sectorSize - at%sectorSize
 }
 
 // entry is the L2 entry of a cluster that is known to be compressed.

@@ -116,26 +116,56 @@ func (w *writer) place(p *qedfile.Piece) error {
 	clusters := p.Work.(*pieceWork).clusters
 	for i := range clusters {
 		c := &clusters[i]
+		guest := p.Offset>>w.header.clusterBits + int64(i)
+		if c.kind == clusterUnallocated {
+			continue
+		}
+		if err := w.preallocate(guest); err != nil {
+			return err
+		}
 		var entry uint64
 		switch c.kind {
-		case clusterUnallocated:
-			continue
 		case clusterZero:
 			if !w.header.extendedL2() {
 				entry = flagZero
 			}
 		case clusterNormal:
-			c.host = w.allocate(1)
+			c.host = w.allocateData(guest)
 			entry = uint64(c.host) | flagCopied
 		case clusterPacked:
 			c.host = w.allocateBytes(c.n)
 			entry = w.packedEntry(c.host, c.n)
 		}
-		if err := w.setEntry((p.Offset>>w.header.clusterBits)+int64(i), entry, c.bitmap); err != nil {
+		if err := w.setEntry(guest, entry, c.bitmap); err != nil {
 			return err
 		}
 	}
 	return w.refs.flush(w.oldest())
+}
+
+// allocateData gives a cluster of the disk its place.
+func (w *writer) allocateData(guest int64) int64 {
+	if w.opts.DataFile != nil {
+		return guest << w.header.clusterBits
+	}
+	return w.allocate(1)
+}
+
+// preallocate gives the clusters of the disk before end that have no entry yet
+// their places, where that is wanted.
+func (w *writer) preallocate(end int64) error {
+	if !w.opts.Preallocate {
+		return nil
+	}
+	for w.guest < end {
+		if err := w.setEntry(w.guest, uint64(w.allocateData(w.guest))|flagCopied, 0); err != nil {
+			return err
+		}
+		if err := w.refs.flush(w.oldest()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // oldest is the first cluster of the file whose reference count may change.
@@ -185,6 +215,7 @@ func (w *writer) setEntry(cluster int64, entry, bitmap uint64) error {
 		}
 		w.l2Index = index
 	}
+	w.guest = cluster + 1
 	at := cluster & (1<<h.l2Bits() - 1) << h.l2EntryBits()
 	binary.BigEndian.PutUint64(w.l2[at:], entry)
 	if h.extendedL2() && entry&flagPacked == 0 {
@@ -231,7 +262,7 @@ func (w *writer) finish(p *qedfile.Piece) error {
 		default:
 			continue
 		}
-		if _, err := w.dst.WriteAt(b, c.host); err != nil {
+		if _, err := w.data.WriteAt(b, c.host); err != nil {
 			return err
 		}
 	}

@@ -22,10 +22,14 @@ const (
 type snapshot struct {
 	layer.Snapshot
 	l1Offset, l1Entries int64
+	bytes               int64 // of the entry, as far as the next one
+	incomplete          bool  // it lacks what version 3 requires
 }
 
 // readSnapshots reads the snapshot table.
-func (m *Image) readSnapshots() ([]snapshot, error) {
+func (m *Image) readSnapshots() ([]snapshot, error) { return m.readSnapshotsOf(m.r) }
+
+func (m *Image) readSnapshotsOf(r io.ReaderAt) ([]snapshot, error) {
 	h := m.header
 	if h.snapshots == 0 {
 		return nil, nil
@@ -33,7 +37,7 @@ func (m *Image) readSnapshots() ([]snapshot, error) {
 	if h.snapshots > maxSnapshots || h.snapshotsOffset < 0 || h.snapshotsOffset&(h.clusterSize()-1) != 0 {
 		return nil, layer.Invalid(format, "%d snapshots at %#x", h.snapshots, uint64(h.snapshotsOffset))
 	}
-	table := bufio.NewReader(io.NewSectionReader(m.r, h.snapshotsOffset, maxSnapshotsBytes))
+	table := bufio.NewReader(io.NewSectionReader(r, h.snapshotsOffset, maxSnapshotsBytes))
 	var list []snapshot
 	for i := range h.snapshots {
 		s, err := h.readSnapshot(table)
@@ -65,10 +69,16 @@ func (h *header) readSnapshot(table *bufio.Reader) (s snapshot, err error) {
 	if extraLen > maxSnapshotExtra {
 		return s, layer.Corrupt(format, "%d bytes of extra data", extraLen)
 	}
-	rest := make([]byte, (40+int(extraLen)+idLen+nameLen+7)&^7-40)
+	rest := make([]byte, int(extraLen)+idLen+nameLen)
 	if _, err := io.ReadFull(table, rest); err != nil {
 		return s, err
 	}
+	s.bytes = int64(len(b)+len(rest)+7) &^ 7
+	// The file may end with the last entry, without what fills it up.
+	if _, err := table.Discard(int(s.bytes) - len(b) - len(rest)); err != nil && err != io.EOF {
+		return s, err
+	}
+	s.incomplete = h.version > 2 && extraLen < 16
 	extra := rest[:extraLen]
 	if len(extra) >= 8 {
 		s.VMStateSize = int64(be.Uint64(extra))

@@ -3,6 +3,8 @@ package qcow2
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"io/fs"
 	"math/bits"
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
@@ -22,12 +24,17 @@ const (
 // WriteOptions say what a new image is like. The zero value, and nil, are
 // qemu-img's defaults.
 type WriteOptions struct {
+	layer.WriteOptions
+
 	ClusterSize   int64 // bytes, a power of two from 512 to 2 MiB; 0 is 64 KiB
 	Version       int   // 2 or 3; 0 is 3
 	RefcountBits  int   // a power of two up to 64; 0 is 16, which is all that version 2 has
 	LazyRefcounts bool  // a writer may leave reference counts wrong until it closes the image
 	ExtendedL2    bool  // subclusters; the cluster size is 16 KiB at least
 	Compression   Compression
+	// CompressionType is how other writers are to compress clusters, where
+	// Compression is [Uncompressed]; zero is zlib.
+	CompressionType Compression
 
 	// BackingFile is the name of a file that shows what the backing file of
 	// the source does. Only what the source itself stores is written then;
@@ -35,21 +42,26 @@ type WriteOptions struct {
 	BackingFile   string
 	BackingFormat string // by qemu's name; empty is not stated
 
-	// Workers is how many parts of the disk are read, compressed and written
-	// at once; 0 means one for each processor, 2 to 4.
-	Workers int
-	// Progress is called with the bytes of the disk that are done, and their
-	// number.
-	Progress func(done, total int64)
+	// Preallocate gives each cluster of the disk its place in the file, which
+	// has holes there. Over a backing file it takes subclusters.
+	Preallocate bool
+
+	// DataFile gets the clusters instead of the image's own file, each where
+	// it is on the disk, and DataFileName is what the image calls it. Nothing
+	// is compressed then. It is the caller's to close.
+	DataFile     backend.Storage
+	DataFileName string
+	// DataFileRaw promises that the data file is the disk, byte for byte, also
+	// once it has been written to. It excludes a backing file.
+	DataFileRaw bool
 }
 
 // Write writes the disk src as a new image to dst, which is empty. What reads
 // as zeroes takes no space. The header is written last: if Write fails, dst
 // holds no image. It does not call dst.Sync.
 //
-// Options that do not go together are an error that matches
-// [qedfile.ErrFormat], or [qedfile.ErrUnsupported] for a disk that is too large
-// for them.
+// Options that do not go together are an error that matches [fs.ErrInvalid], or
+// [qedfile.ErrUnsupported] for a disk that is too large for them.
 func Write(ctx context.Context, dst backend.Storage, src qedfile.Disk, opts *WriteOptions) error {
 	if opts == nil {
 		opts = &WriteOptions{}
@@ -79,12 +91,14 @@ func Write(ctx context.Context, dst backend.Storage, src qedfile.Disk, opts *Wri
 // with refcount blocks in between as soon as they are full.
 type writer struct {
 	dst     backend.Storage
-	layer   qedfile.Layer // the source, where only what it stores itself is written
+	data    backend.Storage // what gets the clusters: dst, or a file of their own
+	layer   qedfile.Layer   // the source, where only what it stores itself is written
 	opts    WriteOptions
 	cluster int64
 	header  header
 	encode  encoder // nil when nothing is compressed
 
+	guest  int64 // the cluster of the disk that follows those that have their entries
 	next   int64 // the cluster of the file that is given out next
 	packed int64 // where the next compressed cluster may begin in the file; 0 for nowhere
 	refs   refcounts
@@ -96,7 +110,7 @@ type writer struct {
 }
 
 func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writer, error) {
-	w := &writer{dst: dst, opts: *opts, l2Index: -1}
+	w := &writer{dst: dst, data: dst, opts: *opts, l2Index: -1}
 	o := &w.opts
 	if o.ClusterSize == 0 {
 		o.ClusterSize = 64 << 10
@@ -113,7 +127,7 @@ func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writ
 	if o.BackingFile != "" {
 		var ok bool
 		if w.layer, ok = src.(qedfile.Layer); !ok {
-			return nil, layer.Invalid(format, "a backing file needs a source that has one")
+			return nil, badOptions("a backing file needs a source that has one")
 		}
 	}
 	w.cluster = o.ClusterSize
@@ -126,16 +140,7 @@ func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writ
 		backingFormat: o.BackingFormat,
 	}
 	h := &w.header
-	if o.ExtendedL2 {
-		h.incompatible |= featureExtendedL2
-	}
-	if o.LazyRefcounts {
-		h.compatible |= compatLazyRefcounts
-	}
-	if o.Compression == Zstd {
-		h.incompatible |= featureCompression
-		h.compression = compressionZstd
-	}
+	w.setFeatures(h)
 	w.encode = newEncoder(o.Compression)
 	entries := h.neededL1(h.size)
 	if entries > maxL1Entries {
@@ -145,8 +150,34 @@ func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writ
 	w.l1 = make([]uint64, entries)
 	w.l2 = make([]byte, w.cluster)
 	w.allocate(1) // the header
-	w.l1At = w.allocate(max(1, (entries*entrySize+w.cluster-1)/w.cluster))
+	if entries > 0 {
+		w.l1At = w.allocate((entries*entrySize + w.cluster - 1) / w.cluster)
+	}
 	return w, nil
+}
+
+// setFeatures sets what the options make of the header's feature bits.
+func (w *writer) setFeatures(h *header) {
+	o := &w.opts
+	if o.ExtendedL2 {
+		h.incompatible |= featureExtendedL2
+	}
+	if o.LazyRefcounts {
+		h.compatible |= compatLazyRefcounts
+	}
+	if o.Compression == Zstd || o.CompressionType == Zstd {
+		h.incompatible |= featureCompression
+		h.compression = compressionZstd
+	}
+	if o.DataFile != nil {
+		w.data = o.DataFile
+		h.incompatible |= featureDataFile
+		h.dataFile = o.DataFileName
+	}
+	if o.DataFileRaw {
+		h.autoclear |= autoclearDataFileRaw
+		o.Preallocate = true // all of the disk is in the file, so that all of it is allocated
+	}
 }
 
 // check refuses options that do not go together.
@@ -154,19 +185,41 @@ func (o *WriteOptions) check() error {
 	power := func(n int64) bool { return n > 0 && n&(n-1) == 0 }
 	switch {
 	case !power(o.ClusterSize) || o.ClusterSize < 1<<minClusterBits || o.ClusterSize > 1<<maxClusterBits:
-		return layer.Invalid(format, "a cluster size of %d: not a power of two from 512 to 2 MiB", o.ClusterSize)
+		return badOptions("a cluster size of %d: not a power of two from 512 to 2 MiB", o.ClusterSize)
 	case o.Version != 2 && o.Version != 3:
-		return layer.Invalid(format, "version %d: neither 2 nor 3", o.Version)
+		return badOptions("version %d: neither 2 nor 3", o.Version)
 	case !power(int64(o.RefcountBits)) || o.RefcountBits > 64:
-		return layer.Invalid(format, "refcounts of %d bits: not a power of two up to 64", o.RefcountBits)
-	case o.Version == 2 && (o.RefcountBits != 16 || o.LazyRefcounts || o.ExtendedL2 || o.Compression == Zstd):
-		return layer.Invalid(format, "version 2 has no lazy refcounts, subclusters, zstd, or refcounts of other than 16 bits")
+		return badOptions("refcounts of %d bits: not a power of two up to 64", o.RefcountBits)
+	case o.Version == 2 && (o.RefcountBits != 16 || o.LazyRefcounts || o.ExtendedL2 || o.Compression == Zstd || o.CompressionType == Zstd || o.DataFile != nil):
+		return badOptions("version 2 has no lazy refcounts, subclusters, zstd, data file, or refcounts of other than 16 bits")
+	case o.Compression != Uncompressed && o.CompressionType != Uncompressed && o.Compression != o.CompressionType:
+		return badOptions("two types of compression")
+	case o.Compression > Zstd || o.CompressionType > Zstd:
+		return badOptions("compression type %d", max(o.Compression, o.CompressionType))
 	case o.ExtendedL2 && o.ClusterSize < 1<<minExtended:
-		return layer.Invalid(format, "subclusters in clusters of %d bytes: it takes 16 KiB", o.ClusterSize)
+		return badOptions("subclusters in clusters of %d bytes: it takes 16 KiB", o.ClusterSize)
 	case len(o.BackingFile) > maxNameLen || len(o.BackingFormat) > maxFormatLen:
-		return layer.Invalid(format, "the name of the backing file, or of its format, is too long")
+		return badOptions("the name of the backing file, or of its format, is too long")
+	case (o.DataFile != nil) != (o.DataFileName != ""):
+		return badOptions("a data file and its name go together")
+	case len(o.DataFileName) > maxNameLen:
+		return badOptions("the name of the data file is too long")
+	case o.DataFileRaw && o.DataFile == nil:
+		return badOptions("no data file that could be raw")
+	case o.DataFile != nil && o.Compression != Uncompressed:
+		return badOptions("a data file has no compressed clusters")
+	case o.DataFileRaw && o.BackingFile != "":
+		return badOptions("a raw data file has no backing file")
+	case o.Preallocate && o.Compression != Uncompressed:
+		return badOptions("compressed clusters are not preallocated")
+	case o.Preallocate && o.BackingFile != "" && !o.ExtendedL2:
+		return badOptions("preallocation over a backing file takes subclusters")
 	}
 	return nil
+}
+
+func badOptions(why string, args ...any) error {
+	return fmt.Errorf("qcow2: %w: %w", fs.ErrInvalid, fmt.Errorf(why, args...))
 }
 
 // allocate gives out n clusters that lie together, with a reference count of
@@ -182,6 +235,9 @@ func (w *writer) allocate(n int64) int64 {
 
 // close writes the tables that are left, and the header.
 func (w *writer) close() error {
+	if err := w.preallocate((w.header.size + w.cluster - 1) / w.cluster); err != nil {
+		return err
+	}
 	if err := w.flushL2(); err != nil {
 		return err
 	}
@@ -197,6 +253,11 @@ func (w *writer) close() error {
 	}
 	if err := w.dst.Truncate(w.next * w.cluster); err != nil {
 		return err
+	}
+	if w.opts.DataFile != nil {
+		if err := w.data.Truncate(w.header.size); err != nil {
+			return err
+		}
 	}
 	return w.writeHeader(false)
 }
@@ -236,16 +297,13 @@ func (h *header) encode(refcounts, refcountClusters int64) ([]byte, error) {
 	if h.version == 3 {
 		be.PutUint64(b[72:], h.incompatible)
 		be.PutUint64(b[80:], h.compatible)
+		be.PutUint64(b[88:], h.autoclear)
 		be.PutUint32(b[96:], uint32(h.refcountOrder))
 		be.PutUint32(b[100:], uint32(length))
 		b[104] = h.compression
 	}
-	if h.backingFormat != "" {
-		b = be.AppendUint32(b, extensionBackingFormat)
-		b = be.AppendUint32(b, uint32(len(h.backingFormat)))
-		b = append(b, h.backingFormat...)
-		b = append(b, make([]byte, -len(b)&7)...)
-	}
+	b = appendExtension(b, extensionBackingFormat, h.backingFormat)
+	b = appendExtension(b, extensionDataFile, h.dataFile)
 	b = append(b, make([]byte, 8)...) // the end of the extensions
 	if h.backingFile != "" {
 		be.PutUint64(b[8:], uint64(len(b)))
@@ -253,7 +311,18 @@ func (h *header) encode(refcounts, refcountClusters int64) ([]byte, error) {
 		b = append(b, h.backingFile...)
 	}
 	if int64(len(b)) > h.clusterSize() {
-		return nil, layer.Invalid(format, "the name of the backing file does not fit into a cluster of %d bytes", h.clusterSize())
+		return nil, badOptions("the name of the backing file does not fit into a cluster of %d bytes", h.clusterSize())
 	}
 	return b, nil
+}
+
+// appendExtension appends a header extension unless it has no data.
+func appendExtension(b []byte, kind uint32, data string) []byte {
+	if data == "" {
+		return b
+	}
+	b = binary.BigEndian.AppendUint32(b, kind)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(data)))
+	b = append(b, data...)
+	return append(b, make([]byte, -len(b)&7)...)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/images/internal/imagetest"
+	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/adapters/images/qcow2"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
@@ -45,7 +47,7 @@ func randomWriteOptions(rnd *rand.Rand) *qcow2.WriteOptions {
 	o := &qcow2.WriteOptions{
 		ClusterSize: 512 << rnd.IntN(13), RefcountBits: 1 << rnd.IntN(7),
 		Compression: qcow2.Compression(rnd.IntN(3)), ExtendedL2: rnd.IntN(3) == 0, LazyRefcounts: rnd.IntN(4) == 0,
-		Workers: 1 + rnd.IntN(4),
+		WriteOptions: layer.WriteOptions{Workers: 1 + rnd.IntN(4)},
 	}
 	if rnd.IntN(5) == 0 {
 		o.Version, o.RefcountBits, o.ExtendedL2, o.LazyRefcounts = 2, 16, false, false
@@ -211,7 +213,7 @@ func TestOptionsThatDoNotGoTogether(t *testing.T) {
 		{BackingFile: string(bytes.Repeat([]byte("a"), 1024))},
 	} {
 		file := backend.NewMemory(nil)
-		if err := qcow2.Write(context.Background(), file, memoryDisk(t, make([]byte, 512)), o); !errors.Is(err, qedfile.ErrFormat) {
+		if err := qcow2.Write(context.Background(), file, memoryDisk(t, make([]byte, 512)), o); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("%+v: %v", o, err)
 		}
 		if n, _ := file.Size(); n != 0 {
@@ -232,7 +234,7 @@ func TestFailedWritesLeaveNoImage(t *testing.T) {
 				return fail
 			}
 			return nil
-		}}, src, &qcow2.WriteOptions{ClusterSize: clusterSize, RefcountBits: 64, Compression: qcow2.Zlib, Workers: 1})
+		}}, src, &qcow2.WriteOptions{ClusterSize: clusterSize, RefcountBits: 64, Compression: qcow2.Zlib, WriteOptions: layer.WriteOptions{Workers: 1}})
 		if err == nil {
 			if n < 10 {
 				t.Errorf("only %d writes", n)

@@ -24,6 +24,9 @@ type Options struct {
 	// CacheBytes is how much of the map of blocks is kept in memory at most,
 	// in bytes; zero means 16 MiB. A parent gets half of it.
 	CacheBytes int64
+
+	// Alone opens no parent. What it would show reads as zeroes.
+	Alone bool
 }
 
 // ParentRef says which parent an image lies over.
@@ -37,6 +40,7 @@ type ParentRef struct {
 type Image struct {
 	*layer.Disk
 	header Header
+	table  *qedfile.TableReader
 }
 
 var (
@@ -71,13 +75,15 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	var parent qedfile.Disk
 	if h.Type.hasParent() {
 		budget /= 2
-		if parent, err = openParent(opts, h, budget); err != nil {
-			return nil, err
+		if !opts.Alone {
+			if parent, err = openParent(opts, h, budget); err != nil {
+				return nil, err
+			}
 		}
 		m.free = qedfile.Unallocated
 	}
 	m.table = qedfile.NewTableReader(f, &qedfile.TableOptions{Narrow: true, CacheBytes: budget})
-	return &Image{Disk: layer.New(m, h.Size, parent, f), header: *h}, nil
+	return &Image{Disk: layer.New(m, h.Size, parent, f), header: *h, table: m.table}, nil
 }
 
 func openParent(opts *Options, h *Header, budget int64) (qedfile.Disk, error) {

@@ -25,6 +25,9 @@ type Options struct {
 
 	// ForceShare is handed to Backing.
 	ForceShare bool
+
+	// Alone opens no parent. What it would show reads as zeroes.
+	Alone bool
 }
 
 // Format is the name that the format has in qemu.
@@ -80,8 +83,10 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	var parent qedfile.Disk
 	if footer.Type == Differencing {
 		budget /= 4 // the table, the bitmaps, and half for the parent
-		if parent, err = openParent(h, opts, 2*budget); err != nil {
-			return nil, err
+		if !opts.Alone {
+			if parent, err = openParent(h, opts, 2*budget); err != nil {
+				return nil, err
+			}
 		}
 		m.differs = true
 		m.bits = qedfile.NewTableReader(f, &qedfile.TableOptions{CacheBytes: budget, SliceBytes: sectorSize})

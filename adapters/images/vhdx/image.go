@@ -24,6 +24,9 @@ type Options struct {
 
 	// ForceShare is handed to Backing.
 	ForceShare bool
+
+	// Alone opens no parent. What it would show reads as zeroes.
+	Alone bool
 }
 
 // Image is an image that is opened as the disk in it. It is safe for
@@ -79,8 +82,10 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	var parent qedfile.Disk
 	if m.HasParent {
 		budget /= 4 // the table, the bitmaps, and half for the parent
-		if parent, err = openParent(m, opts, 2*budget); err != nil {
-			return nil, err
+		if !opts.Alone {
+			if parent, err = openParent(m, opts, 2*budget); err != nil {
+				return nil, err
+			}
 		}
 		blocks.bits = qedfile.NewTableReader(f, &qedfile.TableOptions{CacheBytes: budget, SliceBytes: 4 << 10})
 	}

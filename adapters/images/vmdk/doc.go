@@ -34,7 +34,8 @@
 //
 // An entry of 0 shows the parent, or zeroes; 1 can be a grain of zeroes. In a
 // stream-optimized extent grains are compressed and each part follows a
-// marker; where the header has no directory a footer has. VMFSSPARSE (COWD)
+// marker; where the header has no directory a footer has. [Write] makes images
+// of any [Subformat], with or without a parent. VMFSSPARSE (COWD)
 // extents of ESX have other headers and tables of 4096 entries, SESPARSE ones
 // entries of 64 bits.
 //

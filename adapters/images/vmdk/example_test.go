@@ -21,7 +21,7 @@ func exampleDisk() qedfile.Disk {
 
 func ExampleWrite() {
 	file := backend.NewMemory(nil)
-	if err := vmdk.Write(context.Background(), file, exampleDisk(), &vmdk.WriteOptions{Stream: true}); err != nil {
+	if err := vmdk.Write(context.Background(), file, exampleDisk(), &vmdk.WriteOptions{Subformat: vmdk.StreamOptimized}); err != nil {
 		log.Fatal(err)
 	}
 	m, err := vmdk.Open(file, nil)

@@ -33,6 +33,9 @@ type Options struct {
 
 	// ForceShare is handed to Backing.
 	ForceShare bool
+
+	// Alone opens no parent. What it would show reads as zeroes.
+	Alone bool
 }
 
 // Image is an image that is opened as the disk in it. It is safe for
@@ -83,18 +86,17 @@ func (m *Image) Info() (*layer.Info, error) {
 	}
 	var extents [][]layer.Detail
 	for _, p := range m.parts {
-		extent := []layer.Detail{{Key: "virtual-size", Value: p.end - p.start}, {Key: "filename", Value: p.Name}}
-		if t, ok := p.format.(*grainTables); ok {
+		var extent []layer.Detail
+		t, sparse := p.format.(*grainTables)
+		if sparse && t.unpack != nil {
+			extent = append(extent, layer.Detail{Key: "compressed", Value: true})
+		}
+		extent = append(extent, layer.Detail{Key: "virtual-size", Value: p.end - p.start}, layer.Detail{Key: "filename", Value: p.Name})
+		if sparse {
 			extent = append(extent, layer.Detail{Key: "cluster-size", Value: t.grain})
 			info.ClusterSize = t.grain
-			if t.unpack != nil {
-				extent = append(extent, layer.Detail{Key: "compressed", Value: true})
-			}
 		}
-		if p.Type != "" {
-			extent = append(extent, layer.Detail{Key: "format", Value: p.Type})
-		}
-		extents = append(extents, extent)
+		extents = append(extents, append(extent, layer.Detail{Key: "format", Value: p.Type}))
 	}
 	info.Details = []layer.Detail{
 		{Key: "cid", Value: int64(m.descriptor.CID)},
@@ -157,7 +159,7 @@ func (o *opener) open(r backend.Reader) (*Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.HasParent() {
+	if d.HasParent() && !o.opts.Alone {
 		o.parent, err = o.openParent(d)
 	}
 	return d, err

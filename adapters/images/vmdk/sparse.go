@@ -155,7 +155,7 @@ func newSparse(f *layer.File, h *sparseHeader, cacheBytes int64) (*grainTables, 
 	t.tables = (t.size-1)/(t.grain*t.grains) + 1
 	zeroGrain := h.flags&flagZeroGrain != 0
 	t.place = func(e uint64) (qedfile.Kind, int64, error) {
-		if e == 1 && zeroGrain {
+		if e == entryZero && zeroGrain {
 			return qedfile.Zero, 0, nil
 		}
 		return sectorPlace(e)

@@ -1,16 +1,11 @@
 package vmdk
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"math/rand/v2"
+	"path"
 	"strings"
-	"sync"
-
-	"github.com/klauspost/compress/zlib"
 
 	"github.com/qedfs/qedfs/adapters/images/internal/fill"
 	"github.com/qedfs/qedfs/adapters/images/layer"
@@ -18,15 +13,59 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
+// Subformat is how an image lies in files: its createType.
+type Subformat uint8
+
+const (
+	// MonolithicSparse is one file with the descriptor and the data, which
+	// grows as it is written.
+	MonolithicSparse Subformat = iota
+	// StreamOptimized is one file whose grains are compressed: the form in
+	// which disks are shipped and uploaded. It is written once.
+	StreamOptimized
+	// MonolithicFlat is a descriptor and one file with the disk, byte for byte.
+	MonolithicFlat
+	// SplitSparse is a descriptor and a sparse file for every 2 GiB.
+	SplitSparse
+	// SplitFlat is a descriptor and a flat file for every 2 GiB.
+	SplitFlat
+)
+
+// subformatNames are the names by createType.
+func subformatNames() []string {
+	return []string{"monolithicSparse", "streamOptimized", "monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat"}
+}
+
+// String returns the createType.
+func (s Subformat) String() string {
+	if names := subformatNames(); int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("subformat %d", uint8(s))
+}
+
+func (s Subformat) flat() bool  { return s == MonolithicFlat || s == SplitFlat }
+func (s Subformat) split() bool { return s == SplitSparse || s == SplitFlat }
+
 // WriteOptions say what a new image is like. The zero value, and nil, are the
 // defaults.
 type WriteOptions struct {
 	layer.WriteOptions
 
-	// Stream makes a stream-optimized image, whose grains are compressed: the
-	// form in which disks are shipped and uploaded. Otherwise the image is a
-	// monolithic sparse one, which can be written.
-	Stream bool
+	// Subformat is how the image lies in files.
+	Subformat Subformat
+
+	// Extent creates a file for a part of the disk, by the name that the
+	// descriptor gets for it. All subformats but the first two need it. The
+	// files are the caller's to close, also after an error.
+	Extent func(name string) (backend.Storage, error)
+
+	// ParentName is the name of a VMDK image that shows what the backing file
+	// of the source does, and ParentCID that image's [Image.CID]. Only what the
+	// source stores itself is written then; it must be a [qedfile.Layer]. Flat
+	// images have no parent.
+	ParentName string
+	ParentCID  uint32
 
 	// Adapter is the controller that the disk is for: "ide", "lsilogic",
 	// "buslogic" or "legacyESX". Empty means "ide".
@@ -39,12 +78,11 @@ type WriteOptions struct {
 	// "2147483647", which stands for a version that is not known.
 	ToolsVersion string
 
-	// ZeroGrains allows a writer of the image, which is not a stream, to mark
-	// grains as zeroes.
+	// ZeroGrains allows writers of a sparse image to mark grains as zeroes.
 	ZeroGrains bool
 
-	// FileName is what the descriptor calls the file. Empty means
-	// "disk.vmdk"; readers do not mind if it is another.
+	// FileName is the name of the file. The descriptor mentions it, and the
+	// names of further files are made of it. Empty means "disk.vmdk".
 	FileName string
 }
 
@@ -55,295 +93,149 @@ const (
 	newTableSpan  = newGTEs * newGrain // bytes of the disk that a table maps
 	newDescAt     = 1                  // sector
 	newDescSize   = 20                 // sectors
+	splitBytes    = 2 << 30            // of the disk in each file of a split image
 	maxNewSize    = 64 << 40
 	maxFileBytes  = sectorSize << 32 // that an entry can name
 )
 
-// Write writes the disk src as a new image to dst, which is empty. If it fails
-// dst holds a part of the image.
+// Write writes the disk src as a new image to dst, which is empty, and to the
+// files that opts.Extent creates. If it fails they hold a part of the image.
 func Write(ctx context.Context, dst backend.Storage, src qedfile.Disk, opts *WriteOptions) error {
 	if opts == nil {
 		opts = &WriteOptions{}
 	}
-	size := layer.RoundUp(src.Size(), sectorSize)
-	if size > maxNewSize {
-		return unsupported("a disk of %d bytes, more than 64 TiB", size)
+	w := &writer{dst: dst, size: layer.RoundUp(src.Size(), sectorSize), opts: opts}
+	if err := w.check(src); err != nil {
+		return err
 	}
-	if size == 0 {
-		return unsupported("a disk without bytes")
+	if err := w.createExtents(); err != nil {
+		return err
 	}
-	desc, err := newDescriptor(size/sectorSize, opts)
+	desc, err := w.descriptor()
 	if err != nil {
 		return err
 	}
-	w := &writer{dst: dst, size: size, tables: (size + newTableSpan - 1) / newTableSpan}
-	if opts.Stream {
-		err = w.stream(ctx, src, opts)
-	} else {
-		err = w.sparse(ctx, src, opts)
+	switch {
+	case opts.Subformat == StreamOptimized:
+		err = w.stream(ctx, src)
+	case opts.Subformat.flat():
+		err = w.flat(ctx, src)
+	default:
+		err = w.sparse(ctx, src)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = dst.WriteAt(desc, newDescAt*sectorSize)
+	at := int64(newDescAt * sectorSize)
+	if !w.extents[0].embedded {
+		at = 0
+	}
+	_, err = dst.WriteAt(desc, at)
 	return err
 }
 
 // A writer writes one image.
 type writer struct {
-	dst    backend.Storage
-	size   int64 // bytes of the disk
-	tables int64 // grain tables
-	end    int64 // of what has a place in the file, in bytes
+	opts    *WriteOptions
+	dst     backend.Storage // what has the descriptor
+	size    int64           // bytes of the disk
+	extents []*newExtent
 }
 
-// header returns the header of the image, or its footer. The directories are at
-// sectors.
-func (w *writer) header(version, flags uint32, redundant, directory, overhead uint64) []byte {
-	b := make([]byte, sparseHeaderBytes)
-	le := binary.LittleEndian
-	copy(b, magicSparse)
-	le.PutUint32(b[atSparseVersion:], version)
-	le.PutUint32(b[atSparseFlags:], flags|flagNewlines)
-	le.PutUint64(b[atSparseCapacity:], uint64(w.size/sectorSize))
-	le.PutUint64(b[atSparseGrain:], newGrain/sectorSize)
-	le.PutUint64(b[atSparseDescriptor:], newDescAt)
-	le.PutUint64(b[atSparseDescSize:], newDescSize)
-	le.PutUint32(b[atSparseGTEs:], newGTEs)
-	le.PutUint64(b[atSparseRedundant:], redundant)
-	le.PutUint64(b[atSparseDirectory:], directory)
-	le.PutUint64(b[atSparseOverhead:], overhead)
-	copy(b[atSparseNewlines:], newlines)
-	if flags&flagCompressed != 0 {
-		le.PutUint16(b[atSparseAlgorithm:], algorithmDeflate)
-	}
-	return b
+// A newExtent is one file with a part of the disk.
+type newExtent struct {
+	to       backend.Storage
+	name     string
+	embedded bool  // the descriptor is in it, too
+	size     int64 // bytes of the disk
+	end      int64 // of what has a place in the file, in bytes
 }
 
-// sparse writes a monolithic sparse image. All tables have a place, in two
-// copies, each behind its directory:
-//
-//	header | descriptor | directory | tables | directory | tables | grains
-func (w *writer) sparse(ctx context.Context, src qedfile.Disk, opts *WriteOptions) error {
-	directoryBytes := layer.RoundUp(4*w.tables, sectorSize)
-	copyBytes := directoryBytes + w.tables*newTableBytes
-	first := int64(newDescAt+newDescSize) * sectorSize
-	second := first + copyBytes
-	grains := layer.RoundUp(second+copyBytes, newGrain)
-	w.end = grains
-	for _, at := range []int64{first, second} {
-		t := &fill.Table{To: w.dst, At: at, Len: w.tables, Order: binary.LittleEndian}
-		for i := range w.tables {
-			if err := t.Set(i, uint64((at+directoryBytes+i*newTableBytes)/sectorSize)); err != nil {
-				return err
-			}
-		}
-		if err := t.Close(); err != nil {
-			return err
-		}
+// tables is the number of grain tables.
+func (e *newExtent) tables() int64 { return (e.size + newTableSpan - 1) / newTableSpan }
+
+// check refuses what cannot be written.
+func (w *writer) check(src qedfile.Disk) error {
+	o := w.opts
+	switch {
+	case int(o.Subformat) >= len(subformatNames()):
+		return unsupported("%v", o.Subformat)
+	case w.size > maxNewSize:
+		return unsupported("a disk of %d bytes, more than 64 TiB", w.size)
+	case o.Subformat.split() && w.size > maxExtents*splitBytes:
+		return unsupported("a disk of %d bytes in files of 2 GiB", w.size)
+	case w.size == 0:
+		return unsupported("a disk without bytes")
+	case o.Subformat.flat() && o.ParentName != "":
+		return unsupported("a flat image with a parent")
+	case o.Subformat.flat() && o.ZeroGrains:
+		return unsupported("zero grains in a flat image")
 	}
-	table := &fill.Table{
-		To: w.dst, At: first + directoryBytes, Mirrors: []int64{second + directoryBytes}, Len: w.tables * newGTEs, Order: binary.LittleEndian,
+	if _, layered := src.(qedfile.Layer); o.ParentName != "" && !layered {
+		return unsupported("a parent: the source has none")
 	}
-	place := func(i int64) (int64, error) {
-		at := w.end
-		w.end += newGrain
-		if w.end > maxFileBytes {
-			return 0, errTooLarge
-		}
-		return at, table.Set(i, uint64(at/sectorSize))
-	}
-	if err := fill.Blocks(ctx, w.dst, src, newGrain, place, &opts.WriteOptions); err != nil {
-		return err
-	}
-	if err := table.Close(); err != nil {
-		return err
-	}
-	if err := w.dst.Truncate(w.end); err != nil {
-		return err
-	}
-	version, flags := uint32(1), uint32(flagRedundant)
-	if opts.ZeroGrains {
-		version, flags = 2, flags|flagZeroGrain
-	}
-	_, err := w.dst.WriteAt(w.header(version, flags, uint64(first/sectorSize), uint64(second/sectorSize), uint64(grains/sectorSize)), 0)
-	return err
+	return nil
 }
 
-var errTooLarge = unsupported("more than 2 TiB of data in one file")
-
-// stream writes a stream-optimized image. Each part has a marker before it; a
-// table follows the grains that it maps, and the footer has the header's fields
-// that are not known before:
-//
-//	header | descriptor | grain ... grain | table | grain ... | table | directory | footer | end
-func (w *writer) stream(ctx context.Context, src qedfile.Disk, opts *WriteOptions) error {
-	const overhead = newGrain // before the first grain
-	w.end = overhead
-	s := &streamTables{writer: w, directory: make([]byte, layer.RoundUp(4*w.tables, sectorSize)), current: -1}
-	var deflaters sync.Pool
-	err := qedfile.Pieces(ctx, src, qedfile.PieceStages{
-		Prepare: func(p *qedfile.Piece) (err error) {
-			d, _ := deflaters.Get().(*deflater)
-			if d == nil {
-				d = newDeflater()
-			}
-			defer deflaters.Put(d)
-			p.Packed, err = d.pack(p.Packed[:0], p.Bytes, p.Offset/sectorSize)
-			return err
-		},
-		Place: func(p *qedfile.Piece) (err error) {
-			p.At, err = s.place(p.Offset/newGrain, int64(len(p.Packed)))
-			return err
-		},
-		Finish: func(p *qedfile.Piece) error {
-			_, err := w.dst.WriteAt(p.Packed, p.At)
-			return err
-		},
-	}, fill.Pieces(&opts.WriteOptions, newGrain))
-	if err != nil {
-		return err
+// createExtents creates the files of the disk.
+func (w *writer) createExtents() error {
+	name := w.opts.FileName
+	if name == "" {
+		name = "disk.vmdk"
 	}
-	directory, err := s.finish()
-	if err != nil {
-		return err
-	}
-	const version, flags = 3, flagCompressed | flagMarkers
-	footer := append(marker(1, markerFooter), w.header(version, flags, 0, uint64(directory/sectorSize), overhead/sectorSize)...)
-	footer = append(footer, marker(0, markerEnd)...)
-	if _, err := w.dst.WriteAt(footer, w.end); err != nil {
-		return err
-	}
-	_, err = w.dst.WriteAt(w.header(version, flags, 0, directoryAtEnd, overhead/sectorSize), 0)
-	return err
-}
-
-// streamTables are the tables of a stream, of which one is in memory.
-type streamTables struct {
-	*writer
-	directory []byte
-	current   int64 // table in memory, -1 for none
-	table     [newTableBytes]byte
-}
-
-// place gives n bytes their place, those of a grain.
-func (s *streamTables) place(grain, n int64) (int64, error) {
-	if t := grain / newGTEs; t != s.current {
-		if err := s.flush(); err != nil {
-			return 0, err
-		}
-		s.current = t
-	}
-	at := s.end
-	s.end += layer.RoundUp(n, sectorSize)
-	if s.end > maxFileBytes {
-		return 0, errTooLarge
-	}
-	binary.LittleEndian.PutUint32(s.table[4*(grain%newGTEs):], uint32(at/sectorSize))
-	return at, nil
-}
-
-// flush writes the table in memory.
-func (s *streamTables) flush() error {
-	if s.current < 0 {
+	s := w.opts.Subformat
+	if !s.flat() && !s.split() {
+		w.extents = []*newExtent{{to: w.dst, name: name, embedded: true, size: w.size}}
 		return nil
 	}
-	at, err := s.write(s.table[:], markerTable)
-	binary.LittleEndian.PutUint32(s.directory[4*s.current:], uint32(at/sectorSize))
-	clear(s.table[:])
-	return err
-}
-
-// finish writes the last table, and the directory, whose place it returns.
-func (s *streamTables) finish() (int64, error) {
-	if err := s.flush(); err != nil {
-		return 0, err
+	if w.opts.Extent == nil {
+		return unsupported("%v: no way to create its files", s)
 	}
-	return s.write(s.directory, markerDirectory)
-}
-
-// write writes whole sectors behind a marker. It returns where they are.
-func (s *streamTables) write(b []byte, kind uint32) (int64, error) {
-	at := s.end
-	s.end += sectorSize + int64(len(b))
-	_, err := s.dst.WriteAt(append(marker(int64(len(b))/sectorSize, kind), b...), at)
-	return at + sectorSize, err
-}
-
-// marker returns the sector before what is no grain.
-func marker(sectors int64, kind uint32) []byte {
-	b := make([]byte, sectorSize)
-	binary.LittleEndian.PutUint64(b, uint64(sectors))
-	binary.LittleEndian.PutUint32(b[12:], kind)
-	return b
-}
-
-// A deflater packs one grain after the other.
-type deflater struct {
-	z     *zlib.Writer
-	whole [newGrain]byte
-}
-
-func newDeflater() *deflater { return &deflater{z: zlib.NewWriter(nil)} }
-
-// pack appends to b a grain that begins at a sector of the disk: its marker and
-// its bytes, in whole sectors. The last grain of a disk is filled with zeroes.
-func (d *deflater) pack(b, grain []byte, sector int64) ([]byte, error) {
-	if len(grain) < newGrain {
-		clear(d.whole[copy(d.whole[:], grain):])
-		grain = d.whole[:]
+	span, suffix := w.size, func(int64) string { return "flat" }
+	switch s {
+	case SplitSparse:
+		span, suffix = splitBytes, func(i int64) string { return fmt.Sprintf("s%03d", i) }
+	case SplitFlat:
+		span, suffix = splitBytes, func(i int64) string { return fmt.Sprintf("f%03d", i) }
 	}
-	out := bytes.NewBuffer(append(b, make([]byte, grainMarkerBytes)...))
-	d.z.Reset(out)
-	if _, err := d.z.Write(grain); err != nil {
-		return nil, err
-	}
-	if err := d.z.Close(); err != nil {
-		return nil, err
-	}
-	b = out.Bytes()
-	binary.LittleEndian.PutUint64(b, uint64(sector))
-	binary.LittleEndian.PutUint32(b[8:], uint32(len(b)-grainMarkerBytes))
-	return append(b, make([]byte, layer.RoundUp(int64(len(b)), sectorSize)-int64(len(b)))...), nil
-}
-
-// newDescriptor returns the descriptor of a new image.
-func newDescriptor(sectors int64, opts *WriteOptions) ([]byte, error) {
-	createType := "monolithicSparse"
-	if opts.Stream {
-		createType = "streamOptimized"
-	}
-	adapter := cmp.Or(opts.Adapter, "ide")
-	heads := int64(255)
-	switch adapter {
-	case "ide":
-		heads = 16
-	case "lsilogic", "buslogic", "legacyESX":
-	default:
-		return nil, unsupported("the adapter %q", adapter)
-	}
-	const perTrack = 63
-	values := map[string]string{
-		"name": cmp.Or(opts.FileName, "disk.vmdk"), "hardware version": cmp.Or(opts.HardwareVersion, "4"),
-		"tools version": cmp.Or(opts.ToolsVersion, "2147483647"),
-	}
-	for what, value := range values {
-		if strings.ContainsAny(value, "\"\n\r\x00") {
-			return nil, unsupported("the %s %q", what, value)
+	ext := path.Ext(name)
+	for at := int64(0); at < w.size; at += span {
+		e := &newExtent{size: min(span, w.size-at)}
+		e.name = strings.TrimSuffix(name, ext) + "-" + suffix(at/span+1) + ext
+		var err error
+		if e.to, err = w.opts.Extent(e.name); err != nil {
+			return fmt.Errorf("vmdk: create extent %q: %w", e.name, err)
 		}
+		w.extents = append(w.extents, e)
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Disk DescriptorFile\nversion=1\nCID=%08x\nparentCID=%08x\ncreateType=%q\n\n", newCID(), uint32(noParent), createType)
-	fmt.Fprintf(&b, "# Extent description\nRW %d SPARSE \"%s\"\n\n", sectors, values["name"])
-	fmt.Fprintf(&b, "# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"%s\"\n", values["hardware version"])
-	fmt.Fprintf(&b, "ddb.geometry.cylinders = \"%d\"\nddb.geometry.heads = \"%d\"\nddb.geometry.sectors = \"%d\"\n", sectors/(perTrack*heads), heads, perTrack)
-	fmt.Fprintf(&b, "ddb.adapterType = %q\nddb.toolsVersion = \"%s\"\n", adapter, values["tools version"])
-	if b.Len() > newDescSize*sectorSize {
-		return nil, unsupported("a descriptor of %d bytes", b.Len())
-	}
-	return b.Bytes(), nil
+	return nil
 }
 
-// newCID returns a random number that is not the one for a disk without a
-// parent, nor the one before.
-func newCID() uint32 { return rand.Uint32N(noParent - 1) }
+// pieces are the options for reading the source in grains.
+func (w *writer) pieces() *qedfile.PieceOptions {
+	p := fill.Pieces(&w.opts.WriteOptions, newGrain)
+	p.Own = w.opts.ParentName != ""
+	return p
+}
+
+// flat writes extents that hold the disk byte for byte.
+func (w *writer) flat(ctx context.Context, src qedfile.Disk) error {
+	const piece = 1 << 20
+	place := func(i int64) (int64, error) { return i * piece, nil }
+	if err := fill.Blocks(ctx, flatFiles(w.extents), src, piece, place, &w.opts.WriteOptions); err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range w.extents {
+		errs = append(errs, e.to.Truncate(e.size))
+	}
+	return errors.Join(errs...)
+}
+
+// flatFiles writes to extents that follow each other, all but the last of the
+// same size. What is written lies in one of them.
+type flatFiles []*newExtent
+
+func (f flatFiles) WriteAt(p []byte, off int64) (int, error) {
+	return f[off/f[0].size].to.WriteAt(p, off%f[0].size)
+}

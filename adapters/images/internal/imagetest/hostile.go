@@ -3,6 +3,7 @@ package imagetest
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -61,6 +63,11 @@ func Exercise(tb testing.TB, open Opener, b []byte) {
 	}
 	d.ReadAt(buf, d.Size()/2)
 	d.ReadAt(buf, max(0, d.Size()-int64(len(buf))))
+	if c, ok := d.(layer.Checker); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		c.Check(ctx, nil)
+	}
 	next, runs := int64(0), 0
 	for e, err := range d.(qedfile.Mapper).Extents(0, d.Size()) {
 		if e.Start != next || e.Length <= 0 {
