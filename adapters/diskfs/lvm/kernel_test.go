@@ -48,6 +48,10 @@ lvm lvcreate -q -s -n full -c 4k -L 64k snap/origin
 fill origin 300 10 50; fill small 400 30 40; fill large 500 100 3; fill small 600 200 1; fill origin 700 200 5
 keep
 
+group deep 2 16384
+lv -n origin -L 3m; fill origin; lvm lvcreate -q -s -n later -c 4k -L 2m deep/origin; fill origin 200 50 400
+keep
+
 group thin 2 16384
 lv -n outside -L 1m; fill outside; lvm lvchange -an thin/outside; lvm lvchange -pr thin/outside
 lvm lvcreate -q -y -T --poolmetadatasize 2m -c 64k -L 8m thin/pool
@@ -84,7 +88,6 @@ for f in 1 2; do
 	lv -n data -L 4m; fill data
 	lvm lvcreate -q -y --type cache-pool -L 1m --poolmetadatasize 2m -c 32k -n fast cache$f
 	lvm lvconvert -q -y --type cache --cachemode writeback --cachemetadataformat $f --cachepool fast cache$f/data
-	dmsetup message cache$f-data 0 migration_threshold 0
 	for i in $(seq 6); do fill data 300 100 20; fill data 400 500 3; dd if=/dev/cache$f/data of=/dev/null bs=64k 2>/dev/null; done
 	fill data 500 20 60; fill data 700 600 20; dmsetup status
 	keep

@@ -99,9 +99,6 @@ func (r *raidSet) open(o *opener, length int64, depth int) (io.ReaderAt, error) 
 		return nil, fmt.Errorf("lvm: %d bytes", length)
 	}
 	size := (length*r.copies + r.spread - 1) / r.spread
-	if r.level == raid.Level10 {
-		size = (size + r.chunk - 1) / r.chunk * r.chunk
-	}
 	g := raid.Geometry{Level: r.level, Layout: r.layout, Chunk: r.chunk, Clean: math.MaxInt64}
 	legs := make([]io.ReaderAt, len(r.images))
 	failed := make([]error, len(r.images))
