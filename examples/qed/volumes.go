@@ -20,8 +20,10 @@ func newVolumes(a *app) *cobra.Command {
 		Short: "List partitions, logical volumes and what they hold",
 		Long: `List what on the disk can hold a filesystem: partitions as p1, p2, ... by the
 number that Linux gives them, logical volumes as vg-lv by their name in
-/dev/mapper, and "disk" where a filesystem fills the whole disk. These names
-are the top directories of the tree that ls, cat, cp and the others work in.
+/dev/mapper, arrays as md0 or md-NAME, and "disk" where a filesystem fills the
+whole disk. These names are the top directories of the tree that ls, cat, cp and
+the others work in. With --with, a volume of a further disk that would have the
+name of another begins with the name of its image: data.p1.
 
 The filesystem is named as blkid names it. What is worth knowing of the
 partition table and of the filesystems (a journal that had to be replayed,
