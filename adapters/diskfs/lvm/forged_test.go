@@ -3,9 +3,12 @@ package lvm_test
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
 )
 
 // forge changes the blocks of metadata that match, and mends their checksums.
@@ -144,11 +147,28 @@ func TestOfTwoWritesTheLaterOneIsKept(t *testing.T) {
 }
 
 func TestReadsOfAPassthroughCacheAreTheOrigins(t *testing.T) {
-	s := committed(t)["cachevol"]
-	text := strings.Replace(newestText(s.devices[0], "cachevol"), `cache_mode = "writeback"`, `cache_mode = "passthrough"`, 1)
-	groups := oneGroup(t, withText(s.devices, text))
-	if b, err := contents(t, groups, "data"); err != nil || bytes.Equal(b, s.volumes["data"]) {
-		t.Error(err)
+	differ := 0
+	for _, name := range []string{"cache1", "cache2", "cachevol"} {
+		s := committed(t)[name]
+		text := strings.Replace(newestText(s.devices[0], name), `cache_mode = "writeback"`, `cache_mode = "passthrough"`, 1)
+		g := oneGroup(t, withText(s.devices, text))
+		origin, err := lvm.Hidden(g, "data_corig")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := io.ReadAll(origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := contents(t, g, "data"); err != nil || !bytes.Equal(b, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(want, s.volumes["data"]) {
+			differ++
+		}
+	}
+	if differ == 0 {
+		t.Error("no cache has what its origin has not")
 	}
 }
 
