@@ -50,6 +50,8 @@ What cannot be copied is said, and the exit code is 1.`,
 	flags.BoolVar(&opts.Unsynced, "no-sync", false, "do not wait until the files are on the disk")
 	flags.BoolVar(&opts.Devices, "devices", false, "make devices and named pipes, too (Linux; devices need root)")
 	skipSpecial := flags.Bool("skip-special", false, "do without the devices, pipes and sockets that are not made")
+	flags.BoolP("recursive", "r", false, "copy directories with all below them, as always")
+	all := flags.BoolP("archive", "a", false, "keep everything: -P, --owner, --xattrs, --setuid and --devices")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
@@ -58,6 +60,9 @@ What cannot be copied is said, and the exit code is 1.`,
 		defer f.Close()
 		if args[len(args)-1] == "-" {
 			return f.cat(cmd.Context(), f.paths(cmd.Context(), args[1:len(args)-1]))
+		}
+		if *all {
+			*keepLinks, opts.Owner, opts.Xattrs, opts.Setuid, opts.Devices = true, true, true, true, true
 		}
 		opts.Follow = !*keepLinks
 		sources := f.paths(cmd.Context(), args[1:len(args)-1])

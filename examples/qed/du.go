@@ -32,9 +32,16 @@ it begins at the volumes.
 	human := addHumanFlag(cmd)
 	var c counting
 	cmd.Flags().BoolVarP(&c.summary, "summarize", "s", false, "show each PATH alone, not the directories below")
+	depth := cmd.Flags().IntP("max-depth", "d", 0, "show so many `levels` below each PATH only")
 	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "show files, too")
 	cmd.Flags().BoolVar(&c.apparent, "apparent-size", false, "count the lengths of files and links, not what is allocated")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("max-depth") {
+			if *depth < 0 {
+				return usageError(cmd, fmt.Errorf("--max-depth %d: no number of levels", *depth))
+			}
+			c.depth = depth
+		}
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
 			return err
@@ -66,6 +73,7 @@ type counting struct {
 	json                   *json.Encoder
 	format                 func(int64) string
 	summary, all, apparent bool
+	depth                  *int                   // levels that are shown; nil for all
 	seen                   map[fstree.FileID]bool // files with several names
 	open                   []directory            // that the walk is in, the innermost last
 	dir                    string                 // path of the innermost one
@@ -140,7 +148,7 @@ func (c *counting) add(e *fstree.WalkEntry, root string) error {
 		return nil
 	}
 	c.open[len(c.open)-1].add(size)
-	if c.all && !c.summary {
+	if c.all && c.shows(len(c.open)) {
 		return c.print(e.Path, size)
 	}
 	return nil
@@ -160,7 +168,7 @@ func (c *counting) leave(path string) error {
 		if last > 0 {
 			c.open[last-1].add(d.bytes)
 		}
-		if last == 0 || !c.summary {
+		if c.shows(last) {
 			if d.end == 0 {
 				name = "."
 				if isGuest(c.dir) {
@@ -173,6 +181,11 @@ func (c *counting) leave(path string) error {
 		}
 	}
 	return nil
+}
+
+// shows reports whether what lies so many levels below an argument has a line.
+func (c *counting) shows(level int) bool {
+	return level == 0 || !c.summary && (c.depth == nil || level <= *c.depth)
 }
 
 func (c *counting) size(st *imagefs.Stat) int64 {

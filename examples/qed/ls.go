@@ -27,6 +27,9 @@ which are the top directories of the tree.
 argument for cat, cp and the others, and grep finds what it looks for. Names
 that begin with a dot are listed with -a only, as ls does.
 
+-t and -S sort by time and size, the largest first, and -r turns the order round;
+with -R all that is below is sorted as one.
+
 --output json prints one object a line for every file, those with a dot too:
 path, type (f d l c b p s), size, mode, uid, gid, nlink, ino, mtime, and where
 they apply target and rdev. A path that is not valid UTF-8 is shown in an
@@ -42,7 +45,14 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 	cmd.Flags().BoolVarP(&opts.long, "long", "l", false, "show mode, links, owner, size and time, as ls -l does")
 	cmd.Flags().BoolVarP(&opts.recursive, "recursive", "R", false, "list all that is below, too")
 	cmd.Flags().BoolVarP(&opts.all, "all", "a", false, "list names that begin with a dot, too")
+	opts.human = addHumanFlag(cmd)
+	opts.order.addFlags(cmd)
+	cmd.Flags().BoolVarP(&opts.self, "directory", "d", false, "list directories themselves, not what is in them")
+	cmd.Flags().BoolVarP(&opts.inode, "inode", "i", false, "show the number of the inode first")
+	numeric := cmd.Flags().BoolP("numeric-uid-gid", "n", false, "as -l, where owners are numbers always")
+	cmd.Flags().BoolP("one", "1", false, "one name a line, as always")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		opts.long = opts.long || *numeric
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
 			return err
@@ -57,7 +67,7 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 			args = append(args, ".")
 		}
 		for _, arg := range args[1:] {
-			follow := !l.long && l.json == nil || strings.HasSuffix(arg, "/")
+			follow := !l.long && !l.self && l.json == nil || strings.HasSuffix(arg, "/")
 			for _, name := range f.expand(cmd.Context(), arg) {
 				if err := l.list(cmd.Context(), name, follow); err != nil {
 					return err
@@ -72,7 +82,11 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 	return cmd
 }
 
-type lsOptions struct{ long, recursive, all bool }
+type lsOptions struct {
+	long, recursive, all, self, inode bool
+	human                             *bool
+	order                             lsOrder
+}
 
 // lister prints a listing.
 type lister struct {
@@ -96,7 +110,7 @@ func (l *lister) list(ctx context.Context, name string, follow bool) error {
 		l.fail(l.explain(name, err))
 		return nil
 	}
-	if !info.IsDir() {
+	if !info.IsDir() || l.self {
 		return l.print(name, name, fs.FileInfoToDirEntry(info))
 	}
 	l.requireFiles(name)
@@ -105,7 +119,8 @@ func (l *lister) list(ctx context.Context, name string, follow bool) error {
 
 // walk prints what is in a directory and, with -R, all below it.
 func (l *lister) walk(ctx context.Context, dir string) error {
-	opts := &fstree.WalkOptions{Stat: l.long || l.json != nil}
+	opts := &fstree.WalkOptions{Stat: l.long || l.inode || l.json != nil || l.order.any()}
+	var held []sortedFile
 	for e, err := range l.tree.Walk(ctx, dir, opts) {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -126,7 +141,22 @@ func (l *lister) walk(ctx context.Context, dir string) error {
 		if !l.recursive {
 			shown = e.Name()
 		}
+		if l.order.any() {
+			st, err := e.Stat()
+			if err != nil {
+				l.fail(atPath(e.Path, err))
+				continue
+			}
+			held = append(held, sortedFile{e.Path, shown, st})
+			continue
+		}
 		if err := l.print(e.Path, shown, e); err != nil {
+			return err
+		}
+	}
+	l.order.sort(held)
+	for _, h := range held {
+		if err := l.printStat(h.path, h.shown, h.stat); err != nil {
 			return err
 		}
 	}
@@ -137,7 +167,7 @@ func hidden(name string) bool { return name != "" && name[0] == '.' }
 
 // print prints one file.
 func (l *lister) print(name, shown string, d fs.DirEntry) error {
-	if l.json == nil && !l.long {
+	if l.json == nil && !l.long && !l.inode {
 		_, err := l.w.WriteString(show.Name(shown) + "\n")
 		return err
 	}
@@ -146,9 +176,20 @@ func (l *lister) print(name, shown string, d fs.DirEntry) error {
 		l.fail(atPath(name, err))
 		return nil
 	}
-	st := info.Sys().(*imagefs.Stat)
+	return l.printStat(name, shown, info.Sys().(*imagefs.Stat))
+}
+
+// printStat prints one file of which the inode is known.
+func (l *lister) printStat(name, shown string, st *imagefs.Stat) error {
 	if l.json == nil {
-		return l.printLong(name, shown, st)
+		if l.inode {
+			fmt.Fprintf(l.w, "%7d ", st.Ino)
+		}
+		if l.long {
+			return l.printLong(name, shown, st)
+		}
+		_, err := l.w.WriteString(show.Name(shown) + "\n")
+		return err
 	}
 	e, err := l.newEntry(name, st)
 	if err != nil {
@@ -171,8 +212,12 @@ func (l *lister) printLong(name, shown string, st *imagefs.Stat) error {
 	if !st.Mtime.IsZero() {
 		mtime = st.Mtime.Local().Format("2006-01-02 15:04")
 	}
+	size := sizeColumn(st)
+	if l.human != nil && *l.human && st.Mode&fs.ModeDevice == 0 {
+		size = humanSize(max(st.Size, 0))
+	}
 	_, err := fmt.Fprintf(l.w, "%s %2d %5d %5d %9s %s %s%s\n",
-		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, sizeColumn(st), mtime, show.Name(shown), suffix)
+		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, size, mtime, show.Name(shown), suffix)
 	return err
 }
 
