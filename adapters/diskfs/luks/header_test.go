@@ -168,6 +168,7 @@ func TestHeadersThatAreRefused(t *testing.T) {
 		{"a flag", `a segment with the flag "in-reencryption"`, luks.ErrUnsupported, set("flags", []string{"in-reencryption"}, "segments", "0")},
 		{"two segments", "2 segments", luks.ErrUnsupported, set("1", object{"type": "crypt"}, "segments")},
 		{"a cipher", `cipher "serpent-xts-plain64"`, luks.ErrUnsupported, set("encryption", "serpent-xts-plain64", "segments", "0")},
+		{"a hash for xts", `cipher "aes-xts-plain64:sha256"`, luks.ErrUnsupported, set("encryption", "aes-xts-plain64:sha256", "segments", "0")},
 		{"no cipher", `cipher "capi:xts(aes)-plain64"`, luks.ErrUnsupported, set("encryption", "capi:xts(aes)-plain64", "segments", "0")},
 		{"sectors", "sectors of 8192 bytes", luks.ErrDamaged, set("sector_size", 8192, "segments", "0")},
 		{"a size", `"0" bytes of data`, luks.ErrDamaged, set("size", "0", "segments", "0")},
@@ -284,6 +285,73 @@ func TestAVolumeThatEndsEarly(t *testing.T) {
 	}
 	if n, err := volume.ReadAt(p[:100], 60*512-10); n != 10 || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+func TestALimitIsTheMostThatIsDone(t *testing.T) {
+	b := first(t)
+	slot, digest := int64(binary.BigEndian.Uint32(b[208+4:])), int64(binary.BigEndian.Uint32(b[164:]))
+	most := max(slot, digest)
+	_ = unlock(t, open(t, b, &luks.Options{MaxWork: most}), "one")
+	if _, err := open(t, b, &luks.Options{MaxWork: most - 1}).Unlock(t.Context(), []byte("one")); !errors.Is(err, luks.ErrTooCostly) {
+		t.Errorf("one less: %v", err)
+	}
+}
+
+func TestAPartOfASectorAtTheEndIsNoData(t *testing.T) {
+	b := second(t)
+	b = b[:len(b)-100]
+	if i := open(t, b, nil).Info(); i.Size != size2-640*512-512 {
+		t.Errorf("%d bytes", i.Size)
+	}
+}
+
+// The second header lies after the first, whose size may be any power of two.
+func TestTheSecondHeaderIsFoundWhereverItCanBe(t *testing.T) {
+	whole := second(t)
+	for at := headerSize; at <= 256<<10; at *= 2 {
+		b := bytes.Clone(whole)
+		h := bytes.Clone(b[headerSize : 2*headerSize])
+		clear(b[:2*headerSize])
+		binary.BigEndian.PutUint64(h[256:], uint64(at))
+		seal(h)
+		copy(b[at:], h)
+		if i := open(t, b, nil).Info(); i.Label != "vault" {
+			t.Errorf("at %d: %+v", at, i)
+		}
+	}
+}
+
+func TestAHeaderOfAnOddSizeIsDamaged(t *testing.T) {
+	for _, size := range []uint64{20 << 10, 8 << 10, 8 << 20} {
+		b := second(t)
+		clear(b[headerSize:])
+		binary.BigEndian.PutUint64(b[8:], size)
+		if _, err := luks.Open(bytes.NewReader(b), int64(len(b)), nil); !errors.Is(err, luks.ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprint(size, " bytes")) {
+			t.Errorf("%d: %v", size, err)
+		}
+	}
+}
+
+// The 32 bits of "plain" begin anew after 2 TiB; those of "plain64" do not.
+func TestThePlainNumbersOfSectorsWrap(t *testing.T) {
+	content := func(cipher, tweak string) []byte {
+		b := edit(t, func(o object) {
+			s := at(o, "segments", "0")
+			s["encryption"], s["iv_tweak"] = cipher, tweak
+		})
+		p := make([]byte, 4096)
+		if _, err := unlock(t, open(t, b, nil), "two").ReadAt(p, 0); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	want := content("aes-xts-plain64", "0")
+	if !bytes.Equal(content("aes-xts-plain", "4294967296"), want) {
+		t.Error("plain does not wrap")
+	}
+	if bytes.Equal(content("aes-xts-plain64", "4294967296"), want) {
+		t.Error("plain64 wraps")
 	}
 }
 
