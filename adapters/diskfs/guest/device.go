@@ -22,13 +22,16 @@ func Device(volumes []imagefs.Volume, name string) (*imagefs.Volume, bool) {
 type devices struct {
 	volumes []imagefs.Volume
 	disk    string // what the guest calls the disk: "sda"; "" for the first of any kind
+
+	// encrypted are the names in crypttab, with the devices that they are of.
+	encrypted map[string]string
 }
 
 func (d devices) find(name string) (*imagefs.Volume, bool) {
 	tag, value, found := strings.Cut(name, "=")
 	if rest, ok := strings.CutPrefix(name, "/dev/disk/by-"); ok {
 		if mapper, ok := strings.CutPrefix(rest, "id/dm-name-"); ok {
-			return d.named(mapper)
+			return d.mapper(mapper)
 		}
 		tag, value, found = strings.Cut(rest, "/")
 		value = unescapeUdev(value)
@@ -44,7 +47,7 @@ func (d devices) find(name string) (*imagefs.Volume, bool) {
 		return d.array(array)
 	}
 	if mapper, ok := strings.CutPrefix(device, "mapper/"); ok {
-		return d.named(mapper)
+		return d.mapper(mapper)
 	}
 	if group, lv, ok := strings.Cut(device, "/"); ok {
 		return d.named(doubleHyphens(group) + "-" + doubleHyphens(lv))
@@ -78,6 +81,38 @@ func tagMatcher(tag, value string) func(*imagefs.Volume) bool {
 		}
 		return false
 	}
+}
+
+// mapper finds what has a name in /dev/mapper: a logical volume, or an encrypted
+// one, which has its name from crypttab, or by default from its UUID.
+func (d devices) mapper(name string) (*imagefs.Volume, bool) {
+	if v, ok := d.named(name); ok {
+		return v, true
+	}
+	device, ok := d.encrypted[name]
+	if !ok {
+		uuid, ok := strings.CutPrefix(name, "luks-")
+		if !ok {
+			return nil, false
+		}
+		device = "UUID=" + uuid
+	}
+	if uuid, ok := strings.CutPrefix(device, "UUID="); ok {
+		return d.first(func(v *imagefs.Volume) bool { return luksUUID(v) != "" && strings.EqualFold(luksUUID(v), uuid) })
+	}
+	return devices{volumes: d.volumes, disk: d.disk}.find(device) // names of names end here
+}
+
+// luksUUID is the UUID of an encrypted volume, open or locked, and not of what
+// it holds.
+func luksUUID(v *imagefs.Volume) string {
+	switch {
+	case v.Encryption != nil:
+		return v.Encryption.UUID
+	case v.Filesystem == "crypto_LUKS":
+		return v.UUID
+	}
+	return ""
 }
 
 func (d devices) named(mapper string) (*imagefs.Volume, bool) {

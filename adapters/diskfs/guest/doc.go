@@ -31,9 +31,10 @@
 //
 // The root shows what /etc/fstab mounts at boot, each mount after those that
 // it lies on: volumes by UUID=, LABEL=, PARTUUID=, PARTLABEL=, their links in
-// /dev/disk, /dev/sda2 and the like, /dev/vg/lv and /dev/mapper/vg-lv; of btrfs
-// the default subvolume or that of subvol= and subvolid=; bound directories and
-// files. Partitions of a second disk are not those of this one.
+// /dev/disk, /dev/sda2 and the like, /dev/vg/lv, /dev/mapper/vg-lv and the names
+// of encrypted ones in /etc/crypttab; of btrfs the default subvolume or that of
+// subvol= and subvolid=; bound directories and files. Partitions of a second disk
+// are not those of this one.
 //
 // What should be there and is not (a device of another disk, a damaged
 // filesystem, an overlay) is the error of its mount point, or of the directory

@@ -295,6 +295,9 @@ func (c candidate) system(volumes []imagefs.Volume) *System {
 		t.lose(s.root.top, "what is in /etc/fstab", reason(err))
 	}
 	t.devices.disk = diskOf(lines, c.volume)
+	if t.devices.encrypted, err = readCryptTab(s.root); err != nil {
+		t.lose(s.root.top, "what is in /etc/crypttab", reason(err))
+	}
 	t.mountAll(lines)
 	s.mounts = t.mounts
 	return s
@@ -318,6 +321,15 @@ func readTable(r *Root) ([]tableLine, error) {
 		return nil, notExistIsNil(err)
 	}
 	return parseTable(b)
+}
+
+// readCryptTab reads the crypttab of a guest, which may have none.
+func readCryptTab(r *Root) (map[string]string, error) {
+	b, err := readSmall(r, "etc/crypttab", maxTable)
+	if err != nil {
+		return nil, notExistIsNil(err)
+	}
+	return parseCryptTab(b)
 }
 
 // readSmall reads a regular file of at most limit bytes.

@@ -51,6 +51,22 @@ func parseTable(b []byte) (lines []tableLine, err error) {
 	return lines, nil
 }
 
+// parseCryptTab reads crypttab(5): which device a name in /dev/mapper is of.
+func parseCryptTab(b []byte) (map[string]string, error) {
+	names := make(map[string]string)
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		if len(names) == maxMounts {
+			return names, fmt.Errorf("more than %d lines: %w", maxMounts, fstree.ErrTooLarge)
+		}
+		names[fields[0]] = unquote(fields[1])
+	}
+	return names, nil
+}
+
 // unescapeOctal resolves the escapes of fstab: \040 is a space.
 func unescapeOctal(s string) string {
 	return unescape(s, `\`, 8, 3)

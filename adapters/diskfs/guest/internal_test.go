@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/adapters/diskfs/luks"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 )
 
@@ -68,7 +70,7 @@ func TestDevicesAreFoundByAllTheirNames(t *testing.T) {
 		{"", "", ""},
 	} {
 		got := ""
-		if v, ok := (devices{volumes, c.disk}).find(c.name); ok {
+		if v, ok := (devices{volumes: volumes, disk: c.disk}).find(c.name); ok {
 			got = v.Name
 		}
 		if got != c.want {
@@ -77,6 +79,42 @@ func TestDevicesAreFoundByAllTheirNames(t *testing.T) {
 	}
 	if v, ok := (devices{volumes: []imagefs.Volume{{Name: "disk", Kind: imagefs.WholeDisk}}}).find("/dev/vda"); !ok || v.Name != "disk" {
 		t.Error("a disk without partitions")
+	}
+}
+
+func TestEncryptedVolumesHaveTheirNames(t *testing.T) {
+	names, err := parseCryptTab([]byte("# name device key\nroot UUID=\"aaaa\" none luks\nhome /dev/sda2 none\nloop /dev/mapper/loop\nlv /dev/vg/x\nnothing\n"))
+	if err != nil || len(names) != 4 {
+		t.Fatal(names, err)
+	}
+	volumes := []imagefs.Volume{
+		{Name: "p1", UUID: "inner", Filesystem: "ext4", Encryption: &imagefs.Encryption{Info: luks.Info{UUID: "AAAA"}}},
+		{Name: "p2", UUID: "bbbb", Filesystem: "crypto_LUKS", Partition: &partition.Partition{Number: 2}},
+		{Name: "p3", UUID: "cccc", Filesystem: "ext4"},
+		{Name: "vg-x", Kind: imagefs.LogicalVolume},
+	}
+	d := devices{volumes: volumes, encrypted: names}
+	for name, want := range map[string]string{
+		"root": "p1", "home": "p2", "loop": "", "lv": "vg-x", "luks-bbbb": "p2", "luks-aaaa": "p1", "luks-inner": "",
+		"luks-cccc": "", "luks-": "", "vg-x": "vg-x", "nothing": "",
+	} {
+		got := ""
+		if v, ok := d.find("/dev/mapper/" + name); ok {
+			got = v.Name
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if names, err := parseCryptTab([]byte(strings.Repeat("a b\n", 2))); len(names) != 1 || err != nil {
+		t.Error(names, err)
+	}
+	var long strings.Builder
+	for i := range maxMounts + 1 {
+		fmt.Fprintf(&long, "%d b\n", i)
+	}
+	if names, err := parseCryptTab([]byte(long.String())); len(names) != maxMounts || err == nil {
+		t.Error(len(names), err)
 	}
 }
 

@@ -219,3 +219,13 @@ func TestNamesAndZonesAreReadWhereSystemsHaveThem(t *testing.T) {
 		}
 	}
 }
+
+func TestAMountIsOfWhatCrypttabNames(t *testing.T) {
+	oracle.Tool(t, "mke2fs")
+	s := phony(t, "ext2", map[string]string{
+		"etc/crypttab": "data /dev/vda none luks\n", "etc/fstab": "/dev/mapper/data /mnt ext2 defaults 0 0\n", "mnt/": "",
+	})[0]
+	if m := s.Mounts(); len(m) != 1 || m[0].Volume != "disk" || m[0].Err != nil {
+		t.Errorf("%+v", m)
+	}
+}

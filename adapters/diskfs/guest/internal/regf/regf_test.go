@@ -251,6 +251,31 @@ func TestAHiveInCirclesEnds(t *testing.T) {
 	}
 }
 
+func TestAListOfListsOfItselfEnds(t *testing.T) {
+	b := hive(sample())
+	ri := bytes.Index(b, []byte("ri"))
+	le.PutUint32(b[ri+4:], uint32(ri-4-binsStart))
+	_, errs := export(mustOpen(t, b))
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "list of lists of lists") {
+		t.Errorf("%d errors, %v", len(errs), errs)
+	}
+}
+
+// TestSumsThatAreNone has base blocks whose sums would be 0 and all ones, which
+// are stored as the numbers beside them.
+func TestSumsThatAreNone(t *testing.T) {
+	for sum, stored := range map[uint32]uint32{0: 1, 1<<32 - 1: 1<<32 - 2} {
+		b := hive(sample())
+		le.PutUint32(b[100:], le.Uint32(b[508:])^sum)
+		le.PutUint32(b[508:], stored)
+		mustOpen(t, b)
+		le.PutUint32(b[508:], sum)
+		if _, err := Open(bytes.NewReader(b), int64(len(b))); !errors.Is(err, ErrDirty) {
+			t.Errorf("%#x: %v", sum, err)
+		}
+	}
+}
+
 func FuzzHive(f *testing.F) {
 	f.Add(hive(sample()))
 	for _, name := range []string{"SOFTWARE", "SYSTEM", "SAM"} {
