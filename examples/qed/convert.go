@@ -265,6 +265,7 @@ func (c *convertCommand) copyTo(ctx context.Context, to string, src qedfile.Disk
 	if err != nil {
 		return fileError(to, err)
 	}
+	c.options.warn = c.warn
 	size := src.Size()
 	if c.options.size >= 0 {
 		if size = c.options.size; size < src.Size() {

@@ -30,7 +30,9 @@ file is relative to the image. -b and -F come before what -o says.
 
 preallocation acts on a raw disk: falloc takes the space from the host, and
 writes zeroes only where the host cannot; full writes them. A QED image, which is
-empty, takes it without effect. nocow and extent_size_hint have no effect.`,
+empty, takes it without effect. On Linux nocow=on has btrfs write the file in
+place, and extent_size_hint has XFS take space for it in extents of so many
+bytes; other filesystems do neither.`,
 	}
 	c := &createCommand{app: a}
 	a.addShareFlags(cmd)
@@ -142,6 +144,7 @@ func (c *createCommand) create(ctx context.Context, name string, size int64) err
 	if isForeign(f.name) {
 		return c.createForeign(ctx, path.Path, name)
 	}
+	o.warn = c.warn
 	return makeDisk(path.Path, f.name, o.size, o, func(qedfile.WritableDisk) error { return nil })
 }
 
@@ -250,6 +253,9 @@ func (a *app) warnOfBacking(image, backing string) {
 	}
 	fmt.Fprintf(a.stderr, "%s: warning: the backing file '%s' is not in the image's directory, so that it is only opened with %s\n", a.program.name, show.Text(backing), hint)
 }
+
+// warn prints a warning.
+func (a *app) warn(text string) { fmt.Fprintf(a.stderr, "%s: warning: %s\n", a.program.name, text) }
 
 // about says which file an error is about, in qemu's form.
 func about(name string, err error) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,7 @@ type diskOptions struct {
 	extentHint    int64
 	foreign       map[string]string // what only images of other formats have
 
+	warn     func(text string)   // of what changes no byte; may be nil
 	unsynced bool                // do not wait until the new file is on the host's disk
 	chain    qedfile.BackingFunc // opens the backing file while the disk is filled; nil where it does not matter
 }
@@ -267,6 +269,9 @@ func (o *diskOptions) check(format string, size int64) error {
 		if most := h.MaxImageSize(); size > most {
 			return qemutext.Errorf("QED image size must be a non-zero multiple of cluster size and less than %d bytes", most)
 		}
+	}
+	if o.extentHint > math.MaxUint32 {
+		return qemutext.Errorf("Extent size hint is too large")
 	}
 	switch o.preallocation {
 	case "", "off", "falloc", "full":

@@ -27,6 +27,7 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 		return couldNotCreate(name, err)
 	}
 	defer f.Close()
+	o.layOut(f.OSFile())
 	dst, err := newDiskIn(f.Storage(), format, size, o)
 	if err != nil {
 		return fileError(name, err)
@@ -60,6 +61,20 @@ func newDiskIn(s backend.Storage, format string, size int64, o *diskOptions) (qe
 func writeFirstBlock(raw *qedfile.Raw) error {
 	_, err := raw.WriteAt(make([]byte, min(4096, raw.Size())), 0)
 	return err
+}
+
+// layOut tells the host how a file that is empty yet shall lie on its disk. As
+// in qemu, a host that cannot is no failure.
+func (o *diskOptions) layOut(f *os.File) {
+	if o.nocow {
+		_ = turnOffCopyOnWrite(f)
+	}
+	if _, told := o.given["extent_size_hint"]; !told {
+		return
+	}
+	if err := hintExtentSize(f, uint32(o.extentHint)); err != nil && o.extentHint != 0 && o.warn != nil {
+		o.warn("Failed to set extent size hint: " + osReason(err))
+	}
 }
 
 // couldNotCreate is what qemu says of a file that cannot be made.
