@@ -22,7 +22,8 @@ func newBench(a *app) *cobra.Command {
 		Long: `Send requests to the disk, a number of them at the same time, and tell how
 long they took. Writes change what the disk shows.
 
--i and -n, which choose how qemu asks its host, and --no-drain are ignored.`,
+-i, -n, -t and --no-drain, which choose how qemu asks its host, are checked and
+change nothing.`,
 		Args: oneImage(),
 	}
 	b := &bench{app: a, count: 75000, depth: 64, size: 4 << 10}
