@@ -20,7 +20,11 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 	if in.has(flagEncrypt) {
 		return nil, in.encrypted()
 	}
-	return e.content(in)
+	c, err := e.content(in)
+	if err == nil && fstree.MoreThanStored(c, int64(e.sb.blocks)<<e.sb.blockBits) {
+		return nil, in.damaged(-1, "more blocks than the volume has")
+	}
+	return c, err
 }
 
 // content returns what an inode holds, whatever its type.
