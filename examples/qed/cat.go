@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -46,6 +48,10 @@ func (f *files) cat(ctx context.Context, names []string) error {
 	return f.failed()
 }
 
+// errNoContents is the error for a special file that is to be printed: the
+// image has nothing of what came through it.
+var errNoContents = errors.New("a device, pipe or socket: it has no contents")
+
 // copyTo writes the contents of a file.
 func (f *files) copyTo(w io.Writer, name string) error {
 	file, err := f.tree.Open(name)
@@ -53,6 +59,9 @@ func (f *files) copyTo(w io.Writer, name string) error {
 		return err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.IsDir() && !info.Mode().IsRegular() {
+		return cmp.Or(err, errNoContents)
+	}
 	_, err = io.Copy(w, file)
 	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,14 +40,24 @@ complete. With - for DEST all bytes go to standard output.`,
 		progress := a.newProgress("dump", *asked)
 		defer progress.finish()
 		if args[2] == "-" {
-			return f.stream(cmd.Context(), v, progress)
+			err = f.stream(cmd.Context(), v, progress)
+		} else {
+			err = makeDisk(args[2], formatRaw, v.Size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
+				opts := &qedfile.ConvertOptions{Progress: progress.set}
+				return qedfile.Convert(cmd.Context(), dst, &volumeDisk{v.Reader(), v}, opts)
+			})
 		}
-		return makeDisk(args[2], formatRaw, v.Size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
-			opts := &qedfile.ConvertOptions{Progress: progress.set}
-			return qedfile.Convert(cmd.Context(), dst, &volumeDisk{v.Reader(), v}, opts)
-		})
+		return cmp.Or(err, f.whole(v))
 	}
 	return cmd
+}
+
+// whole fails where the disk does not have all of a volume.
+func (f *files) whole(v *imagefs.Volume) error {
+	if p := v.Partition; p != nil && p.Missing > 0 {
+		f.fail(fmt.Errorf("%s: %d bytes of it are past the end of the disk", show.Name(v.Name), p.Missing))
+	}
+	return f.failed()
 }
 
 // volume finds a volume by an argument of the command line.

@@ -287,5 +287,8 @@ func atPath(name string, err error) error {
 	if pe, ok := err.(*fs.PathError); ok {
 		err = pe.Err
 	}
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		return &fs.PathError{Path: name, Err: err} // each gets a line of its own
+	}
 	return fmt.Errorf("%s: %w", show.Name(name), err)
 }

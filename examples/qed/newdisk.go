@@ -32,8 +32,12 @@ func makeDisk(name, format string, size int64, o *diskOptions, fill func(qedfile
 	if err != nil {
 		return fileError(name, err)
 	}
-	if err := errors.Join(fill(dst), dst.Close()); err != nil {
+	if err := fill(dst); err != nil {
+		_ = dst.Close() // fails for the same reason
 		return err
+	}
+	if err := dst.Close(); err != nil {
+		return fileError(name, err)
 	}
 	return fileError(name, f.Commit())
 }

@@ -50,7 +50,8 @@ type Partition struct {
 	Name     string // GPT alone
 	UUID     string // PARTUUID as blkid prints it
 	Offset   int64  // bytes from the start of the disk
-	Size     int64  // bytes
+	Size     int64  // bytes that the disk has of it
+	Missing  int64  // bytes past the end of the disk
 	Bootable bool   // MBR: active. GPT: legacy BIOS bootable
 	Extended bool   // a container of others: logical partitions, those of a BSD label, or all of a disk
 }
@@ -141,7 +142,8 @@ func (d disk) add(t *Table, p Partition) {
 		return
 	case p.Size > d.size-p.Offset:
 		t.note("partition %d ends past the end of the disk and is cut", p.Number)
-		p.Size = d.size - p.Offset
+		p.Missing = p.Size - (d.size - p.Offset)
+		p.Size -= p.Missing
 	}
 	t.Partitions = append(t.Partitions, p)
 }
