@@ -73,7 +73,7 @@ func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
 	full := func(args ...string) {
 		t.Helper()
 		var stderr bytes.Buffer
-		if code := run(t.Context(), args, nil, fullDisk{}, &stderr); code == exitOK || !strings.Contains(stderr.String(), "no space left") {
+		if code := run(t.Context(), args, strings.NewReader("ls\n"), fullDisk{}, &stderr); code == exitOK || !strings.Contains(stderr.String(), "no space left") {
 			t.Errorf("qed %q: exit code %d, %q", args, code, &stderr)
 		}
 	}
@@ -105,6 +105,7 @@ func TestNoCommandEndsWellWhoseOutputIsLost(t *testing.T) {
 		{"rebase", "-p", "-b", "", "top.qed"},
 		{"resize", "old.qed", "2M"},
 		{"serve", "--listen", "127.0.0.1:0", image},
+		{"shell", image},
 		{"stat", image, "p2"},
 		{"tar", image},
 		{"tree", image},
@@ -171,6 +172,7 @@ func TestNoImageIsStandardInputOrOutput(t *testing.T) {
 		{"rebase", "-b", "", "-"},
 		{"resize", "-", "2M"},
 		{"serve", "-"},
+		{"shell", "-"},
 		{"stat", "-", "disk"},
 		{"tar", "-"},
 		{"tree", "-"},

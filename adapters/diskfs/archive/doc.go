@@ -17,4 +17,7 @@
 // formats are those of POSIX pax and of the GNU tar manual, "Sparse Formats";
 // archive/tar reads them, and writes no holes, which is why the headers are
 // made here.
+//
+// What is not in the archive is told to [Options].Problem, or is part of the
+// error: nil means that all of it is there. A socket never is ([ErrSocket]).
 package archive
