@@ -161,6 +161,8 @@ func TestNoImageIsStandardInputOrOutput(t *testing.T) {
 		{"diff", image, "-"},
 		{"du", "-"},
 		{"dump", "-", "disk", "new.raw"},
+		{"find", "-"},
+		{"hash", "-", "disk/f"},
 		{"info", "-"},
 		{"inspect", "-"},
 		{"io", "-c", "length", "-"},
