@@ -268,11 +268,21 @@ func (c *content) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 			}
 			return yield(x, nil) && to < end
 		}
-		start := int64(0)
+		start, stored := int64(0), int64(0)
 		for x, err := range c.v.extents(c.file) {
+			if x.kind == 0 {
+				stored += int64(x.length)
+			}
+			if err == nil && stored > c.v.cache.Size()+c.v.bs {
+				err = damage("file entry", int64(c.file.block), "more is stored of it than the volume holds")
+			}
 			if err != nil {
 				yield(fstree.Extent{}, err)
 				return
+			}
+			if start+int64(x.length) <= off {
+				start += int64(x.length)
+				continue
 			}
 			if x.kind != 0 {
 				if !emit(start, int64(x.length), -1) {
@@ -281,7 +291,11 @@ func (c *content) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 				start += int64(x.length)
 				continue
 			}
-			for left, block := int64(x.length), x.block; left > 0; {
+			// What comes before the part that is asked for is not looked up: some
+			// partitions place block by block.
+			before := max(0, off-start) >> c.v.bits
+			start += before << c.v.bits
+			for left, block := int64(x.length)-before<<c.v.bits, x.block+uint32(before); left > 0; {
 				at, blocks, err := c.v.place(c.file, address{block, x.part})
 				length := min(left, int64(blocks)<<c.v.bits)
 				if err == nil && at > c.v.cache.Size()-min(length, end-start) && start < end {
