@@ -115,10 +115,11 @@ func (c *ddCommand) dd(ctx context.Context) error {
 	if isForeign(f.name) {
 		image := &foreignCopy{format: f.name, options: &diskOptions{}}
 		err = image.write(ctx, to.Path, part)
+	} else {
+		err = makeDisk(to.Path, f.name, part.size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
+			return qedfile.Convert(ctx, dst, part, nil)
+		})
 	}
-	err = makeDisk(to.Path, f.name, part.size, &diskOptions{}, func(dst qedfile.WritableDisk) error {
-		return qedfile.Convert(ctx, dst, part, nil)
-	})
 	var text *qemutext.Error
 	if errors.As(err, &text) {
 		return about(c.to, qemutext.Errorf("error while creating output image: %s", text))

@@ -69,7 +69,7 @@ func CompilePattern(text string, foldCase bool) (*Pattern, error) {
 		case r == '[':
 			s, n, err := parseSet(rest)
 			if err != nil {
-				return nil, fmt.Errorf("%w: %q: %s", ErrPattern, text, err)
+				return nil, fmt.Errorf("%w: %q: %w", ErrPattern, text, err)
 			}
 			if n > 0 {
 				p.parts = append(p.parts, part{kind: among, set: s})
