@@ -57,9 +57,10 @@ func (e *engine) Info() fstree.Info { return e.describe() }
 // info counts the free clusters in the table, as Linux does for statfs: what
 // the FSInfo sector of FAT32 says may be out of date.
 func (e *engine) info() fstree.Info {
+	label, labelErr := e.label()
 	i := fstree.Info{
 		Type:      fsType,
-		Label:     e.label(),
+		Label:     label,
 		BlockSize: e.vol.ClusterSize(),
 		Size:      int64(e.vol.Count) << e.vol.Bits,
 		Dirty:     e.dirty(),
@@ -69,6 +70,9 @@ func (e *engine) info() fstree.Info {
 	}
 	if e.note != "" {
 		i.Notes = append(i.Notes, e.note)
+	}
+	if labelErr != nil {
+		i.Notes = append(i.Notes, fmt.Sprintf("the label is not known: %v", labelErr))
 	}
 	free, err := e.vol.Free()
 	i.FreeErr = err
@@ -96,14 +100,12 @@ func (e *engine) dirty() bool {
 
 // label is the one in the root directory; that in the boot sector is often
 // out of date, and libblkid does not call it the label either.
-func (e *engine) label() string {
+func (e *engine) label() (label string, err error) {
 	d, err := e.directory(e.Root())
 	if err != nil {
-		return ""
+		return "", err
 	}
-	label := ""
-	// An error ends the search: there is a label before it, or none.
-	_ = e.slots(&d, func(s slot, _ int64) bool {
+	err = e.slots(&d, func(s slot, _ int64) bool {
 		if s[0] == markFree {
 			return false
 		}
@@ -117,7 +119,7 @@ func (e *engine) label() string {
 		label = string(appendPart(nil, name[:11], e.codepage, false))
 		return false
 	})
-	return label
+	return label, err
 }
 
 // Root implements [fstree.Engine].

@@ -2,6 +2,8 @@ package iso9660
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"time"
 )
 
@@ -59,8 +61,11 @@ func decodeRecord(b []byte) record {
 // record reads the record at an offset.
 func (e *engine) record(off int64) (record, error) {
 	head, err := e.cache.Bytes(off, 1)
-	if err != nil {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return record{}, e.damage("directory record", off, "lies outside the volume")
+	}
+	if err != nil {
+		return record{}, err
 	}
 	length := int64(head[0])
 	if length <= recordHeader || off%e.block+length > e.block {

@@ -2,6 +2,8 @@ package iso9660
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"strings"
 	"time"
 )
@@ -65,8 +67,11 @@ func (e *engine) rockRidge(r record) (a attributes, err error) {
 			field := area[:size]
 			area = area[size:]
 			if string(field[:2]) == "CE" && size >= 28 {
-				if next, err = e.continuation(field); err != nil {
+				if next, err = e.continuation(field); errors.Is(err, io.ErrUnexpectedEOF) {
 					return a, e.damage("Rock Ridge fields", r.off, "continuation lies outside the volume")
+				}
+				if err != nil {
+					return a, err
 				}
 				continue
 			}
