@@ -134,3 +134,37 @@ func ExampleMappedOptions() {
 	fmt.Println(size > 0, err)
 	// Output: true <nil>
 }
+
+// several is a storage that is asked for many ranges at once.
+type several struct {
+	*backend.Memory
+	asked int
+}
+
+func (s *several) ReadsRanges() bool { return true }
+
+func (s *several) ReadRanges(reads []*backend.RangeRead) {
+	s.asked++
+	for _, r := range reads {
+		_, r.Err = s.ReadAt(r.P, r.Off)
+	}
+}
+
+// What is announced is asked for at once, of a storage that can be.
+func ExampleRangesReader() {
+	s := &several{Memory: backend.NewMemory(make([]byte, 4<<20))}
+	var _ backend.RangesReader = s
+	c, err := backend.NewCached(s, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	c.Prefetch([]backend.Range{{Off: 0, Len: 4096}, {Off: 1 << 20, Len: 4096}, {Off: 3 << 20, Len: 4096}})
+	for _, off := range []int64{0, 1 << 20, 3 << 20} {
+		if _, err := c.ReadAt(make([]byte, 4096), off); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(s.asked)
+	// Output: 1
+}

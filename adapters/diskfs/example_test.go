@@ -193,3 +193,27 @@ func copyOf(name string) (string, error) {
 	_, err = f.Write(b)
 	return f.Name(), errors.Join(err, f.Close())
 }
+
+// Further disks of the same machine: their arrays and volume groups are put
+// together.
+func ExampleNamedDisk() {
+	var disks []qeddiskfs.NamedDisk
+	for _, name := range []string{"gpt", "lvm"} {
+		img, err := qedfile.Open("../../testdata/"+name+".qed", nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		disks = append(disks, qeddiskfs.NamedDisk{Name: name, Disk: img})
+	}
+	disk, err := qeddiskfs.OpenDisks(disks, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	for _, d := range disk.Disks() {
+		fmt.Println(d.Name, d.Disk.Size())
+	}
+	// Output:
+	// gpt 25165824
+	// lvm 25165824
+}

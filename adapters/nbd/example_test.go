@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"time"
 
 	"github.com/qedfs/qedfs/adapters/nbd"
 	"github.com/qedfs/qedfs/qedfile"
@@ -60,4 +61,22 @@ func ExampleExport() {
 	// Output:
 	// first 0 1048576
 	// rest 1048576 0
+}
+
+// Limits for clients that are not trusted.
+func ExampleOptions() {
+	img, err := qedfile.Open("../../testdata/gpt.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer img.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	opts := &nbd.Options{MaxClients: 4, Memory: 64 << 20, Timeout: 10 * time.Second}
+	fmt.Println(nbd.Serve(ctx, l, []nbd.Export{{Disk: img}}, opts))
+	// Output: <nil>
 }

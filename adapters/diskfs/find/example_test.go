@@ -76,3 +76,28 @@ func ExampleTest() {
 	_ = find.Options{Test: odd}
 	// Output:
 }
+
+// The questions of find: how long, how old, whose.
+func ExampleFile() {
+	disk, err := imagefs.Open("../../../testdata/gpt.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	var small find.Range = find.LessThan(10)
+	var how find.Permissions = find.PermAll
+	test := find.And(find.Type(0), find.Size(1, small), find.Perm(how, 0o444))
+	for m, err := range find.Files(context.Background(), disk.FS(), "p2/etc", &find.Options{Test: test}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		var f *find.File = m.File
+		st, err := f.Stat()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(f.Name(), f.Depth, st.Size)
+	}
+	// Output:
+	// hostname 1 8
+}

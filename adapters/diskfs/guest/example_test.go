@@ -95,3 +95,28 @@ func ExampleInfo() {
 	// root 0 /root
 	// /dev/sda2 /boot ext2
 }
+
+// The letters by which a Windows knows the volumes.
+func ExampleDrive() {
+	disk, err := imagefs.Open("../../../testdata/guest/windows.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	systems, err := guest.Find(disk)
+	if err != nil {
+		log.Fatal(err)
+	}
+	info, err := systems[0].Inspect()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, d := range info.Drives {
+		var drive guest.Drive = d
+		fmt.Println(drive.Letter, drive.Volume)
+	}
+	// Output:
+	// C p1
+	// D p2
+	// E
+}

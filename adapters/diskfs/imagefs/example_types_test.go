@@ -1,6 +1,7 @@
 package imagefs_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log"
@@ -94,4 +95,75 @@ func ExampleVolumeError() {
 	var v *imagefs.VolumeError
 	fmt.Println(errors.As(err, &v) && v.Volume == "disk", errors.Is(err, imagefs.ErrUnsupported))
 	// Output: true true
+}
+
+// An encrypted volume is asked a key for, and then shown as what is inside it.
+func ExampleEncryption() {
+	disk, err := imagefs.Open("../../../testdata/encrypted.qed", &imagefs.Options{
+		Key: func(r imagefs.KeyRequest) ([]byte, error) {
+			if r.Volume != "p1" || r.Attempt > 0 {
+				return nil, imagefs.ErrLocked // stays closed
+			}
+			return []byte("one"), nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	volumes, err := disk.Volumes()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, v := range volumes {
+		var e *imagefs.Encryption = v.Encryption
+		fmt.Println(v.Name, v.Filesystem, e != nil && e.Type == "LUKS1")
+	}
+	// Output:
+	// p1 ext2 true
+	// p2 crypto_LUKS false
+}
+
+// A header that is kept apart is named with the volume that it belongs to.
+func ExampleHeader() {
+	header := bytes.NewReader(make([]byte, 16<<20)) // of cryptsetup --header
+	opts := &imagefs.Options{
+		Headers: []imagefs.Header{{Volume: "p2", Reader: header, Size: header.Size()}},
+	}
+	fmt.Println(len(opts.Headers))
+	// Output: 1
+}
+
+// Two disks of one machine. Volumes of the second whose names are taken have
+// its own before theirs.
+func ExampleOpenDisks() {
+	var disks []imagefs.NamedDisk
+	for _, name := range []string{"gpt", "lvm"} {
+		img, err := qedfile.Open("../../../testdata/"+name+".qed", nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		disks = append(disks, imagefs.NamedDisk{Name: name, Disk: img})
+	}
+	disk, err := imagefs.OpenDisks(disks, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	volumes, err := disk.Volumes()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, v := range volumes {
+		var kind imagefs.VolumeKind = v.Kind
+		fmt.Println(v.Name, kind, v.Disk)
+	}
+	// Output:
+	// p1 partition gpt
+	// p2 partition gpt
+	// lvm.p1 partition lvm
+	// lvm.p2 partition lvm
+	// vg-root lv lvm
+	// vg-my--data lv lvm
+	// vg-snapshots lv lvm
 }

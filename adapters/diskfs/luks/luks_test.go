@@ -345,3 +345,28 @@ func ExampleOpen() {
 	// example
 	// <nil>
 }
+
+// What a header says before anybody has a key.
+func ExampleContainer() {
+	disk, err := qedfile.Open("../../../testdata/encrypted.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	partition := io.NewSectionReader(disk, 128*512, 4992*512)
+	var c *luks.Container
+	c, err = luks.Open(partition, partition.Size(), &luks.Options{MaxMemory: 256 << 20})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, s := range c.Info().Slots {
+		var slot luks.Slot = s
+		fmt.Println(slot.Number, slot.KDF, slot.Hash)
+	}
+	var v *luks.Volume
+	v, err = c.Unlock(context.Background(), []byte("wrong"))
+	fmt.Println(v == nil, errors.Is(err, luks.ErrKey))
+	// Output:
+	// 0 pbkdf2 sha256
+	// true true
+}

@@ -30,3 +30,22 @@ func ExampleFiles() {
 	// Output:
 	// f0e6c782d84f64daa2c3618005cc51dd239120a9ffd90550847ca5027e0ac994  config.yaml
 }
+
+// The lines of mtree, without contents.
+func ExampleEntry() {
+	disk, err := imagefs.Open("../../../testdata/gpt.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	for e, err := range manifest.Files(context.Background(), disk.FS(), "p2/etc/app", nil) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		var entry *manifest.Entry = e
+		fmt.Println(entry.Path, entry.Stat.Mode, entry.Stat.Size, entry.Sum == nil)
+	}
+	// Output:
+	// p2/etc/app drwxr-xr-x 1024 true
+	// p2/etc/app/config.yaml -rw-r--r-- 55 true
+}

@@ -150,3 +150,10 @@ func ExampleWalker() {
 	fmt.Println(size(exampleTree(), "."))
 	// Output: 12 <nil>
 }
+
+// A Placer tells where it will read, so that a volume far away is fetched ahead.
+func ExamplePlacer() {
+	_, places := fstree.As[fstree.Placer](exampleTree())
+	fmt.Println(places) // the engine in memory reads no volume
+	// Output: false
+}
