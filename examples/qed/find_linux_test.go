@@ -211,6 +211,9 @@ func TestFindIsFindOnAKernelMount(t *testing.T) {
 				}
 				a, b := ended(ours.String()), ended(theirs.String())
 				found += len(b)
+				if slices.ContainsFunc(expr, matchedByBytes) {
+					a, b = slices.DeleteFunc(a, notASCII), slices.DeleteFunc(b, notASCII)
+				}
 				if !slices.Equal(a, b) {
 					t.Fatalf("%q: %d files, of find %d: %q", expr, len(a), len(b), difference(a, b))
 				}
@@ -234,6 +237,19 @@ func printing0(expr []string) []string {
 		i += 2
 	}
 	return slices.Concat(expr[:i], []string{"("}, expr[i:], []string{")", "-print0"})
+}
+
+// matchedByBytes reports whether fnmatch of glibc 2.36 matches a pattern byte by
+// byte in the locale C.UTF-8, so that a question mark is a part of a letter: it
+// does where there is a star beside it. Names outside of ASCII are not compared
+// then.
+func matchedByBytes(pattern string) bool {
+	return strings.Contains(pattern, "*") && strings.ContainsAny(pattern, "?[")
+}
+
+// notASCII reports whether a path has anything but ASCII in it.
+func notASCII(path string) bool {
+	return strings.ContainsFunc(path, func(r rune) bool { return r >= 0x80 })
 }
 
 func difference(a, b []string) (list []string) {

@@ -50,7 +50,9 @@ func TestCheckCountsAsQemuDoes(t *testing.T) {
 		desc := create(t, name, size, o)
 		for k := range 1 + rnd.IntN(3) {
 			imagetest.QemuIO(t, "qcow2", name, history(rnd, size, o, 12)...)
-			if o["data_file"] == "" && o["refcount_bits"] != "1" && rnd.IntN(3) == 0 {
+			// Narrow counts do not suffice for the compressed parts of one cluster
+			// and a snapshot of them.
+			if o["data_file"] == "" && len(o["refcount_bits"]) > 1 && rnd.IntN(3) == 0 {
 				oracle.Run(t, "qemu-img", "snapshot", "-c", fmt.Sprint("s", k), name)
 			}
 			if o["compat"] != "0.10" && rnd.IntN(4) == 0 {
