@@ -183,6 +183,9 @@ func (f *file) stream(kind uint32, name string) (*stream, error) {
 			s.runs, err = decodeRuns(s.runs, a, f.v.clusters())
 		}
 	}
+	if err == nil {
+		err = s.checkStored()
+	}
 	if errors.Is(err, fstree.ErrEncrypted) || errors.Is(err, fstree.ErrUnsupported) {
 		return nil, err
 	}
@@ -190,6 +193,21 @@ func (f *file) stream(kind uint32, name string) (*stream, error) {
 		return nil, damaged(fmt.Sprintf("attribute %#x of %s", kind, recordName(f.records[0].number)), -1, "%v", err)
 	}
 	return s, nil
+}
+
+// checkStored makes sure that a stream does not map the volume's clusters again and
+// again: files of NTFS share none.
+func (s *stream) checkStored() error {
+	stored := int64(0)
+	for _, r := range s.runs {
+		if r.lcn >= 0 {
+			stored += r.length
+		}
+	}
+	if stored > s.v.clusters() {
+		return fmt.Errorf("%d clusters are stored, more than the volume has", stored)
+	}
+	return nil
 }
 
 // value returns all of an attribute that is known to be small.

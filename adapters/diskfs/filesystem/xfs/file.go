@@ -24,7 +24,11 @@ func (v *volume) Open(id fstree.ID) (fstree.Content, error) {
 	}
 	f := ino.dataFork(v)
 	f.raw = append([]byte(nil), f.raw...) // the view would keep a whole piece of the cache
-	return &content{fork: f, size: ino.size}, nil
+	c := &content{fork: f, size: ino.size}
+	if ino.flags2&flag2Reflink == 0 && fstree.MoreThanStored(c, int64(v.sb.blocks)<<v.sb.blockLog) {
+		return nil, f.damage(-1, "it maps more blocks than the volume has")
+	}
+	return c, nil
 }
 
 // content is an open regular file. It holds its inode's fork and nothing else.

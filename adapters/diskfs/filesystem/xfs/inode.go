@@ -37,6 +37,7 @@ const (
 	inodeCRC       = 100
 	flagRealtime   = 0x1
 	flag2BigTime   = 0x8
+	flag2Reflink   = 0x2 // it may share blocks, with itself too
 	flag2NRExt64   = 0x10
 	bigTimeOrigin  = math.MinInt32 // seconds; bigtime counts nanoseconds from there
 	maxBmapLevels  = 9             // XFS_BTREE_MAXLEVELS
