@@ -27,7 +27,8 @@ func (c *checker) l2Tables() error {
 }
 
 func (c *checker) l2Table(b []byte, at int64, use *tableUse) {
-	t := &l2Check{checker: c, what: fmt.Sprintf("the L2 table at %#x", at), atHeader: at == 0, active: use.active, n: use.active + use.snapshots}
+	_, err := c.stored.get(at >> c.header.clusterBits)
+	t := &l2Check{checker: c, what: fmt.Sprintf("the L2 table at %#x", at), flagsLeft: at == 0 || err != nil, active: use.active, n: use.active + use.snapshots}
 	size := int64(1) << c.header.l2EntryBits()
 	for i := int64(0); i<<c.header.l2EntryBits() < int64(len(b)); i++ {
 		entry := b[i*size:]
@@ -45,7 +46,7 @@ func (c *checker) l2Table(b []byte, at int64, use *tableUse) {
 type l2Check struct {
 	*checker
 	what      string
-	atHeader  bool  // it is at 0, where QEMU does not look at flags
+	flagsLeft bool  // as in QEMU: it is at 0, or its own reference count cannot be read
 	active, n int64 // references from the L1 table, and from all of them
 	next      int64 // where a cluster follows its predecessor; 0 for none
 }
@@ -91,7 +92,7 @@ func (t *l2Check) entry(i int64, e, bitmap uint64) {
 		t.refer(what, at, h.clusterSize(), t.n)
 	}
 	switch {
-	case t.atHeader:
+	case t.flagsLeft:
 	case !h.hasDataFile():
 		t.copied(what, e, at, t.active)
 	case e&flagCopied == 0:
