@@ -75,7 +75,7 @@ func long(length, at uint32, part uint16) []byte {
 }
 
 // entry is an extended file entry whose allocation descriptors, or contents, are descs.
-func entry(kind byte, flags uint16, size int, descs []byte) []byte {
+func entry(kind byte, flags uint16, size int64, descs []byte) []byte {
 	b := make([]byte, block)
 	le.PutUint16(b[20:], 4)
 	b[27] = kind
@@ -141,14 +141,14 @@ func newDisc(partitionMap []byte, meta func(block int) (volume int)) *disc {
 	dir = append(dir, fid("hello", 0, 7, 1)...)
 	dir = append(dir, fid("gone", 4, 7, 1)...)
 	dir = append(dir, fid("hidden", 1, 7, 1)...)
-	put(1, 266, entry(4, 3, len(dir), dir))
+	put(1, 266, entry(4, 3, int64(len(dir)), dir))
 	hello := entry(5, 1, block+100, append(append(long(block, 100, 0), make([]byte, 6)...), append(long(100, 102, 0), make([]byte, 6)...)...))
 	copy(hello[152:], long(block, 8, 1))
 	put(7, 266, hello)
 	copy(d.b[(partStart+100)*block:], bytes.Repeat([]byte("0123456789ABCDEF"), block/16))
 	copy(d.b[(partStart+102)*block:], bytes.Repeat([]byte("z"), 100))
 	streams := fid("named", 0, 9, 1)
-	put(8, 266, entry(13, 3, len(streams), streams))
+	put(8, 266, entry(13, 3, int64(len(streams)), streams))
 	put(9, 266, entry(5, 3, 6, []byte("stream")))
 	return d
 }
@@ -185,7 +185,7 @@ func withTable() *disc {
 	for i := range 10 {
 		table = le.AppendUint32(table, uint32(place(i)-partStart))
 	}
-	d.put(blocks-1, 266, blocks-1-partStart, entry(248, 3, len(table), table))
+	d.put(blocks-1, 266, blocks-1-partStart, entry(248, 3, int64(len(table)), table))
 	return d
 }
 
@@ -377,6 +377,8 @@ func iso(b []byte, name string) error {
 	record(at, name+";1", 0, 61, 5)
 	return nil
 }
+
+func open(r io.ReaderAt, size int64) (fs.FS, error) { return udf.Open(r, size) }
 
 func TestDamagedImagesDoNoHarm(t *testing.T) {
 	for _, name := range []string{"udf-201", "udf-102-long", "udf-sparable"} {

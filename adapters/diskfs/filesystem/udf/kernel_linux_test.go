@@ -1,8 +1,6 @@
 package udf_test
 
 import (
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,13 +8,10 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/udf"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 func TestMain(m *testing.M) { os.Exit(fstreetest.Main(m)) }
-
-func open(r io.ReaderAt, size int64) (fs.FS, error) { return udf.Open(r, size) }
 
 func mkudffs(args ...string) []string {
 	return append([]string{"mkudffs", "--utf8", "--label=Grüße", "--uuid=0123456789abcdef"}, args...)

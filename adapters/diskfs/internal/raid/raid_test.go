@@ -14,8 +14,8 @@ import (
 // device is one whose bytes are all the same.
 func device(b byte, size int) io.ReaderAt { return bytes.NewReader(bytes.Repeat([]byte{b}, size)) }
 
-func geometry(level, layout, chunk int, sizes ...int64) raid.Geometry {
-	return raid.Geometry{Level: level, Layout: layout, Chunk: int64(chunk), Sizes: sizes, Clean: math.MaxInt64}
+func geometry(level, layout int, chunk int64, sizes ...int64) raid.Geometry {
+	return raid.Geometry{Level: level, Layout: layout, Chunk: chunk, Sizes: sizes, Clean: math.MaxInt64}
 }
 
 func TestWhatDoesNotFitTogetherIsRefused(t *testing.T) {
