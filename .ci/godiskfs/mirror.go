@@ -32,15 +32,11 @@ var (
 	images   = map[[2]uint64]*image{}
 )
 
-// log is where the runs of all packages leave what they did.
-var log, logErr = os.OpenFile(os.Getenv("QEDFS_MIRROR_LOG"), os.O_APPEND|os.O_WRONLY, 0)
+// log is where the runs of all packages leave what they did. Without it nothing is
+// written, and the script fails as no file was mirrored.
+var log, _ = os.OpenFile(os.Getenv("QEDFS_MIRROR_LOG"), os.O_APPEND|os.O_WRONLY, 0)
 
-func logf(format string, args ...any) {
-	if logErr != nil {
-		panic(logErr)
-	}
-	fmt.Fprintf(log, format+"\n", args...)
-}
+func logf(format string, args ...any) { fmt.Fprintf(log, format+"\n", args...) }
 
 // mirrored returns the storage with an image beside it, where it is a file that
 // has a size.
@@ -59,7 +55,10 @@ func mirrored(raw rawBackend) backend.Storage {
 	key := [2]uint64{uint64(st.Dev), st.Ino}
 	img := images[key]
 	if img == nil || img.size != info.Size() {
-		img = newImage(f, info.Size())
+		if img, err = newImage(f, info.Size()); err != nil {
+			logf("differs: no image of %s: %v", f.Name(), err)
+			return raw
+		}
 		img.key = key
 		images[key] = img
 	} else {
@@ -70,23 +69,20 @@ func mirrored(raw rawBackend) backend.Storage {
 	return &mirror{rawBackend: raw, img: img}
 }
 
-func newImage(f *os.File, size int64) *image {
+func newImage(f *os.File, size int64) (*image, error) {
 	img, err := qedfile.CreateIn(qed.NewMemory(nil), size, nil)
 	if err != nil {
-		panic(err)
+		return nil, err
 	}
 	m := &image{file: f, size: size, ours: NewStorage(img, &StorageOptions{Writable: true})}
 	if m.to, err = m.ours.Writable(); err != nil {
-		panic(err)
+		return nil, err
 	}
 	raw, err := qedfile.NewRaw(section{io.NewSectionReader(f, 0, size)})
-	if err == nil {
-		err = qedfile.Convert(context.Background(), img, raw, nil)
-	}
 	if err != nil {
-		panic(err)
+		return nil, err
 	}
-	return m
+	return m, qedfile.Convert(context.Background(), img, raw, nil)
 }
 
 type section struct{ *io.SectionReader }
@@ -103,7 +99,7 @@ func (m *image) each(file io.ReaderAt, f func(off int64, want, got []byte)) {
 			return // closed, or opened for writing alone
 		}
 		if _, err := m.ours.ReadAt(b[:n], off); err != nil {
-			panic(err)
+			logf("differs at %d: %v", off, err)
 		}
 		if !bytes.Equal(a[:n], b[:n]) {
 			f(off, a[:n], b[:n])
@@ -114,7 +110,7 @@ func (m *image) each(file io.ReaderAt, f func(off int64, want, got []byte)) {
 func (m *image) refill(file io.ReaderAt) {
 	m.each(file, func(off int64, want, _ []byte) {
 		if _, err := m.to.WriteAt(want, off); err != nil {
-			panic(err)
+			logf("differs at %d, cannot be written: %v", off, err)
 		}
 	})
 }
