@@ -3,9 +3,7 @@ package lvm_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -39,17 +37,8 @@ var readCommitted = sync.OnceValues(func() (map[string]*sample, error) {
 // samples puts the files of each group together.
 func samples(files map[string][]byte) map[string]*sample {
 	found := make(map[string]*sample)
-	for name, b := range files {
-		dir, file := path.Split(name)
-		if dir = path.Clean(dir); file != "0" {
-			continue
-		}
-		s := &sample{volumes: make(map[string][]byte)}
-		for i := 0; b != nil; i++ {
-			s.devices = append(s.devices, b)
-			b = files[fmt.Sprintf("%s/%d", dir, i+1)]
-		}
-		found[dir] = s
+	for dir, devices := range machine.Members(files) {
+		found[dir] = &sample{devices, make(map[string][]byte)}
 	}
 	for name, b := range files {
 		if dir, volume, ok := strings.Cut(name, "/lv/"); ok {

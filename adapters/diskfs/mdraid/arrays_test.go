@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -41,17 +40,8 @@ var readCommitted = sync.OnceValues(func() (map[string]*sample, error) {
 // samples puts the files of each array together.
 func samples(files map[string][]byte) map[string]*sample {
 	found := make(map[string]*sample)
-	for name, b := range files {
-		dir, file := path.Split(name)
-		if dir = path.Clean(dir); file != "0" {
-			continue
-		}
-		s := &sample{whole: files[dir+"/whole"]}
-		for i := 0; b != nil; i++ {
-			s.members = append(s.members, b)
-			b = files[fmt.Sprintf("%s/%d", dir, i+1)]
-		}
-		found[dir] = s
+	for dir, members := range machine.Members(files) {
+		found[dir] = &sample{members, files[dir+"/whole"]}
 	}
 	return found
 }

@@ -7,7 +7,9 @@
 package oracle
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -96,6 +98,34 @@ func Seed(tb testing.TB) *rand.Rand {
 	}
 	tb.Logf("repeat with QEDFS_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// Mixed returns n bytes of text, runs, repetitions and noise, as files to compress
+// have them.
+func Mixed(rnd *rand.Rand, n int) []byte {
+	var b []byte
+	for len(b) < n {
+		switch rnd.IntN(5) {
+		case 0:
+			b = append(b, bytes.Repeat([]byte{byte(rnd.Uint32())}, rnd.IntN(600))...)
+		case 1:
+			for range rnd.IntN(300) {
+				b = append(b, byte(rnd.Uint32()))
+			}
+		case 2:
+			if len(b) > 0 {
+				at := rnd.IntN(len(b))
+				b = append(b, b[at:min(len(b), at+rnd.IntN(400))]...)
+			}
+		case 3:
+			for range rnd.IntN(300) { // a skewed alphabet has long codes
+				b = append(b, byte(rnd.ExpFloat64()*12))
+			}
+		default:
+			b = fmt.Appendf(b, "this is line %d, of which there are %d. ", rnd.IntN(100), rnd.IntN(1000))
+		}
+	}
+	return b[:n]
 }
 
 func missing(tb testing.TB, why string) {

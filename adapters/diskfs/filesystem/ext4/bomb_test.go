@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io/fs"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
@@ -24,22 +23,7 @@ func TestAFileThatMapsOneBlockAgainAndAgainIsDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var name string
-	var ino uint64
-	err = fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		name, ino = path, info.Sys().(*fstree.Stat).Ino
-		return fs.SkipAll
-	})
-	if err != nil || name == "" {
-		t.Fatal(name, err)
-	}
+	name, ino := fstreetest.FirstFile(t, fsys)
 	inode := image[table+int(ino-1)*inodeSize:]
 	clear(inode[40:100]) // no blocks
 	le.PutUint32(inode[4:], (12+256+256*256)*block)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io/fs"
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -17,25 +16,11 @@ import (
 func TestAFileThatMapsOneExtentAgainAndAgainIsDamaged(t *testing.T) {
 	be := binary.BigEndian
 	image := fstreetest.Image(t, "xfs-v4")
-	name, ino := "", uint64(0)
 	fsys, err := xfs.Open(bytes.NewReader(image), int64(len(image)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		name, ino = path, info.Sys().(*fstree.Stat).Ino
-		return fs.SkipAll
-	})
-	if err != nil || name == "" {
-		t.Fatal(name, err)
-	}
+	name, ino := fstreetest.FirstFile(t, fsys)
 	blockLog, inodesLog, groupLog := image[120], image[123], image[124]
 	group := ino >> (groupLog + inodesLog)
 	block := ino >> inodesLog & (1<<groupLog - 1)

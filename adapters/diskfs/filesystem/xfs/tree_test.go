@@ -13,6 +13,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
+	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
 
 func open(r io.ReaderAt, size int64) (fs.FS, error) { return xfs.Open(r, size) }
@@ -37,6 +38,17 @@ func filled(c fstreetest.Config, fill func(tb testing.TB, dir string)) fstreetes
 	return c
 }
 
+// reflinked makes a file that shares its blocks with itself, and so has more of
+// them than the volume.
+func reflinked(tb testing.TB, dir string) {
+	name := filepath.Join(dir, "file")
+	args := []string{"-f", "-c", "pwrite -q -S 0x5a 0 4m", "-c", "pwrite -q -S 0x11 1m 7k"}
+	for to := 4; to < 44; to += 4 {
+		args = append(args, "-c", fmt.Sprintf("reflink -q %s 0 %dm 4m", name, to))
+	}
+	oracle.Run(tb, "xfs_io", append(args, name)...)
+}
+
 func TestTreeEqualsTheKernels(t *testing.T) {
 	small := fstreetest.Tree{Entries: 150, Extents: 60}
 	everything := fstreetest.Tree{}
@@ -59,6 +71,7 @@ func TestTreeEqualsTheKernels(t *testing.T) {
 		large(config("xfs-inodes-of-2k", 64, everything, "-i", "size=2048")),
 		large(config("xfs-without-bigtime", 64, everything, "-m", "bigtime=0,inobtcount=0,finobt=0,reflink=0", "-i", "sparse=0")),
 		large(config("xfs-rmapbt", 64, everything, "-m", "rmapbt=1")),
+		filled(large(config("xfs-reflinked", 32, small)), reflinked),
 		large(config("xfs-many-groups", 128, everything, "-d", "agcount=7")),
 	}, open)
 }

@@ -64,6 +64,23 @@ func Kept(name string) (map[string][]byte, error) {
 	return Files(z)
 }
 
+// Members puts the numbered files of each directory of an archive in order: the
+// parts of an array or a group, by the directory's name.
+func Members(files map[string][]byte) map[string][][]byte {
+	found := make(map[string][][]byte)
+	for name, b := range files {
+		dir, file := path.Split(name)
+		if dir = path.Clean(dir); file != "0" {
+			continue
+		}
+		for i := 0; b != nil; i++ {
+			found[dir] = append(found[dir], b)
+			b = files[fmt.Sprintf("%s/%d", dir, i+1)]
+		}
+	}
+	return found
+}
+
 // Keep replaces a committed archive by a new one, where QEDFS_UPDATE_TESTDATA
 // asks for it and the test has passed.
 func Keep(t *testing.T, archive *os.File, name string) {

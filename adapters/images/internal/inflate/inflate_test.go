@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -26,38 +25,11 @@ func deflated(t testing.TB, b []byte, level int) []byte {
 	return out.Bytes()
 }
 
-// contents is n bytes of text, runs and noise.
-func contents(rnd *rand.Rand, n int) []byte {
-	var b []byte
-	for len(b) < n {
-		switch rnd.IntN(5) {
-		case 0:
-			b = append(b, bytes.Repeat([]byte{byte(rnd.Uint32())}, rnd.IntN(600))...)
-		case 1:
-			for range rnd.IntN(300) {
-				b = append(b, byte(rnd.Uint32()))
-			}
-		case 2:
-			if len(b) > 0 {
-				at := rnd.IntN(len(b))
-				b = append(b, b[at:min(len(b), at+rnd.IntN(400))]...)
-			}
-		case 3:
-			for range rnd.IntN(300) { // a skewed alphabet has long codes
-				b = append(b, byte(rnd.ExpFloat64()*12))
-			}
-		default:
-			b = fmt.Appendf(b, "this is line %d, of which there are %d. ", rnd.IntN(100), rnd.IntN(1000))
-		}
-	}
-	return b[:n]
-}
-
 func TestDecodesWhatTheStandardLibraryMakes(t *testing.T) {
 	rnd := oracle.Seed(t)
 	var d Decoder
 	for range 800 {
-		want := contents(rnd, rnd.IntN(1<<rnd.IntN(18)))
+		want := oracle.Mixed(rnd, rnd.IntN(1<<rnd.IntN(18)))
 		level := []int{flate.HuffmanOnly, flate.NoCompression, 1, 6, 9}[rnd.IntN(5)]
 		src := deflated(t, want, level)
 		got := make([]byte, len(want))
@@ -78,7 +50,7 @@ func TestDecodesWhatTheStandardLibraryMakes(t *testing.T) {
 func TestCutStreamsAreShort(t *testing.T) {
 	rnd := oracle.Seed(t)
 	var d Decoder
-	want := contents(rnd, 3000)
+	want := oracle.Mixed(rnd, 3000)
 	for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, 1, 9} {
 		src := deflated(t, want, level)
 		for n := range len(src) - 6 { // what ends the stream is not needed
@@ -115,7 +87,7 @@ func agree(t *testing.T, src []byte) {
 func TestMutantsDecodeAsTheStandardLibraryHasThem(t *testing.T) {
 	rnd := oracle.Seed(t)
 	for range 3000 {
-		src := deflated(t, contents(rnd, rnd.IntN(2000)), []int{flate.HuffmanOnly, 0, 1, 9}[rnd.IntN(4)])
+		src := deflated(t, oracle.Mixed(rnd, rnd.IntN(2000)), []int{flate.HuffmanOnly, 0, 1, 9}[rnd.IntN(4)])
 		for range 1 + rnd.IntN(3) {
 			src[rnd.IntN(min(len(src), 1+rnd.IntN(200)))] ^= 1 << rnd.IntN(8)
 		}
@@ -189,14 +161,14 @@ func FuzzDecode(f *testing.F) {
 	f.Add(endless())
 	rnd := rand.New(rand.NewPCG(1, 1))
 	for _, level := range []int{flate.HuffmanOnly, 0, 1, 9} {
-		f.Add(deflated(f, contents(rnd, 1500), level))
+		f.Add(deflated(f, oracle.Mixed(rnd, 1500), level))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) { agree(t, src) })
 }
 
 func BenchmarkDecode(b *testing.B) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	want := contents(rnd, 64<<10)
+	want := oracle.Mixed(rnd, 64<<10)
 	src := deflated(b, want, 6)
 	b.SetBytes(int64(len(want)))
 	var d Decoder

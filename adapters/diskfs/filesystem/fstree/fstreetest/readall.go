@@ -66,3 +66,19 @@ func readStored(fsys *fstree.FS, name string, size int64) error {
 	}
 	return nil
 }
+
+// FirstFile returns the name and the number of the inode of the first regular file
+// of a tree, for tests that change one on the volume.
+func FirstFile(t *testing.T, fsys *fstree.FS) (name string, ino uint64) {
+	t.Helper()
+	for e, err := range fsys.Walk(t.Context(), ".", nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Type().IsRegular() {
+			return e.Path, e.FileID().ID.Ino
+		}
+	}
+	t.Fatal("no regular file")
+	return "", 0
+}

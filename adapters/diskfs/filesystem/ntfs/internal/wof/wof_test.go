@@ -53,38 +53,23 @@ func decode(a Algorithm, stream []byte, size int) ([]byte, error) {
 	return out, nil
 }
 
-// content is text, code with calls, runs and noise.
+// content is what [oracle.Mixed] makes, with code that has calls and records in it.
 func content(rnd *rand.Rand, n int) []byte {
 	var b []byte
 	for len(b) < n {
-		switch rnd.IntN(7) {
-		case 0:
-			b = append(b, bytes.Repeat([]byte{byte(rnd.Uint32())}, rnd.IntN(3000))...)
-		case 1:
-			for range rnd.IntN(300) {
-				b = append(b, byte(rnd.Uint32()))
-			}
-		case 2:
-			if len(b) > 0 {
-				at := rnd.IntN(len(b))
-				b = append(b, b[at:min(len(b), at+rnd.IntN(400))]...)
-			}
-		case 3: // calls, within the file and not
+		switch rnd.IntN(4) {
+		case 0: // calls, within the file and not
 			for range rnd.IntN(200) {
 				b = append(b, 0xE8)
 				b = binary.LittleEndian.AppendUint32(b, uint32(rnd.IntN(40000)-20000))
 				b = append(b, make([]byte, rnd.IntN(3))...)
 			}
-		case 4: // records, whose distances end in the same bits
+		case 1: // records, whose distances end in the same bits
 			for range rnd.IntN(500) {
 				b = binary.LittleEndian.AppendUint64(b[:len(b)/8*8], uint64(rnd.IntN(5)*0x01020304))
 			}
-		case 5:
-			for range rnd.IntN(300) { // a skewed alphabet has long codewords
-				b = append(b, byte(rnd.ExpFloat64()*12))
-			}
 		default:
-			b = fmt.Appendf(b, "this is line %d, of which there are %d. ", rnd.IntN(100), rnd.IntN(1000))
+			b = append(b, oracle.Mixed(rnd, 1+rnd.IntN(4000))...)
 		}
 	}
 	return b[:n]
