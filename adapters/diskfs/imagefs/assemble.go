@@ -110,10 +110,18 @@ func (c *contents) addArrays(members []Volume) {
 		table, err := partition.Read(r, a.Size, nil)
 		if err != nil {
 			// Without a table, or with one that cannot be read, it is a volume.
+			if !errors.Is(err, partition.ErrNoTable) {
+				c.problems = append(c.problems, fmt.Errorf("%s: %w", a.DeviceName(), err))
+			}
 			c.add(v, func(v Volume) Volume { return c.identify(v, r) })
 			continue
 		}
-		c.problems = append(c.problems, table.Problems...)
+		for _, note := range table.Notes {
+			c.notes = append(c.notes, a.DeviceName()+": "+note)
+		}
+		for _, p := range table.Problems {
+			c.problems = append(c.problems, fmt.Errorf("%s: %w", a.DeviceName(), p))
+		}
 		c.addPartitions(table, v, v.Name+"p", r)
 	}
 }

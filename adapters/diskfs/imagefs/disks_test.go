@@ -16,6 +16,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
 	"github.com/qedfs/qedfs/adapters/diskfs/mdraid"
+	"github.com/qedfs/qedfs/adapters/diskfs/partition"
 )
 
 // openDisks opens some disks that are in memory.
@@ -251,8 +252,8 @@ func TestAGroupSpansDisksAndArraysThatStandOnDisks(t *testing.T) {
 	}
 }
 
-func TestAWholeDiskThatIsAMemberHasNoPartitionsOfItsOwn(t *testing.T) {
-	whole := rawDisk(t, "gpt.qed")
+// mirror is a member of a mirror that holds a disk.
+func mirror(whole []byte) []byte {
 	// Superblock 1.0 lies at the end, and a mirror's partition table at the start.
 	b := append(bytes.Clone(whole), make([]byte, 64<<10)...)
 	sb := member(0, 1, "0", nil)[4096:8192]
@@ -270,9 +271,28 @@ func TestAWholeDiskThatIsAMemberHasNoPartitionsOfItsOwn(t *testing.T) {
 	}
 	le.PutUint32(sb[216:], uint32(sum)+uint32(sum>>32))
 	copy(b[at*512:], sb)
-	d := openDisks(t, []string{""}, b)
+	return b
+}
+
+func TestAWholeDiskThatIsAMemberHasNoPartitionsOfItsOwn(t *testing.T) {
+	d := openDisks(t, []string{""}, mirror(rawDisk(t, "gpt.qed")))
 	if got, want := volumeNames(t, d), []string{"disk", "md0p1", "md0p2"}; !slices.Equal(got, want) {
 		t.Errorf("volumes are %q, want %q", got, want)
+	}
+}
+
+func TestWhatIsWrongWithThePartitionTableOfAnArrayIsTold(t *testing.T) {
+	whole := rawDisk(t, "gpt.qed")
+	whole[512+16] ^= 0xff // the checksum of the first header
+	d := openDisks(t, []string{""}, mirror(whole))
+	notes, err := d.Notes()
+	if err != nil || !slices.ContainsFunc(notes, func(n imagefs.Note) bool { return strings.HasPrefix(n.Text, "md0: the primary GPT is damaged") }) {
+		t.Errorf("one copy: %q, %v", notes, err)
+	}
+	whole[len(whole)-512+16] ^= 0xff // and of the other
+	d = openDisks(t, []string{""}, mirror(whole))
+	if _, err := fs.ReadDir(d.FS(), "."); !errors.Is(err, partition.ErrDamaged) || !strings.Contains(err.Error(), "md0: ") {
+		t.Errorf("both: %v", err)
 	}
 }
 

@@ -29,6 +29,13 @@ type unsupported struct{ error }
 func (u unsupported) Unwrap() error        { return u.error }
 func (u unsupported) Is(target error) bool { return target == ErrUnsupported }
 
+func asUnsupported(err error) error {
+	if errors.Is(err, luks.ErrUnsupported) {
+		return unsupported{err}
+	}
+	return err
+}
+
 // Encryption says how a volume was encrypted whose inside is shown.
 type Encryption struct {
 	Type string `json:"type"` // "LUKS1", "LUKS2"
@@ -88,17 +95,14 @@ func (c *contents) unlock(v Volume) Volume {
 		return v
 	}
 	container, err := luks.Open(v.data, v.Size, &opts)
-	if errors.Is(err, luks.ErrUnsupported) {
-		err = unsupported{err}
-	}
 	if err != nil {
-		v.content.err = err
+		v.content.err = asUnsupported(err)
 		return v
 	}
 	info := container.Info()
 	inside, err := c.ask(v.Name, container)
 	if err != nil {
-		v.content.err = fmt.Errorf("encrypted (LUKS %d): %w", info.Version, err)
+		v.content.err = fmt.Errorf("encrypted (LUKS %d): %w", info.Version, asUnsupported(err))
 		return v
 	}
 	open := v

@@ -144,6 +144,25 @@ func TestTheKeyIsOverwritten(t *testing.T) {
 	}
 }
 
+func TestAKeySlotOfAnUnknownKindIsUnsupported(t *testing.T) {
+	b := rawDisk(t, "encrypted.qed")
+	copy(b[oldAt+72:], "stribog\x00") // what the hash is called
+	d := openEncrypted(t, b, &imagefs.Options{Key: fixed(map[string][]string{"p1": {"one"}})})
+	if _, err := d.FS().ReadDir("p1"); !errors.Is(err, imagefs.ErrUnsupported) || !strings.Contains(err.Error(), "stribog") {
+		t.Error(err)
+	}
+}
+
+func TestAHeaderForAVolumeThatIsNotThereIsTold(t *testing.T) {
+	header := bytes.NewReader(make([]byte, 4096))
+	d := openEncrypted(t, rawDisk(t, "encrypted.qed"), &imagefs.Options{
+		Headers: []imagefs.Header{{Volume: "p9", Reader: header, Size: 4096}},
+	})
+	if _, err := fs.ReadDir(d.FS(), "."); err == nil || !strings.Contains(err.Error(), "there is no volume p9") {
+		t.Error(err)
+	}
+}
+
 func TestAHeaderThatIsKeptApart(t *testing.T) {
 	b := rawDisk(t, "encrypted.qed")
 	header := slices.Clone(b[oldAt : oldAt+oldSize])

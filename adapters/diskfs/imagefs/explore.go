@@ -43,25 +43,29 @@ func explore(disks []NamedDisk, opts *Options) (contents, error) {
 			c.table = table
 		}
 	}
-	return c.assemble(), nil
+	c = c.assemble()
+	for _, h := range opts.Headers {
+		if !c.has(h.Volume) {
+			c.problems = append(c.problems, errs.Errorf("imagefs", "there is no volume %s, for which a LUKS header was given", h.Volume))
+		}
+	}
+	return c, nil
 }
 
 // addDisk adds what lies on one disk.
 func (c *contents) addDisk(nd NamedDisk, index int) (*partition.Table, error) {
 	d := nd.Disk
 	backend.Prefetch(d, probe.Places(0, d.Size()))
-	table, err := partition.Read(d, d.Size(), &partition.Options{SectorSize: c.opts.SectorSize})
-	if err != nil && !errors.Is(err, partition.ErrNoTable) {
-		return nil, err
-	}
-	whole := Volume{Name: "disk", Kind: WholeDisk, Disk: nd.Name, Size: d.Size()}
-	whole = recognise(whole, d)
-	switch whole.Filesystem {
-	case "linux_raid_member":
-		if table != nil && mdraid.IsMember(d, d.Size()) {
-			table = nil // it is the array's: its partitions are found there
+	whole := recognise(Volume{Name: "disk", Kind: WholeDisk, Disk: nd.Name, Size: d.Size()}, d)
+	var table *partition.Table
+	if whole.Filesystem != "linux_raid_member" || !mdraid.IsMember(d, d.Size()) { // else it is the array's, and is read there
+		var err error
+		table, err = partition.Read(d, d.Size(), &partition.Options{SectorSize: c.opts.SectorSize})
+		if err != nil && !errors.Is(err, partition.ErrNoTable) {
+			return nil, err
 		}
-	case "isw_raid_member", "ddf_raid_member":
+	}
+	if whole.Filesystem == "isw_raid_member" || whole.Filesystem == "ddf_raid_member" {
 		c.problems = append(c.problems, nd.about(errs.Errorf("imagefs",
 			"the disk is a member of an array of firmware (%s), which is not put together: its partitions may be one member's part", whole.Filesystem)))
 	}
