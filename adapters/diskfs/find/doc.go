@@ -21,8 +21,9 @@
 // # Errors
 //
 // What cannot be read is an error where the file would have been found, and the
-// search goes on: a search without errors has looked at everything. It is not
-// said that a file of which a name test is false cannot be read.
+// search goes on: a search without errors has looked at everything that its tests
+// ask for. A file that a test of names excludes is not read, so damage to it is
+// not reported.
 //
 // # Concurrency and limits
 //

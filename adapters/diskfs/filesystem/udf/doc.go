@@ -30,8 +30,8 @@
 // mirror of a metadata partition and copies of a sparing table are used where the
 // first is damaged, and a note says so. Checksums of all descriptors are verified.
 //
-// Not read: volumes on several discs, extended allocation descriptors (nobody writes
-// them), volumes of ECMA-167 that are no UDF.
+// Not read: volumes on several discs, extended allocation descriptors (nothing writes
+// them), ECMA-167 volumes of another domain than UDF.
 //
 // # Concurrency and damage
 //
