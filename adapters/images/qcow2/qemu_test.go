@@ -74,7 +74,10 @@ func history(rnd *rand.Rand, size int64, o map[string]string, n int) []string {
 	unmap := func(off, length int64) string { return fmt.Sprintf("write -q -z -u %d %d", off, length) }
 	discard := func(off, length int64) string { return fmt.Sprintf("discard -q %d %d", off, length) }
 	extra := []func(off, length int64) string{unmap, discard}
-	if o["data_file"] == "" {
+	// With refcounts of two bits qemu-img 7.2 itself breaks images: compressed
+	// clusters share one of the file's until its count is full, and the next
+	// write overwrites them (its own check then finds errors).
+	if o["data_file"] == "" && o["refcount_bits"] != "2" {
 		packed := func(off, length int64) string {
 			return fmt.Sprintf("write -q -c -P %d %d %d", 1+rnd.IntN(255), off, cluster)
 		}
