@@ -1,15 +1,14 @@
 package wrapped
 
 import (
-	"container/list"
-	"fmt"
-	"github.com/qedfs/qedfs/backend/errs"
 	"io"
 	"io/fs"
 	"sort"
-	"sync"
+	"sync/atomic"
 
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/backend/errs"
+	"github.com/qedfs/qedfs/backend/recent"
 )
 
 const (
@@ -33,23 +32,12 @@ type blocks struct {
 	size   int64
 	decode func(b block) ([]byte, error) // exactly b.size bytes
 
-	mu     sync.Mutex
-	closed bool
-	kept   map[int]*keptBlock
-	used   *list.List // of *keptBlock, the last used in front
-	bytes  int64
-}
-
-type keptBlock struct {
-	i     int
-	once  sync.Once
-	data  []byte
-	err   error
-	place *list.Element
+	kept   *recent.Cache[int, []byte]
+	closed atomic.Bool
 }
 
 func newBlocks(r backend.Reader, index []block, decode func(b block) ([]byte, error)) *blocks {
-	b := &blocks{r: r, index: index, decode: decode, kept: make(map[int]*keptBlock), used: list.New()}
+	b := &blocks{r: r, index: index, decode: decode, kept: recent.New[int, []byte](blockBudget)}
 	if n := len(index); n > 0 {
 		b.size = index[n-1].off + index[n-1].size
 	}
@@ -58,9 +46,7 @@ func newBlocks(r backend.Reader, index []block, decode func(b block) ([]byte, er
 
 // Size returns the unpacked size in bytes.
 func (b *blocks) Size() (int64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+	if b.closed.Load() {
 		return 0, fs.ErrClosed
 	}
 	return b.size, nil
@@ -68,14 +54,10 @@ func (b *blocks) Size() (int64, error) {
 
 // Close forgets the blocks and leaves the reader beneath open.
 func (b *blocks) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+	if b.closed.Swap(true) {
 		return fs.ErrClosed
 	}
-	b.closed = true
-	clear(b.kept)
-	b.used.Init()
+	b.kept.Clear()
 	return nil
 }
 
@@ -104,43 +86,10 @@ func (b *blocks) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (b *blocks) block(i int) ([]byte, error) {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
+	if b.closed.Load() {
 		return nil, fs.ErrClosed
 	}
-	k := b.kept[i]
-	if k == nil {
-		k = &keptBlock{i: i}
-		k.place = b.used.PushFront(k)
-		b.kept[i] = k
-		b.bytes += b.index[i].size
-		for b.bytes > blockBudget && b.used.Len() > 1 {
-			b.drop(b.used.Back().Value.(*keptBlock))
-		}
-	} else {
-		b.used.MoveToFront(k.place)
-	}
-	b.mu.Unlock()
-	k.once.Do(func() {
-		k.err = fmt.Errorf("%w: decoding did not return", ErrDamaged)
-		k.data, k.err = b.decode(b.index[i])
-	})
-	if k.err != nil {
-		b.mu.Lock()
-		if b.kept[i] == k {
-			b.drop(k)
-		}
-		b.mu.Unlock()
-	}
-	return k.data, k.err
-}
-
-// drop forgets a block. The lock is held.
-func (b *blocks) drop(k *keptBlock) {
-	b.used.Remove(k.place)
-	delete(b.kept, k.i)
-	b.bytes -= b.index[k.i].size
+	return b.kept.Get(i, b.index[i].size, func() ([]byte, error) { return b.decode(b.index[i]) })
 }
 
 // largest is the size of the largest block.

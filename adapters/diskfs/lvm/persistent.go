@@ -1,13 +1,13 @@
 package lvm
 
 import (
-	"container/list"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"sort"
-	"sync"
+
+	"github.com/qedfs/qedfs/backend/recent"
 )
 
 // The metadata of thin pools and caches are blocks of 4 KiB, each with a
@@ -32,49 +32,32 @@ type metaStore struct {
 	r      io.ReaderAt
 	blocks uint64
 
-	mu    sync.Mutex
-	kept  map[uint64]*list.Element
-	order list.List // of keptBlock, the last used first
-}
-
-type keptBlock struct {
-	number uint64
-	b      []byte
+	kept *recent.Cache[uint64, []byte]
 }
 
 func newMetaStore(r io.ReaderAt, size int64) *metaStore {
-	return &metaStore{r: r, blocks: uint64(size / metaBlock), kept: make(map[uint64]*list.Element)}
+	return &metaStore{r, uint64(size / metaBlock), recent.New[uint64, []byte](keptNodes * metaBlock)}
 }
 
 // checked returns a block whose checksum and number are right. The number is at
 // an offset that depends on the type of the block.
 func (s *metaStore) checked(number uint64, mix uint32, numberAt int) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e := s.kept[number]; e != nil {
-		s.order.MoveToFront(e)
-		return e.Value.(keptBlock).b, nil
-	}
 	if number >= s.blocks {
 		return nil, fmt.Errorf("lvm: metadata block %d of %d", number, s.blocks)
 	}
-	b := make([]byte, metaBlock)
-	if err := readFull(s.r, b, int64(number)*metaBlock); err != nil {
-		return nil, err
-	}
-	if ^crc32.Checksum(b[4:], crc32.MakeTable(crc32.Castagnoli))^mix != le.Uint32(b) {
-		return nil, fmt.Errorf("lvm: metadata block %d: its checksum does not match", number)
-	}
-	if le.Uint64(b[numberAt:]) != number {
-		return nil, fmt.Errorf("lvm: metadata block %d says that it is block %d", number, le.Uint64(b[numberAt:]))
-	}
-	s.kept[number] = s.order.PushFront(keptBlock{number, b})
-	if s.order.Len() > keptNodes {
-		oldest := s.order.Back()
-		delete(s.kept, oldest.Value.(keptBlock).number)
-		s.order.Remove(oldest)
-	}
-	return b, nil
+	return s.kept.Get(number, metaBlock, func() ([]byte, error) {
+		b := make([]byte, metaBlock)
+		if err := readFull(s.r, b, int64(number)*metaBlock); err != nil {
+			return nil, err
+		}
+		if ^crc32.Checksum(b[4:], crc32.MakeTable(crc32.Castagnoli))^mix != le.Uint32(b) {
+			return nil, fmt.Errorf("lvm: metadata block %d: its checksum does not match", number)
+		}
+		if le.Uint64(b[numberAt:]) != number {
+			return nil, fmt.Errorf("lvm: metadata block %d says that it is block %d", number, le.Uint64(b[numberAt:]))
+		}
+		return b, nil
+	})
 }
 
 // lookup finds a key in a tree. It reports whether it is there.

@@ -139,12 +139,12 @@ func (e *engine) data(at int64, length uint32) ([]byte, error) {
 	if size > e.blockSize || at < superblockSize || at > e.used-size {
 		return nil, damage("data block", at, fmt.Sprintf("length %d", size))
 	}
-	b, err := e.blocks.get(at, func() (*block, error) {
+	b, err := e.blocks.Get(at, e.blockSize+overhead, func() (block, error) {
 		b, err := e.read(at, size)
 		if err == nil && length&dataStored == 0 {
 			b, err = e.decompress(b, int(e.blockSize), at)
 		}
-		return &block{bytes: b}, err
+		return block{bytes: b}, err
 	})
 	if err != nil {
 		return nil, err

@@ -12,27 +12,33 @@ const (
 	dataStored     = 1 << 24 // the same of a data block
 )
 
+// block is a block as it was before it was compressed.
+type block struct {
+	bytes []byte
+	next  int64 // of metadata: where the next one begins
+}
+
 // metadataBlock returns a block of metadata and where the next one begins.
 func (e *engine) metadataBlock(at int64) (b []byte, next int64, err error) {
 	if at < superblockSize || at > e.used-2 {
 		return nil, 0, damage("metadata block", at, "lies outside the volume")
 	}
-	block, err := e.blocks.get(at, func() (*block, error) {
+	block, err := e.blocks.Get(at, metadataSize+overhead, func() (block, error) {
 		head, err := e.read(at, 2)
 		if err != nil {
-			return nil, err
+			return block{}, err
 		}
 		length := int64(binary.LittleEndian.Uint16(head))
 		stored := length&metadataStored != 0
 		length &^= metadataStored
 		if length == 0 || length > metadataSize || length > e.used-at-2 {
-			return nil, damage("metadata block", at, fmt.Sprintf("length %d", length))
+			return block{}, damage("metadata block", at, fmt.Sprintf("length %d", length))
 		}
 		b, err := e.read(at+2, length)
 		if err == nil && !stored {
 			b, err = e.decompress(b, metadataSize, at)
 		}
-		return &block{b, at + 2 + length}, err
+		return block{b, at + 2 + length}, err
 	})
 	if err != nil {
 		return nil, 0, err
@@ -116,9 +122,9 @@ func (t table) get(i int64) ([]byte, error) {
 		return nil, damage(t.name+" table", t.index, "its index lies outside the volume")
 	}
 	// Neighbours have the same pointer; it is kept as a block of its own.
-	pointer, err := t.e.blocks.get(-at, func() (*block, error) {
+	pointer, err := t.e.blocks.Get(-at, 8+overhead, func() (block, error) {
 		b, err := t.e.read(at, 8)
-		return &block{bytes: b}, err
+		return block{bytes: b}, err
 	})
 	if err != nil {
 		return nil, err

@@ -7,12 +7,16 @@ import (
 	"math/bits"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend/recent"
 )
 
 const (
 	superblockSize = 96
 	magic          = "hsqs"
 	noTable        = ^uint64(0) // start of a table that is not there
+
+	cacheBudget = 16 << 20 // bytes of decompressed blocks that are kept
+	overhead    = 200      // bytes of one of them beside its contents
 )
 
 // superblock is struct squashfs_super_block of the kernel's squashfs_fs.h.
@@ -73,7 +77,7 @@ type engine struct {
 	superblock
 	r      io.ReaderAt
 	unpack decompressor
-	blocks blockCache
+	blocks *recent.Cache[int64, block] // by where they lie
 	owners []uint32
 }
 
@@ -94,7 +98,7 @@ func open(r io.ReaderAt, size int64) (*engine, error) {
 	if size < superblockSize {
 		return nil, fstree.ErrNotThis
 	}
-	e := &engine{r: r}
+	e := &engine{r: r, blocks: recent.New[int64, block](cacheBudget)}
 	b, err := e.read(0, superblockSize)
 	if err != nil {
 		return nil, err
@@ -105,7 +109,6 @@ func open(r io.ReaderAt, size int64) (*engine, error) {
 	if e.unpack, err = newDecompressor(e.compression); err != nil {
 		return nil, err
 	}
-	e.blocks.budget = cacheBudget
 	return e, e.readOwners()
 }
 
