@@ -2,9 +2,6 @@ package erofs
 
 import (
 	"fmt"
-	"io"
-	"iter"
-	"sort"
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -13,10 +10,13 @@ import (
 // What the header of a compressed file says (Z_EROFS_ADVISE_* in erofs_fs.h).
 const (
 	adviseCompact2  = 0x01 // indexes of 2 bytes
+	adviseExtents   = 0x01 // of a full index: a table of extents instead
 	adviseBig1      = 0x02 // clusters of several blocks
 	adviseBig2      = 0x04
 	adviseInline    = 0x08 // the last cluster lies after the indexes
 	adviseInterlace = 0x10 // of clusters that are not compressed
+	adviseFragment  = 0x20 // the last cluster lies in the file of fragments
+	adviseKnown     = 0x3f
 )
 
 // Types of logical clusters: of a block of the file.
@@ -24,11 +24,12 @@ const (
 	clusterPlain   = 0 // begins one that is not compressed
 	clusterHead    = 1
 	clusterNonHead = 2 // goes on
+	clusterHead2   = 3 // begins one of the second algorithm
 )
 
 const (
 	blocksFlag = 1 << 11 // of the first that goes on: it says how many blocks
-	partialRef = 1 << 15 // a part of a cluster that is another file's, too
+	wholeFile  = 1 << 63 // of the header: all of the file is a fragment
 
 	// maxCluster and maxExtent are what Linux takes of one compressed cluster
 	// (Z_EROFS_PCLUSTER_MAX_SIZE, Z_EROFS_PCLUSTER_MAX_DSIZE), in bytes.
@@ -40,21 +41,24 @@ const (
 // cluster is a compressed run of a file.
 type cluster struct {
 	start  int64 // byte of the file
-	at     int64 // byte of the volume
+	at     int64 // byte of the volume, or of the file of fragments
 	stored int64 // bytes there
-	plain  bool
+	how    int   // an algorithm, or storedPlain ...
+	boxed  bool  // in the file of metadata
 }
 
 // index says where the clusters of a file are.
 type index struct {
-	in       *inode
-	advise   uint16
-	bits     uint // log2 of a logical cluster
-	table    int64
-	total    int64 // logical clusters
-	tailSize int64 // of an inline cluster, bytes
-	initial4 int64 // of a compact index: 4 bytes each, then 2 bytes, then 4
-	middle2  int64
+	in         *inode
+	advise     uint16
+	algorithms [2]int
+	bits       uint // log2 of a logical cluster
+	table      int64
+	total      int64 // logical clusters, or extents
+	tailSize   int64 // of an inline cluster, bytes
+	fragment   int64 // byte of the file of fragments, of the last cluster
+	initial4   int64 // of a compact index: 4 bytes each, then 2 bytes, then 4
+	middle2    int64
 }
 
 // logical is a logical cluster.
@@ -68,45 +72,48 @@ type logical struct {
 // compressed opens a compressed file. Its index is read when it is first read from.
 func (e *engine) compressed(in *inode) (fstree.Content, error) {
 	at := (in.end + 7) &^ 7
-	b, err := e.cache.Bytes(at, 8)
+	b, err := in.slots.Bytes(at, 8)
 	if err != nil {
 		return nil, fmt.Errorf("erofs: file of inode %d: %w", in.nid, err)
 	}
-	x := &index{in: in, advise: le.Uint16(b[4:]), bits: e.bits + uint(b[7]&7), table: at + 8}
+	c := &packed{e: e, in: in}
+	if header := le.Uint64(b); header&wholeFile != 0 {
+		c.list = func() ([]cluster, error) {
+			return []cluster{{at: int64(header &^ wholeFile), how: storedFragment}}, nil
+		}
+		return c, nil
+	}
+	x := &index{in: in, advise: le.Uint16(b[4:]), bits: e.bits + uint(b[7]&0xf), table: at + 8, algorithms: [2]int{int(b[6] & 0xf), int(b[6] >> 4)}}
 	switch {
-	case b[7]>>7 != 0 || x.advise&^0x1f != 0:
-		return nil, fmt.Errorf("erofs: file of inode %d: fragments (%#x): %w", in.nid, x.advise, fstree.ErrUnsupported)
-	case b[6]&0xf != 0 || b[6]>>4 != 0:
-		return nil, fmt.Errorf("erofs: file of inode %d: compressed by %s: %w", in.nid, algorithm(b[6]), fstree.ErrUnsupported)
+	case x.advise&^adviseKnown != 0 || b[7]&0x70 != 0 && !x.extents():
+		return nil, fmt.Errorf("erofs: file of inode %d: an index of the kind %#x: %w", in.nid, x.advise, fstree.ErrUnsupported)
 	case in.layout == layoutCompact && (x.bits > 14 || x.advise&adviseCompact2 != 0 && x.bits > 12):
 		return nil, damage("file of "+in.name(), -1, fmt.Sprintf("a compact index of clusters of 2^%d bytes", x.bits))
-	}
-	if x.advise&adviseInline != 0 {
+	case x.advise&adviseFragment != 0:
+		x.fragment = int64(le.Uint32(b))
+	case x.advise&adviseInline != 0:
 		x.tailSize = int64(le.Uint16(b[2:]))
 	}
-	x.total = (in.size-1)>>x.bits + 1
-	if in.size == 0 {
-		x.total = 0
+	if in.size > 0 {
+		x.total = (in.size-1)>>x.bits + 1
 	}
-	x.layout()
-	if x.end() > e.size {
+	if x.extents() {
+		x.layoutExtents(le.Uint32(b), le.Uint16(b[6:]))
+	} else {
+		x.layout()
+	}
+	if size, err := in.slots.size(); err != nil {
+		return nil, err
+	} else if x.end() > size {
 		return nil, damage("file of "+in.name(), -1, "its index is longer than the volume")
 	}
-	c := &packed{e: e, in: in, x: x}
-	c.list = sync.OnceValues(func() ([]cluster, error) { return e.clustersOf(x) })
+	c.list = sync.OnceValues(func() ([]cluster, error) {
+		if x.extents() {
+			return e.extentsOf(x)
+		}
+		return e.clustersOf(x)
+	})
 	return c, nil
-}
-
-func algorithm(n byte) string {
-	if n&0xf != 0 {
-		n &= 0xf
-	} else {
-		n >>= 4
-	}
-	if names := []string{"lz4", "lzma", "deflate", "zstd"}; int(n) < len(names) {
-		return names[n]
-	}
-	return fmt.Sprintf("algorithm %d", n)
 }
 
 // layout finds the parts of the index (z_erofs_load_compact_lcluster).
@@ -123,6 +130,9 @@ func (x *index) layout() {
 
 // end is the byte after the index, where an inline cluster lies.
 func (x *index) end() int64 {
+	if x.extents() {
+		return x.table + x.total*x.recordSize()
+	}
 	if x.in.layout == layoutFull {
 		return x.table + 8*x.total
 	}
@@ -156,14 +166,11 @@ func packSize(width int64) int64 {
 // load reads the index of a logical cluster.
 func (x *index) load(e *engine, n int64) (logical, error) {
 	if x.in.layout == layoutFull {
-		b, err := e.cache.Bytes(x.table+8*n, 8)
+		b, err := x.in.slots.Bytes(x.table+8*n, 8)
 		if err != nil {
 			return logical{}, err
 		}
 		l := logical{kind: int(le.Uint16(b) & 3), ofs: int64(le.Uint16(b[2:])), block: le.Uint32(b[4:])}
-		if le.Uint16(b)&partialRef != 0 {
-			return l, fmt.Errorf("a part of a cluster: %w", fstree.ErrUnsupported)
-		}
 		if delta := le.Uint16(b[4:]); l.kind == clusterNonHead && delta&blocksFlag != 0 {
 			l.blocks = int64(delta &^ blocksFlag)
 		}
@@ -178,7 +185,7 @@ func (x *index) unpack(e *engine, at, width int64) (logical, error) {
 	size := packSize(width)
 	count := size / width
 	i := at % size / width
-	b, err := e.cache.Bytes(at-at%size, size)
+	b, err := x.in.slots.Bytes(at-at%size, size)
 	if err != nil {
 		return logical{}, err
 	}
@@ -230,127 +237,64 @@ func (x *index) unpack(e *engine, at, width int64) (logical, error) {
 	return l, nil
 }
 
+// begin returns the cluster that begins in a logical one.
+func (x *index) begin(e *engine, n int64, l logical) (c cluster, big bool) {
+	c = cluster{start: n<<x.bits + l.ofs, at: e.byteOf(uint64(l.block)), stored: e.info.BlockSize}
+	big = x.advise&adviseBig2 != 0
+	switch l.kind {
+	case clusterPlain:
+		c.how = storedPlain
+		if x.advise&adviseInterlace != 0 {
+			c.how = storedInterlaced
+		}
+	case clusterHead:
+		c.how, big = x.algorithms[0], x.advise&adviseBig1 != 0
+	default:
+		c.how = x.algorithms[1]
+	}
+	return c, big
+}
+
 // clustersOf reads the whole index.
 func (e *engine) clustersOf(x *index) ([]cluster, error) {
 	var list []cluster
 	broken := func(n int64, why string) error {
 		return damage("file of "+x.in.name(), -1, fmt.Sprintf("cluster %d: %s", n, why))
 	}
+	big, high := false, int64(0)
 	for n := range x.total {
 		l, err := x.load(e, n)
 		if err != nil {
 			return nil, fmt.Errorf("erofs: index of inode %d: %w", x.in.nid, err)
 		}
-		switch l.kind {
-		case clusterPlain, clusterHead:
-			c := cluster{start: n<<x.bits + l.ofs, at: int64(l.block) << e.bits, stored: 1 << x.bits, plain: l.kind == clusterPlain}
-			if l.ofs >= 1<<x.bits || len(list) == 0 && c.start != 0 || len(list) > 0 && c.start <= list[len(list)-1].start {
-				return nil, broken(n, fmt.Sprintf("begins at byte %d", c.start))
-			}
-			if c.start < x.in.size {
-				list = append(list, c)
-			}
-		case clusterNonHead:
+		if l.kind == clusterNonHead {
 			if len(list) == 0 {
 				return nil, broken(n, "goes on before there is one")
 			}
-			if l.blocks > 0 && n<<x.bits-list[len(list)-1].start <= 1<<x.bits {
-				list[len(list)-1].stored = l.blocks << e.bits
+			if last := &list[len(list)-1]; big && l.blocks > 0 && n<<x.bits-last.start <= 1<<x.bits {
+				last.stored = l.blocks << e.bits
 			}
-		default:
-			return nil, fmt.Errorf("erofs: index of inode %d: a second compression: %w", x.in.nid, fstree.ErrUnsupported)
+			continue
+		}
+		var c cluster
+		if c, big = x.begin(e, n, l); l.ofs >= 1<<x.bits || len(list) == 0 && c.start != 0 || len(list) > 0 && c.start <= list[len(list)-1].start {
+			return nil, broken(n, fmt.Sprintf("begins at byte %d", c.start))
+		}
+		if c.start < x.in.size {
+			list, high = append(list, c), int64(l.block)
 		}
 	}
-	if x.tailSize > 0 && len(list) > 0 {
-		last := &list[len(list)-1]
-		last.at, last.stored = x.end(), x.tailSize
+	if len(list) == 0 {
+		return nil, nil
+	}
+	switch last := &list[len(list)-1]; {
+	case x.tailSize > 0:
+		last.at, last.stored, last.boxed = x.end(), x.tailSize, x.in.slots.boxed
+	case x.advise&adviseFragment != 0:
+		last.at, last.how = x.fragment, storedFragment
+		if x.in.layout == layoutFull { // which has room for the upper half
+			last.at |= high << 32
+		}
 	}
 	return list, nil
-}
-
-// packed is the contents of a compressed file.
-type packed struct {
-	e    *engine
-	in   *inode
-	x    *index
-	list func() ([]cluster, error)
-}
-
-func (c *packed) Size() int64 { return c.in.size }
-
-// Extents says nothing of where compressed contents lie.
-func (c *packed) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
-	return func(yield func(fstree.Extent, error) bool) {
-		if off >= 0 && n > 0 && off < c.in.size {
-			yield(fstree.Extent{Start: off, Length: min(n, c.in.size-off), Offset: -1}, nil)
-		}
-	}
-}
-
-func (c *packed) ReadAt(p []byte, off int64) (n int, err error) {
-	list, err := c.list()
-	if err != nil {
-		return 0, err
-	}
-	for n < len(p) && off < c.in.size {
-		i := sort.Search(len(list), func(i int) bool { return list[i].start > off }) - 1
-		if i < 0 {
-			return n, damage("file of "+c.in.name(), -1, "begins with no cluster")
-		}
-		end := c.in.size
-		if i+1 < len(list) {
-			end = min(end, list[i+1].start)
-		}
-		b, err := c.e.expand(c, list[i], end-list[i].start)
-		if err != nil {
-			return n, err
-		}
-		m := copy(p[n:], b[off-list[i].start:])
-		n, off = n+m, off+int64(m)
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// expand returns the bytes of the file that a cluster holds.
-func (e *engine) expand(c *packed, from cluster, length int64) ([]byte, error) {
-	key := uint64(c.in.nid)<<32 ^ uint64(from.start)
-	if b := e.clusters.Get(key); b != nil && int64(len(b)) == length {
-		return b, nil
-	}
-	broken := func(why string) error {
-		return damage("file of "+c.in.name(), from.at>>e.bits, fmt.Sprintf("the cluster of byte %d: %s", from.start, why))
-	}
-	if from.stored > maxCluster || length > maxExtent || !from.plain && length > from.stored*256 {
-		return nil, broken(fmt.Sprintf("%d bytes in %d", length, from.stored))
-	}
-	src, err := e.cache.Bytes(from.at, min(from.stored, max(e.size-from.at, 0)))
-	if err != nil {
-		return nil, fmt.Errorf("erofs: file of inode %d: %w", c.in.nid, err)
-	}
-	var b []byte
-	if from.plain {
-		if length > int64(len(src)) {
-			return nil, broken(fmt.Sprintf("%d bytes in %d that are not compressed", length, len(src)))
-		}
-		b = src[:length]
-		if shift := from.start & (e.info.BlockSize - 1); c.x.advise&adviseInterlace != 0 && shift != 0 && from.stored == e.info.BlockSize {
-			b = append(append(make([]byte, 0, len(src)), src[shift:]...), src[:shift]...)[:length]
-		}
-	} else {
-		if e.padded { // the end of the cluster is the end of its data
-			for len(src) > 0 && src[0] == 0 {
-				src = src[1:]
-			}
-		}
-		if b, err = unlz4(src, int(length)); err != nil {
-			return nil, broken(err.Error())
-		}
-	}
-	if length <= maxKept {
-		e.clusters.Put(key, b)
-	}
-	return b, nil
 }

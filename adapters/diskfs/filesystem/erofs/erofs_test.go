@@ -48,7 +48,7 @@ func mkfs(without string, args ...string) func(tb testing.TB, image, source stri
 
 const size = 4 << 20
 
-var configs = []fstreetest.Config{
+var configs = append([]fstreetest.Config{
 	{Name: "erofs-plain", Size: size, Mount: "erofs", Make: mkfs("holes"), Populated: true, Mounted: true},
 	{Name: "erofs-chunks", Size: size, Mount: "erofs", Make: mkfs("", "--chunksize=4096"), Populated: true, Mounted: true},
 	{Name: "erofs-lz4", Size: size, Mount: "erofs", Make: mkfs("holes", "-zlz4"), Populated: true, Mounted: true},
@@ -57,14 +57,14 @@ var configs = []fstreetest.Config{
 	{Name: "erofs-lz4-legacy", Size: size, Mount: "erofs", Make: mkfs("holes", "-zlz4", "-Elegacy-compress"), Populated: true, Mounted: true},
 	{Name: "erofs-lz4-noinline", Size: size, Mount: "erofs", Make: mkfs("holes", "-zlz4", "-Enoinline_data"), Populated: true, Mounted: true, Large: true},
 	{Name: "erofs-ignore-mtime", Size: size, Mount: "erofs", Make: mkfs("holes", "--ignore-mtime", "-T1600000000"), Populated: true, Mounted: true},
-}
+}, newerConfigs()...)
 
 func open(r io.ReaderAt, size int64) (fs.FS, error) { return erofs.Open(r, size) }
 
 func TestTreeEqualsTheKernels(t *testing.T) { fstreetest.Run(t, configs, open) }
 
 func TestDamagedImagesDoNoHarm(t *testing.T) {
-	for _, name := range []string{"erofs-chunks", "erofs-lz4", "erofs-lz4hc-big", "erofs-lz4-legacy"} {
+	for _, name := range []string{"erofs-chunks", "erofs-lz4", "erofs-lz4hc-big", "erofs-lz4-legacy", "erofs-devices", "erofs-lzma-big", "erofs-deflate-dedupe", "erofs-zstd", "erofs-zstd-fragments", "erofs-48bit-zstd", "erofs-boxed-zstd"} {
 		t.Run(name, func(t *testing.T) { fstreetest.Mutate(t, name, open) })
 	}
 }
@@ -89,51 +89,17 @@ func TestWhatIsNotReadIsRefusedByName(t *testing.T) {
 		t.Errorf("zeroes: %v", err)
 	}
 	image := fstreetest.Image(t, "erofs-plain")
-	image[1024+80] |= 0x20
-	if _, err := erofs.Open(bytes.NewReader(image), int64(len(image))); !errors.Is(err, fstree.ErrUnsupported) || !strings.Contains(err.Error(), "fragments") {
-		t.Errorf("fragments: %v", err)
+	image[1024+81] |= 0x2
+	if _, err := erofs.Open(bytes.NewReader(image), int64(len(image))); !errors.Is(err, fstree.ErrUnsupported) || !strings.Contains(err.Error(), "0x200") {
+		t.Errorf("an unknown feature: %v", err)
 	}
-}
-
-// The algorithm of a file is in the header of its index.
-func TestOtherCompressionsAreRefusedByName(t *testing.T) {
-	image := fstreetest.Image(t, "erofs-lz4")
-	fsys, err := erofs.Open(bytes.NewReader(image), int64(len(image)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := fs.Stat(fsys, "sizes/200000.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	slot := int64(image[1024+40])<<12 + int64(info.Sys().(*fstree.Stat).Ino)*32
-	header := slot + 32 // of a compact inode without attributes
-	if image[slot]&1 != 0 {
-		header = slot + 64
-	}
-	for i, name := range []string{"lzma", "deflate", "zstd", "algorithm 4"} {
-		image[header+6] = byte(i + 1)
-		if _, err := fs.ReadFile(opened(t, image), "sizes/200000.bin"); !errors.Is(err, fstree.ErrUnsupported) || !strings.Contains(err.Error(), "compressed by "+name) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	image[header+6], image[header+4] = 0, 0x20
-	if _, err := fs.ReadFile(opened(t, image), "sizes/200000.bin"); !errors.Is(err, fstree.ErrUnsupported) || !strings.Contains(err.Error(), "fragments") {
-		t.Errorf("fragments: %v", err)
-	}
-}
-
-func opened(t *testing.T, image []byte) fs.FS {
-	t.Helper()
-	fsys, err := erofs.Open(bytes.NewReader(image), int64(len(image)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
 }
 
 func FuzzOpen(f *testing.F) {
-	images := [][]byte{fstreetest.Image(f, "erofs-plain"), fstreetest.Image(f, "erofs-chunks"), fstreetest.Image(f, "erofs-lz4"), fstreetest.Image(f, "erofs-lz4hc-big"), fstreetest.Image(f, "erofs-lz4-legacy")}
+	var images [][]byte
+	for _, name := range []string{"plain", "chunks", "lz4", "lz4hc-big", "lz4-legacy", "devices", "lzma-1k", "deflate-dedupe", "zstd", "zstd-fragments", "48bit-zstd", "boxed-zstd"} {
+		images = append(images, fstreetest.Image(f, "erofs-"+name))
+	}
 	f.Add(uint8(0), uint32(1024+12), []byte{16})
 	f.Add(uint8(1), uint32(4096), []byte{0xff})
 	f.Fuzz(func(t *testing.T, which uint8, off uint32, patch []byte) {

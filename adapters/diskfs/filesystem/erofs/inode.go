@@ -26,33 +26,46 @@ type inode struct {
 	nlink    uint32
 	uid, gid uint32
 	size     int64
-	where    uint32 // of the contents, or the numbers of a device, or the kind of chunks
+	where    uint64 // of the contents, or how many blocks they have, or the numbers of a device, or the kind of chunks
+	hole     bool   // all of a plain file
 	mtime    time.Time
 	xattrs   int64 // bytes of attributes that follow
 	end      int64 // byte after the inode and them
+	slots    slots // in which it lies, and what follows it
 }
 
 func (in *inode) name() string { return fmt.Sprintf("inode %d", in.nid) }
 
+// oneLink is the bit of the format of a compact inode that has one link, and the
+// upper bits of an address in its place. That of a directory says that it does not
+// list itself.
+const oneLink = 0x10
+
 // inode reads the inode in a slot.
 func (e *engine) inode(nid uint64) (*inode, error) {
-	if nid > uint64(e.size)/32 {
-		return nil, damage(fmt.Sprintf("inode %d", nid), -1, "outside the volume")
+	in := &inode{nid: nid, slots: e.slotsOf(nid)}
+	at, err := in.slots.at(nid)
+	if err != nil {
+		return nil, err
 	}
-	at := e.meta + int64(nid)*32
-	b, err := e.cache.Bytes(at, 32)
+	b, err := in.slots.Bytes(at, 32)
 	if err != nil {
 		return nil, fmt.Errorf("erofs: inode %d: %w", nid, err)
 	}
 	format, count := le.Uint16(b), int64(le.Uint16(b[2:]))
-	in := &inode{nid: nid, layout: format >> 1 & 7, mode: uint32(le.Uint16(b[4:])), where: le.Uint32(b[16:])}
-	length := int64(32)
+	in.layout, in.mode, in.where = format>>1&7, uint32(le.Uint16(b[4:])), uint64(le.Uint32(b[16:]))
+	length, none := int64(32), uint64(1<<48-1)
+	high := uint64(le.Uint16(b[6:])) << 32
 	if format&1 == 0 {
-		in.nlink, in.size = uint32(le.Uint16(b[6:])), int64(le.Uint32(b[8:]))
-		in.uid, in.gid, in.mtime = uint32(le.Uint16(b[24:])), uint32(le.Uint16(b[26:])), e.built
+		in.nlink, in.size = 1, int64(le.Uint32(b[8:]))
+		in.uid, in.gid = uint32(le.Uint16(b[24:])), uint32(le.Uint16(b[26:]))
+		in.mtime = time.Unix(e.epoch+int64(le.Uint32(b[12:])), e.nsec)
+		if format&oneLink == 0 || fstree.UnixMode(in.mode).IsDir() {
+			in.nlink, high, none = uint32(high>>32), 0, 1<<32-1
+		}
 	} else {
 		length = 64
-		if b, err = e.cache.Bytes(at, 64); err != nil {
+		if b, err = in.slots.Bytes(at, 64); err != nil {
 			return nil, fmt.Errorf("erofs: inode %d: %w", nid, err)
 		}
 		size := le.Uint64(b[8:])
@@ -63,8 +76,12 @@ func (e *engine) inode(nid uint64) (*inode, error) {
 		in.uid, in.gid = le.Uint32(b[24:]), le.Uint32(b[28:])
 		in.mtime = time.Unix(int64(le.Uint64(b[32:])), int64(le.Uint32(b[40:])))
 	}
-	if format>>4 != 0 || in.layout > layoutChunks {
+	if format>>5 != 0 || in.layout > layoutChunks {
 		return nil, fmt.Errorf("erofs: inode %d: format %#x: %w", nid, format, fstree.ErrUnsupported)
+	}
+	if fstree.UnixMode(in.mode)&fs.ModeDevice == 0 && in.layout != layoutChunks {
+		in.where |= high
+		in.hole = in.layout == layoutPlain && in.where == none
 	}
 	if count > 0 {
 		in.xattrs = 12 + (count-1)*4
@@ -90,7 +107,7 @@ func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 		return fstree.Stat{}, damage(in.name(), -1, fmt.Sprintf("size %d", in.size))
 	}
 	st := fstree.Stat{
-		Ino: in.nid, Mode: fstree.UnixMode(in.mode), Nlink: uint64(in.nlink), UID: in.uid, GID: in.gid, Size: in.size,
+		Ino: e.number(in.nid), Mode: fstree.UnixMode(in.mode), Nlink: uint64(in.nlink), UID: in.uid, GID: in.gid, Size: in.size,
 		Mtime: in.mtime, Atime: in.mtime, Ctime: in.mtime, // Linux has one time for all
 		Blocks: (in.size + mask) &^ mask / 512,
 	}
@@ -99,9 +116,18 @@ func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 	}
 	if st.Mode&fs.ModeDevice != 0 {
 		// new_decode_dev in include/linux/kdev_t.h
-		st.Major, st.Minor = in.where>>8&0xfff, in.where&0xff|in.where>>12&0xfff00
+		st.Major, st.Minor = uint32(in.where>>8&0xfff), uint32(in.where&0xff|in.where>>12&0xfff00)
 	}
 	return st, nil
+}
+
+// number is the number that Linux shows of an inode: where metadata is in a file, the
+// bit for that comes to the end of 32 bits (erofs_nid_to_ino64).
+func (e *engine) number(nid uint64) uint64 {
+	if !e.has(incompatBox) {
+		return nid
+	}
+	return nid<<1>>32<<32 | nid&(1<<31-1) | nid>>63<<31
 }
 
 // maxLink is the longest symbolic link, in bytes: Linux reads a page.
@@ -137,58 +163,4 @@ func (e *engine) Open(id fstree.ID) (fstree.Content, error) {
 		return nil, err
 	}
 	return e.content(in)
-}
-
-// xattrPrefixes are the beginnings of names of attributes by their number.
-var xattrPrefixes = map[byte]string{
-	1: "user.", 2: "system.posix_acl_access", 3: "system.posix_acl_default", 4: "trusted.", 6: "security.",
-}
-
-// Xattrs implements [fstree.Engine].
-func (e *engine) Xattrs(id fstree.ID) (map[string][]byte, error) {
-	in, err := e.inode(id.Ino)
-	if err != nil || in.xattrs == 0 {
-		return nil, err
-	}
-	b, err := e.cache.Bytes(in.end-in.xattrs, in.xattrs)
-	if err != nil {
-		return nil, fmt.Errorf("erofs: attributes of inode %d: %w", in.nid, err)
-	}
-	broken := damage("attributes of "+in.name(), -1, "end early")
-	list := map[string][]byte{}
-	shared := int(b[4])
-	if 12+4*shared > len(b) {
-		return nil, broken
-	}
-	for i := range shared {
-		at := e.xattrs + int64(le.Uint32(b[12+4*i:]))*4
-		head, err := e.cache.Bytes(at, 4)
-		if err != nil {
-			return list, broken
-		}
-		entry, err := e.cache.Bytes(at, 4+int64(head[0])+int64(le.Uint16(head[2:])))
-		if err != nil {
-			return list, broken
-		}
-		addXattr(list, entry)
-	}
-	for b = b[12+4*shared:]; len(b) >= 4; {
-		n := 4 + int(b[0]) + int(le.Uint16(b[2:]))
-		if n == 4 && b[1] == 0 {
-			return list, nil // what is left is empty
-		}
-		if n > len(b) {
-			return list, broken
-		}
-		addXattr(list, b[:n])
-		b = b[min((n+3)&^3, len(b)):]
-	}
-	return list, nil
-}
-
-func addXattr(list map[string][]byte, entry []byte) {
-	n := 4 + int(entry[0])
-	if prefix, ok := xattrPrefixes[entry[1]]; ok { // Linux shows no others
-		list[prefix+string(entry[4:n])] = append([]byte{}, entry[n:]...)
-	}
 }

@@ -52,12 +52,7 @@ func unlz4(src []byte, n int) ([]byte, error) {
 		if !ok || back == 0 || back > len(dst) {
 			return nil, errLZ4
 		}
-		for match = min(match+4, n-len(dst)); match > 0; {
-			part := dst[len(dst)-back:]
-			part = part[:min(len(part), match)]
-			dst = append(dst, part...)
-			match -= len(part)
-		}
+		dst = repeatBytes(dst, back, min(match+4, n-len(dst)))
 	}
 	return dst, nil
 }

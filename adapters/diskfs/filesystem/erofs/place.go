@@ -16,10 +16,13 @@ func (e *engine) Cache() *fstree.Cache { return e.cache }
 // InodeAt implements [fstree.Placer]. What follows an inode in its block may be
 // its attributes and the end of its contents, which is all of a small directory.
 func (e *engine) InodeAt(id fstree.ID) []backend.Range {
-	if id.Ino > uint64(e.size)/32 {
+	if id.Ino&boxed != 0 {
 		return nil
 	}
-	at := e.meta + int64(id.Ino)*32
+	at, err := e.slotsOf(id.Ino).at(id.Ino)
+	if err != nil {
+		return nil
+	}
 	block := e.info.BlockSize
 	return []backend.Range{{Off: at, Len: block - at&(block-1)}}
 }
