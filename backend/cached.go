@@ -210,10 +210,7 @@ func (c *Cached) load(run *cachedRun) {
 	defer c.settle(run) // also where the reader panics
 	start, n := c.extent(run)
 	buf := make([]byte, n)
-	got, err := c.r.ReadAt(buf, start)
-	if got < len(buf) && (err == nil || err == io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
+	got, err := ReadFull(c.r, buf, start)
 	c.fill(run, buf, got, err)
 }
 

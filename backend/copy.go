@@ -93,11 +93,8 @@ func copyByBuffer(ctx context.Context, dst Storage, dstOff int64, src Reader, sr
 			return err
 		}
 		p := buf[:min(n, copyBufferSize)]
-		k, err := src.ReadAt(p, srcOff)
-		if k < len(p) {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
+		k, err := ReadFull(src, p, srcOff)
+		if err != nil {
 			return errorf("copy: read at %d: %w", srcOff+int64(k), err)
 		}
 		if _, err := dst.WriteAt(p, dstOff); err != nil {

@@ -51,13 +51,7 @@ func (h *HTTP) ReadRanges(reads []*RangeRead) {
 		free <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-free }()
-			n, err := h.ReadAt(r.P, r.Off)
-			if n == len(r.P) {
-				err = nil
-			} else if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			r.Err = err
+			_, r.Err = ReadFull(h, r.P, r.Off)
 		})
 	}
 	wg.Wait()

@@ -60,11 +60,8 @@ func (s *Section) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := p[:min(int64(len(p)), s.size-off)]
-	n, err := s.r.ReadAt(want, s.base+off)
-	if n < len(want) {
-		if err == io.EOF || err == nil {
-			err = io.ErrUnexpectedEOF
-		}
+	n, err := ReadFull(s.r, want, s.base+off)
+	if err != nil {
 		return n, err
 	}
 	if len(want) < len(p) {

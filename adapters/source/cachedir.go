@@ -120,11 +120,7 @@ func (k *keptReader) fetch(block, end int64) ([]byte, error) {
 	}
 	start := block * keptBlock
 	b := make([]byte, min((last+1)*keptBlock, k.size)-start)
-	n, err := k.Reader.ReadAt(b, start)
-	if n < len(b) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := backend.ReadFull(k.Reader, b, start); err != nil {
 		return nil, err
 	}
 	for i := block; i <= last; i++ {

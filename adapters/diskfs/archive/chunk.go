@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 )
 
 // queueChunks queues a file in pieces.
@@ -55,7 +55,7 @@ type chunk struct {
 }
 
 func (c *chunk) load(*stream) {
-	if c.err = readFull(c.file, c.buf[:c.n], c.off); c.err != nil {
+	if _, c.err = backend.ReadFull(c.file, c.buf[:c.n], c.off); c.err != nil {
 		clear(c.buf[:c.n])
 	}
 }
@@ -86,17 +86,5 @@ func (e *end) write(s *stream) error {
 // writePadding fills up to a whole block what n bytes of contents have left.
 func (s *stream) writePadding(n int64) error {
 	_, err := s.w.Write(pad(nil, int(n%blockSize)))
-	return err
-}
-
-// readFull fills p from off.
-func readFull(f io.ReaderAt, p []byte, off int64) error {
-	n, err := f.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
 	return err
 }

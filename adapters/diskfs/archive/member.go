@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 )
 
 // member is one file of the archive. Its contents come with it if they fit
@@ -94,7 +95,8 @@ func (m *member) appendTo(b []byte) (_ []byte, lacks, err error) {
 func (m *member) appendContents(b []byte) ([]byte, error) {
 	start, size := len(b), int(m.head.size)
 	b = slices.Grow(b, size+blockSize)[:start+size]
-	err := errors.Join(readFull(m.file, b[start:], 0), m.file.Close())
+	_, err := backend.ReadFull(m.file, b[start:], 0)
+	err = errors.Join(err, m.file.Close())
 	m.file = nil
 	return pad(b, size), err
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // On-disk constants of lib/format_text/layout.h and lib/label/label.h.
@@ -142,12 +144,8 @@ func readRing(r io.ReaderAt, area extent, off, n int64) ([]byte, error) {
 }
 
 func readFull(r io.ReaderAt, b []byte, off int64) error {
-	n, err := r.ReadAt(b, off)
-	if n == len(b) {
-		return nil
+	if _, err := backend.ReadFull(r, b, off); err != nil {
+		return fmt.Errorf("lvm: %w", err)
 	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("lvm: %w", err)
+	return nil
 }

@@ -2,11 +2,11 @@ package treediff
 
 import (
 	"bytes"
-	"io"
 	"iter"
 	"math"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 )
 
 const bufferSize = 256 << 10 // bytes
@@ -50,10 +50,10 @@ func (c *comparer) sameContent(x, y *File) (bool, error) {
 		}
 		n := min(x.Stat.Size-off, bufferSize)
 		p, q := c.bufs[0][:n], c.bufs[1][:n]
-		if err := readFull(a, p, off); err != nil {
+		if _, err := backend.ReadFull(a, p, off); err != nil {
 			return false, onFirst(err)
 		}
-		if err := readFull(b, q, off); err != nil {
+		if _, err := backend.ReadFull(b, q, off); err != nil {
 			return false, onSecond(err)
 		}
 		if !bytes.Equal(p, q) {
@@ -70,17 +70,6 @@ func open(tree fstree.Walker, path string) (fstree.File, error) {
 		return nil, err
 	}
 	return f.(fstree.File), nil
-}
-
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // holes finds the holes of a file, from its begin to its end.

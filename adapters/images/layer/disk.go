@@ -8,6 +8,7 @@ import (
 	"iter"
 	"sync/atomic"
 
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -122,7 +123,7 @@ func (d *Disk) readRun(p []byte, off int64) (int, error) {
 	p = p[:r.Length]
 	switch r.Kind {
 	case qedfile.Data:
-		return readFull(r.File, p, r.At)
+		return backend.ReadFull(r.File, p, r.At)
 	case qedfile.Unallocated:
 		return d.readBacking(p, off)
 	}
@@ -168,24 +169,12 @@ func (r *Run) Precedes(next *Run) bool {
 	return r.Offset+r.Length == next.Offset
 }
 
-// readFull fills p. A file that ends before is cut off.
-func readFull(r io.ReaderAt, p []byte, off int64) (int, error) {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return n, nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
 // readBacking reads what the image does not store. Without a backing file, and
 // past its end, that is zeroes.
 func (d *Disk) readBacking(p []byte, off int64) (int, error) {
 	below := p[:max(0, min(int64(len(p)), d.backingSize-off))]
 	if len(below) > 0 {
-		n, err := readFull(d.backing, below, off)
+		n, err := backend.ReadFull(d.backing, below, off)
 		// The last sector of a backing file may be incomplete.
 		if err != nil && (err != io.ErrUnexpectedEOF || d.backingSize-off-int64(n) >= sectorSize) {
 			return n, err

@@ -64,11 +64,7 @@ func (o *overlay) apply(run []patch, p []byte, off int64) error {
 	start, length := int64(run[0].block)<<o.blockBits, int64(len(run))<<o.blockBits
 	lo, hi := max(off, start), min(off+int64(len(p)), start+length)
 	part := p[lo-off : hi-off]
-	n, err := o.r.ReadAt(part, int64(run[0].from)<<o.blockBits+lo-start)
-	if n < len(part) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := backend.ReadFull(o.r, part, int64(run[0].from)<<o.blockBits+lo-start); err != nil {
 		return fmt.Errorf("ext4: journal: %w", err)
 	}
 	magic := be.AppendUint32(nil, journalMagic)

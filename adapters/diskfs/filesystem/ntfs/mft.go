@@ -5,10 +5,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 )
 
 // maxList is the largest attribute list that NTFS itself writes.
@@ -224,10 +224,7 @@ func (s *stream) whole(limit int64) ([]byte, error) {
 		return nil, damaged("attribute", -1, "%d bytes, more than %d", s.size, limit)
 	}
 	b := make([]byte, s.size)
-	if n, err := s.ReadAt(b, 0); n < len(b) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := backend.ReadFull(s, b, 0); err != nil {
 		return nil, err
 	}
 	return b, nil

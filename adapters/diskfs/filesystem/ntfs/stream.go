@@ -7,6 +7,7 @@ import (
 	"sort"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 )
 
 // stream is the value of an attribute.
@@ -139,10 +140,7 @@ func (s *stream) readRuns(p []byte, off int64) (int, error) {
 			clear(part)
 			continue
 		}
-		if n, err := s.v.r.ReadAt(part, piece.at); n < len(part) {
-			if err == nil || err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
+		if n, err := backend.ReadFull(s.v.r, part, piece.at); err != nil {
 			return int(piece.start-off) + n, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs/internal/wof"
+	"github.com/qedfs/qedfs/backend"
 )
 
 const (
@@ -142,10 +143,7 @@ func (c *wofContent) read(p []byte, chunk, at, whole int64) error {
 		}
 	}
 	packed := make([]byte, end-start)
-	if n, err := c.packed.ReadAt(packed, start); n < len(packed) {
-		if err == nil || err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := backend.ReadFull(c.packed, packed, start); err != nil {
 		return err
 	}
 	out := p

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/recent"
 )
 
@@ -136,12 +137,8 @@ func (e *engine) Root() fstree.ID { return fstree.ID{Ino: e.root} }
 // read reads n bytes, which is never more than a block, from the volume.
 func (e *engine) read(off, n int64) ([]byte, error) {
 	b := make([]byte, n)
-	got, err := e.r.ReadAt(b, off)
-	if got == len(b) {
-		return b, nil
+	if _, err := backend.ReadFull(e.r, b, off); err != nil {
+		return nil, err
 	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return nil, err
+	return b, nil
 }

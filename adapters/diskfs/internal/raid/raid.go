@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"sync/atomic"
+
+	"github.com/qedfs/qedfs/backend"
 )
 
 // Levels of arrays, as md numbers them.
@@ -186,7 +188,7 @@ func (a *Array) device(d int, p []byte, off int64) error {
 	if a.devices[d] == nil {
 		return ErrMissing
 	}
-	err := readFull(a.devices[d], p, off)
+	_, err := backend.ReadFull(a.devices[d], p, off)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("byte %d: %w", off, err)
 		a.failed[d].CompareAndSwap(nil, &err)
@@ -220,17 +222,6 @@ func (l limited) ReadAt(p []byte, off int64) (int, error) {
 		return 0, ErrUnavailable
 	}
 	return l.ReaderAt.ReadAt(p, off)
-}
-
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // Redundant reports whether the array has more than its data.
