@@ -3,7 +3,6 @@ package erofs
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"iter"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -79,19 +78,7 @@ func (e *engine) block(in *inode, b []byte, yield func(fstree.Entry, error) bool
 
 // Lookup implements [fstree.Engine].
 func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
-	var failed error
-	for entry, err := range e.ReadDir(dir) {
-		if err == nil && entry.Name == name {
-			return entry, nil
-		}
-		if failed == nil {
-			failed = err
-		}
-	}
-	if failed != nil {
-		return fstree.Entry{}, failed
-	}
-	return fstree.Entry{}, fs.ErrNotExist
+	return fstree.FindEntry(e.ReadDir(dir), name, nil)
 }
 
 // Subdirs implements [fstree.SubdirCounter].

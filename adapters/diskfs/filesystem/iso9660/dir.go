@@ -2,7 +2,6 @@ package iso9660
 
 import (
 	"encoding/binary"
-	"errors"
 	"io/fs"
 	"iter"
 	"strings"
@@ -126,20 +125,11 @@ func (e *engine) id(r record) fstree.ID {
 // Lookup compares names as the kernel does: exactly with Rock Ridge, without
 // regard to case else.
 func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
-	var errs error
-	for entry, err := range e.ReadDir(dir) {
-		if err != nil {
-			errs = errors.Join(errs, err)
-			continue
-		}
-		if entry.Name == name || e.flavor != rockRidge && strings.EqualFold(entry.Name, name) {
-			return entry, nil
-		}
+	equal := strings.EqualFold
+	if e.flavor == rockRidge {
+		equal = nil
 	}
-	if errs != nil {
-		return fstree.Entry{}, errs // the name may be in the damaged part
-	}
-	return fstree.Entry{}, fs.ErrNotExist
+	return fstree.FindEntry(e.ReadDir(dir), name, equal)
 }
 
 // plainName shows a name of ISO 9660 as the kernel's default mapping does: in

@@ -269,20 +269,8 @@ func (r *reader) at(off, n int64) ([]byte, error) {
 }
 
 // Lookup implements [fstree.Engine].
-func (e *engine) Lookup(dir fstree.ID, want string) (fstree.Entry, error) {
-	var failed error
-	for entry, err := range e.ReadDir(dir) {
-		if err == nil && entry.Name == want {
-			return entry, nil
-		}
-		if failed == nil {
-			failed = err
-		}
-	}
-	if failed != nil {
-		return fstree.Entry{}, failed
-	}
-	return fstree.Entry{}, fs.ErrNotExist
+func (e *engine) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
+	return fstree.FindEntry(e.ReadDir(dir), name, nil)
 }
 
 // Streams implements [fstree.Streams].

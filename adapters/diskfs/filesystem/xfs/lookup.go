@@ -48,27 +48,12 @@ func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 	return e, err
 }
 
-// scan finds an entry by reading the directory. An exact match comes before
-// one that differs in the case of ASCII letters.
+// scan finds an entry by reading the directory.
 func (v *volume) scan(dir fstree.ID, name string) (fstree.Entry, error) {
-	found, damage := fstree.Entry{}, error(nil)
-	for e, err := range v.ReadDir(dir) {
-		switch {
-		case err != nil:
-			damage = err
-		case e.Name == name:
-			return e, nil
-		case v.sb.asciiCI && found.Name == "" && equalASCII(e.Name, name):
-			found = e
-		}
+	if v.sb.asciiCI {
+		return fstree.FindEntry(v.ReadDir(dir), name, equalASCII)
 	}
-	switch {
-	case found.Name != "":
-		return found, nil
-	case damage != nil:
-		return fstree.Entry{}, damage
-	}
-	return fstree.Entry{}, fs.ErrNotExist
+	return fstree.FindEntry(v.ReadDir(dir), name, nil)
 }
 
 func equalASCII(a, b string) bool {
