@@ -242,9 +242,9 @@ func (c *Cached) fill(run *cachedRun, buf []byte, got int, err error) {
 
 var errPanicked = errorf("the reader panicked")
 
-// settle makes loaded blocks count against the budget and forgets those that
-// failed, then lets whoever waits for them go on. A run of which a part failed
-// counts whole: its memory is there.
+// settle counts loaded blocks against the budget, forgets those that failed,
+// and wakes the waiters. If a part of a run failed, the run counts as a whole:
+// its memory is in use.
 func (c *Cached) settle(run *cachedRun) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -121,7 +121,7 @@ func (c *tableCache) get(key uint64, pin bool, load func() (*tableSlice, error))
 
 var errPanicked = errorf("the storage panicked")
 
-// settle keeps a slice that was loaded and lets whoever waits for it go on.
+// settle keeps a slice that was loaded and wakes the waiters.
 func (c *tableCache) settle(key uint64, l *sliceLoad, pin bool) {
 	c.mu.Lock()
 	delete(c.loading, key)

@@ -69,8 +69,8 @@ func commit(ctx context.Context, base WritableDisk, top *Image, opts *CommitOpti
 	return nil
 }
 
-// empty removes all that the image stores itself: first the L1 table, any part
-// of which may survive a crash, then what it referred to.
+// empty removes all that the image stores itself: first the L1 table, then what
+// it referred to. After a crash any part of the L1 table may still be there.
 func (m *Image) empty() error {
 	w := &m.write
 	w.cut.Lock()

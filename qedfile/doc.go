@@ -47,7 +47,7 @@
 //
 // # Backing files
 //
-// A backing file is named by the image, that is, by whoever made it. None is
+// A backing file is named by the image, which may come from anybody. None is
 // opened unless [Options.Backing] says how. [SiblingBacking] stays inside the
 // image's directory; [AnyBacking] is for images that are trusted; a function of
 // the caller's own can put any [Disk] beneath, in formats that this package

@@ -69,8 +69,8 @@ func ChainExtents(own iter.Seq2[Extent, error], backing Disk) iter.Seq2[Extent, 
 }
 
 // maxJoined is how many runs become one at most. A small image can be made to
-// have thousands of millions that are alike; whoever walks them is to be asked
-// now and then whether to go on.
+// have thousands of millions that are alike, and the caller must get the chance
+// to stop now and then.
 const maxJoined = 1 << 20
 
 // An extentMerger hands runs on, joined where they belong together.

@@ -12,7 +12,7 @@ import (
 type format struct {
 	name  string      // as qemu-img, or the usual ending of a file's name, has it
 	title string      // what a person calls it
-	signs []signature // any of which shows it
+	signs []signature // any one of them is enough
 }
 
 // A signature is some bytes in a fixed place.
@@ -60,7 +60,7 @@ var foreignFormats = []format{
 
 // Probe returns the format of a disk image file: "qed", another format whose
 // signature its first or last bytes have, or "raw" if there is no signature.
-// "raw" is a guess, as whoever fills a raw disk chooses its bytes.
+// "raw" is a guess: the first bytes of a raw disk are chosen by its writer.
 // Names are those of qemu-img ("qcow2", "vmdk") or the usual ending of such
 // files ("gz", "tar"); [FormatTitle] gives them in words.
 func Probe(r backend.Reader) (string, error) {

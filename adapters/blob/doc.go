@@ -6,7 +6,7 @@
 //	+------+  | source)         |  +--------+
 //	          +-----------------+
 //
-// It is a module of its own, so that whoever needs no object store does not
+// It is a module of its own, so that users who need no object store do not
 // build the clients.
 //
 // # Use

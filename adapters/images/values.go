@@ -10,7 +10,8 @@ import (
 	"github.com/qedfs/qedfs/adapters/images/layer"
 )
 
-// values are options of a format, of which those are left that nobody knew.
+// values are options of a format. Each is removed when it is read, so that the
+// unknown ones are left.
 type values struct {
 	format string
 	left   map[string]string
@@ -29,8 +30,7 @@ func (v *values) fail(name, value, want string) {
 	}
 }
 
-// choice is an option with few values, each by its name, of which the first is
-// the default.
+// choice is an option with few named values. The first is the default.
 func choice[T any](v *values, name string, choices ...T) T {
 	s, ok := v.take(name)
 	if !ok {

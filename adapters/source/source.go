@@ -182,7 +182,7 @@ type OpenOptions struct {
 
 	// AsNamed takes a file for an archive, or for compressed, only if its name
 	// says so as well as its first bytes: for raw disks, whose first bytes
-	// belong to whoever uses them.
+	// are their owner's.
 	AsNamed bool
 }
 

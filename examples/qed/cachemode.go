@@ -47,8 +47,8 @@ func (f *cacheFlag) check() error {
 	return nil
 }
 
-// addLateFlag gives a subcommand a flag of which the last value alone is
-// checked, after the other options.
+// addLateFlag gives a subcommand a flag whose last value alone is checked,
+// after the other options.
 func addLateFlag(cmd *cobra.Command, f *cacheFlag, name, short, usage string) {
 	cmd.Flags().VarP(f, name, short, usage)
 	before := cmd.PreRunE

@@ -114,8 +114,8 @@ func sizeOption(name, help string, to func(o *diskOptions) *int64) createOption 
 	}}
 }
 
-// canonical is a value as create prints it, or an error where it is none of the
-// kind.
+// canonical is a value as create prints it, or an error where it is not
+// valid.
 func (c *createOption) canonical(value string) (string, error) {
 	switch c.kind {
 	case kindSize:

@@ -196,7 +196,7 @@ func spelled(w word) string {
 	return "--" + w.flag
 }
 
-// joined joins tests, of which one is the test itself.
+// joined joins tests; a single test is returned as it is.
 func joined(join func(...find.Test) find.Test, list []maker) maker {
 	if len(list) == 1 {
 		return list[0]

@@ -44,7 +44,7 @@ func (c *choice) Set(s string) error {
 		if c.otherwise != "" {
 			return qemutext.Errorf("%s", strings.ReplaceAll(c.otherwise, "%s", s))
 		}
-		return fmt.Errorf("%q is none of %s", s, strings.Join(c.allowed, ", "))
+		return fmt.Errorf("%q is not one of %s", s, strings.Join(c.allowed, ", "))
 	}
 	*c.value = s
 	return nil

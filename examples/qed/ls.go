@@ -179,7 +179,7 @@ func (l *lister) print(name, shown string, d fs.DirEntry) error {
 	return l.printStat(name, shown, info.Sys().(*imagefs.Stat))
 }
 
-// printStat prints one file of which the inode is known.
+// printStat prints one file whose inode is known.
 func (l *lister) printStat(name, shown string, st *imagefs.Stat) error {
 	if l.json == nil {
 		if l.inode {

@@ -59,7 +59,7 @@ func (a *app) runForked() error {
 	return &exitError{code: code}
 }
 
-// leave tells whoever waits in runForked that it can go, and goes on when
+// leave tells the process that waits in runForked that it can go, and goes on when
 // nobody reads any longer what this process says.
 func (a *app) leave() {
 	if file, ok := a.stdout.(io.Closer); ok && isForked() {

@@ -42,7 +42,7 @@ func (f *files) allNotes() []imagefs.Note {
 	}
 	notes, err := f.Notes()
 	if err != nil {
-		return list // said by whoever asked for the volumes
+		return list // reported by the caller that asked for the volumes
 	}
 	return append(list, notes...)
 }

@@ -73,7 +73,7 @@ func foreignOptions(w images.WrittenFormat) []createOption {
 		}
 	}
 	for _, file := range fileOptions(false) {
-		if w.Name != formatQcow2 || file.name != "preallocation" { // of which the format has its own
+		if w.Name != formatQcow2 || file.name != "preallocation" { // qcow2 has its own
 			list = append(list, file)
 		}
 	}

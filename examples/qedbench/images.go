@@ -49,7 +49,7 @@ func cacheAnew(path string) error {
 	return err
 }
 
-// half is a raw disk of which every other 32 MiB hold data.
+// half is a raw disk where every other 32 MiB hold data.
 func (b *bench) half(size int64) (string, error) {
 	return b.made(fmt.Sprintf("half-%d.raw", size/mib), func(path string) error {
 		f, err := os.Create(path)
@@ -116,8 +116,7 @@ func (b *bench) clusters(n int64) (string, error) {
 }
 
 // files is a filesystem, alone on a disk, with n files in directories of a
-// hundred, of which a quarter has no contents and the rest size bytes on
-// average: a raw disk for those who mount it, and the same as an image.
+// hundred. A quarter is empty, the rest has size bytes on average: a raw disk for those who mount it, and the same as an image.
 func (b *bench) files(kind string, n int, size int64) (raw, qed string, err error) {
 	name := fmt.Sprintf("%s-%d-%d", kind, n, size)
 	raw, err = b.made(name+".raw", func(path string) error { return b.makeFiles(path, kind, n, size) })

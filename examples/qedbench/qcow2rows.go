@@ -64,8 +64,8 @@ func toQcow2(program string, compress bool, args ...string) []string {
 	return append(line, args...)
 }
 
-// mixed is a raw disk half full of Go's sources, of which every fourth part is
-// noise instead.
+// mixed is a raw disk half full of Go's sources, with every fourth part replaced
+// by noise.
 func (b *bench) mixed(size int64) (string, error) {
 	return b.made(fmt.Sprintf("mixed-%d.raw", size/mib), func(path string) error {
 		root, err := exec.Command("go", "env", "GOROOT").Output()

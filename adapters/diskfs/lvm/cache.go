@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// cache is a volume of which some blocks are kept on another. The format is
+// cache is a volume with a copy of some blocks on a faster one. The format is
 // that of drivers/md/dm-cache-metadata.c.
 type cache struct {
 	origin, pool string
@@ -132,7 +132,7 @@ func (r *cachedReader) ReadAt(p []byte, off int64) (int, error) {
 	})
 }
 
-// writecache is a volume of which what was written last is kept on another. The
+// writecache is a volume whose latest writes are on a faster one. The
 // format is that of drivers/md/dm-writecache.c:
 //
 //	header, 64 bytes | an entry for each block: sector, number of the write | blocks

@@ -9,8 +9,8 @@
 //	pe_start ..   physical extents, all of one size
 //
 // The text describes the whole volume group, on every one of its physical
-// volumes: which extents of which devices, or of other logical volumes, make
-// up each logical volume.
+// volumes: for each logical volume, the extents of devices or of other logical
+// volumes that it consists of.
 //
 //	devices := []lvm.Device{{Name: "p2", Reader: r, Size: size}}
 //	groups, err := lvm.Scan(devices)

@@ -142,7 +142,7 @@ func newArray(g raid.Geometry, devices []io.ReaderAt, length int64) (*raid.Array
 	case err != nil:
 		return nil, fmt.Errorf("lvm: %w", err)
 	case a.Size() < length:
-		return nil, fmt.Errorf("lvm: stripes of %d bytes, of which %d are needed", a.Size(), length)
+		return nil, fmt.Errorf("lvm: the stripes hold %d bytes; %d are needed", a.Size(), length)
 	}
 	return a, nil
 }

@@ -133,7 +133,7 @@ func (s *snapshotReader) ReadAt(p []byte, off int64) (int, error) {
 	})
 }
 
-// readChunks reads what lies in chunks, each of which may be elsewhere.
+// readChunks reads chunk by chunk; each may be stored elsewhere.
 func readChunks(p []byte, off, chunk int64, read func(p []byte, chunk, inside int64) error) (int, error) {
 	done := 0
 	for done < len(p) {

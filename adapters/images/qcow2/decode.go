@@ -38,7 +38,7 @@ func (d *deflateDecoder) decode(dst, src []byte) error {
 	return z.Decode(dst, src)
 }
 
-// zstdDecoder reads zstd frames (RFC 8878), of which several may make up a
+// zstdDecoder reads zstd frames (RFC 8878). Several of them may make up a
 // cluster, as in QEMU.
 type zstdDecoder struct{ pool sync.Pool }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/qedfs/qedfs/backend"
 )
 
-// packedCacheBytes is the budget for decompressed clusters: those of which
-// only a part was asked for.
+// packedCacheBytes is the budget for decompressed clusters that were read only
+// in part.
 const packedCacheBytes = 4 << 20
 
 // packed reads the compressed clusters of an image, by their offsets on the

@@ -18,7 +18,7 @@ type refcounts struct {
 	perBlock int64 // counts of a block
 	bits     int64 // of a count
 
-	blocks [][]byte // those not written yet, of which the first is number first
+	blocks [][]byte // those not written yet, from number first on
 	first  int64
 	table  []uint64 // places of those that are written
 

@@ -9,7 +9,7 @@
 //
 // # The format
 //
-// A file begins with two headers, of which the one with the higher number
+// A file begins with two headers, where the one with the higher number
 // counts, and two tables of regions, which say where the rest is. The metadata
 // describe the disk; the block allocation table has 8 bytes for each block, of 1
 // to 256 MiB: where it is, and its state.

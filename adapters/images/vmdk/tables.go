@@ -8,8 +8,8 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-// grainTables is the layer.Map of a sparse extent: a directory of tables, each
-// of which has an entry for every grain that it maps.
+// grainTables is the layer.Map of a sparse extent: a directory of tables.
+// A table has an entry for every grain that it maps.
 type grainTables struct {
 	file       *layer.File
 	size       int64 // bytes of the disk in this extent
@@ -37,7 +37,7 @@ func (t *grainTables) init() error {
 		return invalid("grains of %d bytes, %d in a table", t.grain, t.grains)
 	}
 	if need := (t.size-1)/(t.grain*t.grains) + 1; t.tables < need {
-		return invalid("a directory of %d entries, of which %d are needed", t.tables, need)
+		return invalid("a directory of %d entries; %d are needed", t.tables, need)
 	}
 	if t.tables > t.file.Bytes || !t.file.Holds(t.directory, t.tables*t.entrySize) {
 		return invalid("the directory of %d entries at %d does not fit into the file of %d bytes", t.tables, t.directory, t.file.Bytes)

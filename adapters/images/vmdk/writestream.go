@@ -59,7 +59,7 @@ func (w *writer) stream(ctx context.Context, src qedfile.Disk) error {
 	return err
 }
 
-// streamTables are the tables of a stream, of which one is in memory.
+// streamTables are the tables of a stream. One at a time is in memory.
 type streamTables struct {
 	*newExtent
 	directory []byte

@@ -11,8 +11,8 @@ const (
 	aheadMost   = 4   // goroutines
 )
 
-// task is something to be done once, by whoever comes first: the walk when it
-// needs it, or a goroutine that works ahead.
+// task is work that is done once: by the walk when it needs the result, or by a
+// goroutine that works ahead.
 type task struct {
 	once sync.Once
 	run  func()
@@ -28,8 +28,8 @@ type ahead struct {
 	dirs  bool // the walk enters directories: a listing of one alone skips them
 }
 
-// offer gives a task to whoever is free. If nobody will be soon, the walk
-// does it itself in the end.
+// offer gives a task to a goroutine that is free. If none is free soon, the walk
+// does it in the end.
 func (a *ahead) offer(t *task) {
 	if a.queue == nil {
 		n := min(runtime.GOMAXPROCS(0)-1, aheadMost)
@@ -97,7 +97,7 @@ func (l *listing) planSubs(stat bool) {
 
 // planInodes divides the inodes into tasks, and reads a small directory's at
 // once, unless they are to be announced with those of other directories. An
-// inode that cannot be read is left to whoever asks for it.
+// inode that cannot be read is an error where it is used.
 func (l *listing) planInodes() {
 	l.inodes = make([]task, (len(l.list)+aheadInodes-1)/aheadInodes)
 	for i := range l.inodes {

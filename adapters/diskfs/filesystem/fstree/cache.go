@@ -70,7 +70,7 @@ type cacheSet struct {
 	hand  int // where the search for a victim goes on
 }
 
-// piece is 64 KiB of the volume, of which some blocks have been read.
+// piece is 64 KiB of the volume. Some of its blocks have been read.
 type piece struct {
 	no    int64
 	used  atomic.Bool   // since the hand passed
@@ -146,8 +146,8 @@ func (c *Cache) Bytes(off, n int64) ([]byte, error) {
 
 // ReadAt reads len(p) bytes at off: short reads through the cache, from
 // 16 KiB straight from the volume. Beyond the volume the error wraps
-// [io.ErrUnexpectedEOF], and never is [io.EOF]: to whoever reads a structure
-// or a file's extent, a volume that ends there is cut off.
+// [io.ErrUnexpectedEOF], and never is [io.EOF]: a volume that ends inside a
+// structure or a file's extent is cut off.
 func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) >= directSize {
 		return c.ReadDirect(p, off)

@@ -108,8 +108,8 @@ func (c *Cache) fillRun(p *piece, from int64) bool {
 	return true
 }
 
-// take returns a piece and up to run-1 that follow it, of which nothing has been
-// read, each with its lock held.
+// take returns a piece and up to run-1 that follow it and have not been read,
+// each with its lock held.
 func (c *Cache) take(p *piece, run int) []*piece {
 	taken := []*piece{p}
 	for i := 1; i < run && (p.no+int64(i))<<pieceBits < c.size; i++ {

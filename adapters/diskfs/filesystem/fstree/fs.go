@@ -47,7 +47,7 @@ func New(e Engine) *FS {
 
 // Open returns the tree of a filesystem whose root is a directory. Every reader
 // ends its own Open with it: a root that cannot be read, or is something else,
-// is an error there and not for whoever walks the tree.
+// is an error there and not only in a walk of the tree.
 func Open(e Engine) (f *FS, err error) {
 	f = New(e)
 	defer func() {

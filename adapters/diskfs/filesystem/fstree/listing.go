@@ -79,7 +79,7 @@ func (t *tree) checkTypes(dir ID, list []dirEntry, errs *damages) {
 		d := &list[i]
 		st, err := t.engine.Stat(d.id)
 		if err != nil || st.Mode.Type() == d.typ {
-			continue // a damaged inode is an error for whoever asks for it
+			continue // a damaged inode is an error where it is used
 		}
 		errs.add(t.wrongType(d, st.Mode.Type()))
 		d.typ = st.Mode.Type()

@@ -121,7 +121,7 @@ func (t *tree) lookup(dir ID, shown string) (Entry, *Stat, error) {
 }
 
 // EscapeTarget turns the target of a link, bytes as stored, into a path of the
-// tree, for whoever follows links across trees.
+// tree, for code that follows links across trees.
 func EscapeTarget(target string) string {
 	elems := strings.Split(target, "/")
 	changed := false

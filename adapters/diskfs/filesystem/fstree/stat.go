@@ -118,7 +118,7 @@ func UnixBits(m fs.FileMode) uint32 {
 
 // DirentType turns the type that a directory entry states into mode bits.
 // ext2, XFS and btrfs number the types alike (include/linux/fs_types.h); a
-// number that is none of theirs is [TypeUnknown].
+// number that they do not use is [TypeUnknown].
 func DirentType(t uint8) fs.FileMode {
 	switch t {
 	case 1:

@@ -13,7 +13,7 @@ type Difference struct {
 	ID         [16]byte // of the layer itself; of VHDX that of its contents
 	ParentID   [16]byte // the same of the parent
 	ParentName string   // as Windows has it, relative to the layer
-	Data       []byte   // the disk, of which the layer holds what Written says
+	Data       []byte   // the disk; the layer holds what Written says
 	Written    func(sector int64) bool
 }
 
@@ -86,7 +86,7 @@ func (d *Difference) fill(off int64, block []byte, sector func(int64)) bool {
 }
 
 // VDI returns the layer as a differencing VDI image with blocks of blockSize
-// bytes, of which it holds those that are written at all. The parent must have
+// bytes. It holds those that are written at all. The parent must have
 // the identity also as that of its contents.
 func (d *Difference) VDI(blockSize, blockExtra int64) []byte {
 	le := binary.LittleEndian

@@ -123,8 +123,8 @@ func Mutants(t *testing.T, images map[string][]byte, heads []int64, mend func([]
 	}
 }
 
-// FuzzPatches fuzzes an image by patches: four bytes each, of which three are an
-// offset and one is the value there. Images are too large to be inputs.
+// FuzzPatches fuzzes an image by patches: four bytes each, three for an
+// offset and one for the value there. Images are too large to be inputs.
 func FuzzPatches(f *testing.F, images map[string][]byte, mend func([]byte), open Opener) {
 	f.Helper()
 	var bases [][]byte

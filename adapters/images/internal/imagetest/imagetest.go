@@ -170,9 +170,9 @@ func Map(tb testing.TB, d qedfile.Disk) []MapEntry {
 	return entries
 }
 
-// RandomIO returns n commands for qemu-io: writes of data and of zeroes, most
-// of which begin or end inside a cluster, and whatever extra gives of an offset
-// and a length in whole clusters.
+// RandomIO returns n commands for qemu-io: writes of data and of zeroes,
+// which mostly begin or end inside a cluster, and what the functions of extra
+// return for an offset and a length in whole clusters.
 func RandomIO(rnd *rand.Rand, size, cluster int64, n int, extra ...func(off, length int64) string) []string {
 	var commands []string
 	for range n {

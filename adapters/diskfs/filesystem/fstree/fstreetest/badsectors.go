@@ -19,7 +19,7 @@ const (
 	none       = -1 // no sector is bad
 )
 
-// badSector is a volume of which one sector cannot be read.
+// badSector is a volume with one sector that cannot be read.
 type badSector struct {
 	io.ReaderAt
 	bad int64 // its number, or none
@@ -75,8 +75,7 @@ func BadSectors(t *testing.T, name string, open func(r io.ReaderAt, size int64) 
 	}
 }
 
-// BreaksDown opens a committed image of which then nothing can be read any
-// more, and checks that its description says so if it asked for anything.
+// BreaksDown opens a committed image, has every later read fail, and checks that its description says so if it asked for anything.
 func BreaksDown(t *testing.T, name string, open func(r io.ReaderAt, size int64) (*fstree.FS, error)) {
 	t.Helper()
 	image := Image(t, name)
