@@ -66,6 +66,9 @@ What cannot be copied is said, and the exit code is 1.`,
 		}
 		opts.Follow = !*keepLinks
 		sources := f.paths(cmd.Context(), args[1:len(args)-1])
+		for _, name := range sources {
+			f.requireFiles(name)
+		}
 		opts.Problem = f.copyProblem(sources, *skipSpecial)
 		return f.cp(cmd.Context(), sources, args[len(args)-1], opts, a.newProgress("cp", *asked))
 	}

@@ -32,7 +32,9 @@ filesystem keeps for root counts as available.
 			return err
 		}
 		defer f.Close()
-		f.reportVolumes()
+		if f.reportVolumes() == 0 {
+			f.requireFiles(".")
+		}
 		usages := f.usages()
 		switch {
 		case out.json():
