@@ -24,6 +24,8 @@ func TestADamagedBeginningHidesNoFilesystem(t *testing.T) {
 		{"ext4-meta-bg", []int{1024 + 0x18}},
 		{"ntfs", []int{13}},
 		{"ntfs", []int{12}},
+		{"ufs1-le", []int{8192 + 48}},
+		{"ufs1-be", []int{8192 + 1372}},
 	} {
 		image := fstreetest.Image(t, c.name)
 		whole, err := probe.Identify(bytes.NewReader(image), int64(len(image)))

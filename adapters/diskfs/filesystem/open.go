@@ -17,6 +17,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/squashfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/udf"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ufs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/xfs"
 )
 
@@ -72,6 +73,8 @@ func reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, error) {
 		return squashfs.Open
 	case "udf":
 		return udf.Open
+	case "ufs":
+		return ufs.Open
 	case "vfat":
 		return fat.Open
 	case "xfs":

@@ -91,21 +91,31 @@ func hfsplusLabel(v *volume, base int64, h []byte) string {
 // pascal is a string after its length.
 func pascal(b []byte) string { return text(b[1:min(1+int(b[0]), len(b))]) }
 
-// ufs knows the places and both byte orders of fs/ufs/ufs_fs.h.
+// ufsSuperblocks are the places of fs/ufs/ufs_fs.h.
+var ufsSuperblocks = [...]int64{0, 8 << 10, 64 << 10, 256 << 10}
+
 func ufs(v *volume) Signature {
-	for _, at := range [...]int64{0, 8 << 10, 64 << 10, 256 << 10} {
+	for _, at := range ufsSuperblocks {
 		sb := v.bytes(at, 1376)
 		if sb == nil {
 			continue
 		}
 		for _, word := range [...]func([]byte) uint32{le.Uint32, be.Uint32} {
-			switch word(sb[1372:]) {
-			case 0x19540119: // UFS2, which has a name
-				return Signature{Type: "ufs", Label: text(sb[680:712]), UUID: ufsID(sb, word)}
-			case 0x00011954, 0x00095014, 0x00195612, 0x05231994, 0x00612195:
-				return Signature{Type: "ufs", UUID: ufsID(sb, word)}
+			if sig := ufsAt(sb, word); sig.Type != "" {
+				return sig
 			}
 		}
+	}
+	return Signature{}
+}
+
+// ufsAt is what a superblock in a byte order says.
+func ufsAt(sb []byte, word func([]byte) uint32) Signature {
+	switch word(sb[1372:]) {
+	case 0x19540119, 0x19012038: // UFS2, which has a name; that of NetBSD with attributes, which blkid does not know
+		return Signature{Type: "ufs", Label: text(sb[680:712]), UUID: ufsID(sb, word)}
+	case 0x00011954, 0x00095014, 0x00195612, 0x05231994, 0x00612195:
+		return Signature{Type: "ufs", UUID: ufsID(sb, word)}
 	}
 	return Signature{}
 }

@@ -70,7 +70,7 @@ var recognisers = [...]func(*volume) Signature{
 	linuxRAID, ddf, firmware, bcache, drbd, drbdmanage, lvm2, recogniseFixed(layers), verity, integrity, luks, stratis, bitLocker,
 	vfat, swap, xfs, ext, reiserfs, jfs, iso9660, udf, zfs, ufs, hpfs, sysv, ntfs, refs, cramfs, romfs, gfs,
 	squashfs, btrfs, befs, nilfs2, exfat, f2fs, apfs, erofs, bcachefs, recogniseFixed(strangers),
-	damagedExt, damagedFAT, damagedNTFS, hfsplus, xenix, minix, lvm1, xfsLog, recogniseFixed(seldomPromise),
+	damagedExt, damagedFAT, damagedNTFS, damagedUFS, hfsplus, xenix, minix, lvm1, xfsLog, recogniseFixed(seldomPromise),
 }
 
 // headBytes covers every signature from the start through that of btrfs, and
