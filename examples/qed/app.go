@@ -21,6 +21,7 @@ type app struct {
 	keys           keys
 	progress       *progress // nil before there is one
 	shell          *shell    // whose command this is; nil outside of one
+	completing     *completing
 }
 
 // stdoutFile is the file that standard output is, if it is one.
@@ -104,10 +105,10 @@ answers in its words.`,
 		newServe(a),
 		newMount(a),
 	)
-	add(groupOther, newMan(a), newVersion(a))
+	add(groupOther, newMan(a), newCompletion(a), newVersion(a))
 	root.SetHelpCommandGroupID(groupOther)
 	strictHelp(root)
-	root.SetCompletionCommandGroupID(groupOther)
+	a.completeArguments(root)
 	return root
 }
 

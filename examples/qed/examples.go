@@ -22,6 +22,8 @@ qed compact disk.qed small.qed`,
 	"compare": `
 qed compare disk.qed copy.qed
 qed compare -F raw disk.qed disk.raw`,
+	"completion": `
+qed completion bash > completion.bash`,
 	"convert": `
 qed convert -p -O raw disk.qed copy.raw
 qed convert -f raw -O qed disk.raw new.qed

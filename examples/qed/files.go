@@ -24,6 +24,7 @@ type files struct {
 	*imagefs.Disk
 	*failures
 	disk    qedfile.Disk
+	opened  *disk
 	tree    *tree
 	volumes []imagefs.Volume
 	dir     string // of the tree, that arguments are relative to; "" is its root
@@ -61,7 +62,7 @@ func (a *app) openFiles(cmd *cobra.Command, name string) (*files, error) {
 	if err != nil {
 		return nil, errors.Join(fileError(name, err), disk.Close())
 	}
-	return &files{Disk: disk, disk: d.Disk, failures: a.newFailures(cmd), tree: newDiskTree(disk, a.os), volumes: volumes}, nil
+	return &files{Disk: disk, disk: d.Disk, opened: d, failures: a.newFailures(cmd), tree: newDiskTree(disk, a.os), volumes: volumes}, nil
 }
 
 // openVolumes opens a disk, and those of --with beside it, for their volumes.

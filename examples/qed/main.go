@@ -23,6 +23,13 @@ func runAs(ctx context.Context, p program, args []string, stdin io.Reader, stdou
 	out := &printout{Writer: stdout}
 	a := &app{program: p, stdin: stdin, stdout: out, stderr: stderr, sources: sources{ctx: ctx}}
 	defer a.keys.forget()
+	if p.kind == kindQed && len(args) > 0 && args[0] == completionRequest {
+		if err := a.answerShell(ctx, args[1:]); err != nil {
+			fmt.Fprintf(stderr, "qed: %v\n", err)
+			return exitFailed
+		}
+		return exitOK
+	}
 	root := newProgram(a)
 	root.SetIn(stdin)
 	root.SetOut(out)

@@ -32,7 +32,7 @@ func writeManual(w io.Writer, root *cobra.Command) error {
 	m.section("SYNOPSIS", ".B qed\n.I COMMAND\n[options] [arguments]")
 	m.line(".SH COMMANDS")
 	for _, c := range root.Commands() {
-		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+		if c.Hidden || c.Name() == "help" {
 			continue
 		}
 		m.command(c)

@@ -28,7 +28,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	testscript.Main(m, map[string]func(){"qed": main, "our-qemu-img": main, "our-qemu-io": main})
+	testscript.Main(m, map[string]func(){
+		"qed": main, "our-qemu-img": main, "our-qemu-io": main,
+		"words": func() { fmt.Printf("%q\n", os.Args[1:]) },
+	})
 }
 
 // TestScripts runs testdata/script. Beside testscript's own commands a script

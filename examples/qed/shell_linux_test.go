@@ -21,8 +21,16 @@ type screen struct {
 	cmd     *exec.Cmd
 }
 
-// openShell starts a shell on a pseudo-terminal.
+// openShell starts qed's shell on a pseudo-terminal.
 func openShell(t *testing.T, env ...string) *screen {
+	t.Helper()
+	cmd := exec.Command("qed", "shell", "../../testdata/guest/debian.qed")
+	cmd.Env = append(append(os.Environ(), "TERM=xterm"), env...)
+	return openScreen(t, cmd)
+}
+
+// openScreen starts a program on a pseudo-terminal.
+func openScreen(t *testing.T, cmd *exec.Cmd) *screen {
 	t.Helper()
 	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -35,7 +43,7 @@ func openShell(t *testing.T, env ...string) *screen {
 		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
 	}
 	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 200})
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 200})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -45,11 +53,9 @@ func openShell(t *testing.T, env ...string) *screen {
 		t.Fatal(err)
 	}
 	defer tty.Close()
-	s := &screen{t: t, pty: pty, arrived: make(chan string, 64)}
-	s.cmd = exec.Command("qed", "shell", "../../testdata/guest/debian.qed")
+	s := &screen{t: t, pty: pty, arrived: make(chan string, 64), cmd: cmd}
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	s.cmd.Env = append(append(os.Environ(), "TERM=xterm"), env...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +77,12 @@ func openShell(t *testing.T, env ...string) *screen {
 // expect waits until the screen has shown a text after what was expected last.
 func (s *screen) expect(text string) {
 	s.t.Helper()
+	s.until(text)
+}
+
+// until is expect, and returns what was shown up to the end of the text.
+func (s *screen) until(text string) string {
+	s.t.Helper()
 	timeout := time.After(20 * time.Second)
 	for !strings.Contains(s.seen.String(), text) {
 		select {
@@ -83,9 +95,10 @@ func (s *screen) expect(text string) {
 			s.t.Fatalf("%q is not in %q", text, s.seen.String())
 		}
 	}
-	_, after, _ := strings.Cut(s.seen.String(), text)
+	before, after, _ := strings.Cut(s.seen.String(), text)
 	s.seen.Reset()
 	s.seen.WriteString(after)
+	return before + text
 }
 
 func (s *screen) press(keys string) {

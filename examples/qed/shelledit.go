@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path"
@@ -166,28 +165,12 @@ func (s *shell) completeCommand(word string) (names []string) {
 // maxCandidates is how many names are shown.
 const maxCandidates = 200
 
-// completePath finds the names that a path may go on with. It reads no inode but
-// those of links, for a directory's name ends with a slash.
+// completePath finds the names that a path may go on with.
 func (s *shell) completePath(word string) (names []string) {
-	dir, base := path.Split(word)
 	f := *s.files
 	f.dir = s.dir
-	name := f.literal(dir)
-	list, _ := f.tree.ReadDir(name) // what can be read of it
-	for _, d := range list {
-		if !strings.HasPrefix(d.Name(), base) || base == "" && d.Name()[0] == '.' {
-			continue
-		}
-		full := dir + d.Name()
-		isDir := d.IsDir()
-		if d.Type()&fs.ModeSymlink != 0 {
-			info, err := f.tree.Stat(path.Join(name, d.Name()))
-			isDir = err == nil && info.IsDir()
-		}
-		if isDir {
-			full += "/"
-		}
-		names = append(names, full)
+	for _, c := range f.pathsLike(word) {
+		names = append(names, c.Word)
 	}
 	return names
 }
