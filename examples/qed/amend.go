@@ -9,7 +9,7 @@ import (
 func newAmend(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "amend [flags] -o OPTIONS IMAGE",
-		Short: "Change the options of an image, of which no format here has any",
+		Short: "Change options of an image; no format here has any",
 		Long: `Change options of an image that exists. Neither QED nor raw has any that can
 be changed, and of other formats no image is changed here, so that this says
 no more than why. Use convert to copy into an image with other options.`,

@@ -51,15 +51,15 @@ func newRoot(a *app) *cobra.Command {
 
 The tree of files has a directory for each volume: partitions, logical volumes,
 or the disk itself. A volume that holds no files, as swap does, is not in the
-tree; every other is. What cannot be read, a volume, a directory or a file, is
-said on standard error, the rest is shown, and the exit code is 1 (of diff 2):
-0 means that nothing was left out. What is good to know and hides nothing is
-said too, and changes no exit code.
+tree; every other is. If a volume, a directory or a file cannot be read, a message
+on standard error says so, the rest is shown, and the exit code is 1 (of diff 2):
+0 means that nothing was left out. Notes about what hides nothing go to standard
+error too, and do not change the exit code.
 
-Where a command writes one file, - in place of its name is standard output.
+Where a command writes one file, the name - is standard output.
 
 Called by a name that ends in qemu-img or qemu-io, as by a link, the command
-stands in for that program: it takes its arguments, defaults and all, and
+stands in for that program: it takes its arguments, with its defaults, and
 answers in its words.`,
 		Version:       version(),
 		SilenceErrors: true,
@@ -71,9 +71,10 @@ answers in its words.`,
 	root.SuggestionsMinimumDistance = 1 // letters; with cobra's 2 "io" is like everything
 	root.SetVersionTemplate("qed version {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(printUsage)
 	root.AddGroup(
-		&cobra.Group{ID: groupImage, Title: "The image as a disk:"},
 		&cobra.Group{ID: groupFiles, Title: "The volumes and files inside:"},
+		&cobra.Group{ID: groupImage, Title: "The image as a disk:"},
 		&cobra.Group{ID: groupOther, Title: "About this command:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {

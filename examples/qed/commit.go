@@ -20,8 +20,8 @@ import (
 func newCommit(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "commit [flags] IMAGE",
-		Short: "Write what an image stores into its backing file",
-		Long: `Write what an image stores into its backing file, which then shows what the
+		Short: "Merge an image into its backing file",
+		Long: `Merge an image into its backing file, which then shows what the
 image does. A backing file that is shorter is made as long. The image itself
 stays as it is, as qemu-img leaves it, unless --empty removes what the
 backing file now has.

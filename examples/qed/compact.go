@@ -15,7 +15,7 @@ import (
 func newCompact(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compact [flags] SRC DST",
-		Short: "Copy an image without waste",
+		Short: "Copy an image without unused clusters",
 		Long: `Copy an image with its geometry and backing file, but without clusters that
 nothing refers to or that hold zeroes, and in the order of the disk. Unlike
 convert it keeps what the image stores apart from what lies beneath it.

@@ -16,8 +16,8 @@ const exitDiffer = 1
 func newCompare(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compare [flags] A B",
-		Short: "Tell whether two disks show the same bytes",
-		Long: `Tell whether two disks show the same bytes. Where one is longer, what it has
+		Short: "Compare the bytes of two disks",
+		Long: `Compare the bytes of two disks. Where one is longer, what it has
 more must be zeroes. --strict also demands the same size and the same parts
 stored.
 

@@ -49,7 +49,7 @@ What cannot be copied is said, and the exit code is 1.`,
 	flags.BoolVar(&opts.Setuid, "setuid", false, "keep setuid and setgid bits, and file capabilities with --xattrs")
 	flags.BoolVar(&opts.Unsynced, "no-sync", false, "do not wait until the files are on the disk")
 	flags.BoolVar(&opts.Devices, "devices", false, "make devices and named pipes, too (Linux; devices need root)")
-	skipSpecial := flags.Bool("skip-special", false, "do without the devices, pipes and sockets that are not made")
+	skipSpecial := flags.Bool("skip-special", false, "leave out devices, pipes and sockets without an error")
 	flags.BoolP("recursive", "r", false, "copy directories with all below them, as always")
 	all := flags.BoolP("archive", "a", false, "keep everything: -P, --owner, --xattrs, --setuid and --devices")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

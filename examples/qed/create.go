@@ -29,8 +29,8 @@ one is given, and stores only what is changed. A relative name of the backing
 file is relative to the image. -b and -F come before what -o says.
 
 preallocation acts on a raw disk: falloc takes the space from the host, and
-writes zeroes only where the host cannot; full writes them. A QED image, which is
-empty, takes it without effect. On Linux nocow=on has btrfs write the file in
+writes zeroes only where the host cannot; full writes them. On an empty QED
+image it has no effect. On Linux nocow=on has btrfs write the file in
 place, and extent_size_hint has XFS take space for it in extents of so many
 bytes; other filesystems do neither.`,
 	}

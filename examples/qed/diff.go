@@ -36,8 +36,8 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 	a.addFileFlags(cmd)
 	out := addOutputFlag(cmd)
 	var opts treediff.Options
-	cmd.Flags().BoolVar(&opts.NoTimes, "no-times", false, "times of change do not count")
-	cmd.Flags().BoolVar(&opts.DirTimes, "dir-times", false, "those of directories do")
+	cmd.Flags().BoolVar(&opts.NoTimes, "no-times", false, "ignore times of change")
+	cmd.Flags().BoolVar(&opts.DirTimes, "dir-times", false, "compare times of directories, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d := &differ{w: bufio.NewWriter(a.stdout)}
 		if out.json() {

@@ -32,7 +32,7 @@ it begins at the volumes.
 	human := addHumanFlag(cmd)
 	var c counting
 	cmd.Flags().BoolVarP(&c.summary, "summarize", "s", false, "show each PATH alone, not the directories below")
-	depth := cmd.Flags().IntP("max-depth", "d", 0, "show so many `levels` below each PATH only")
+	depth := cmd.Flags().IntP("max-depth", "d", 0, "show at most this many `levels` below each PATH")
 	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "show files, too")
 	cmd.Flags().BoolVar(&c.apparent, "apparent-size", false, "count the lengths of files and links, not what is allocated")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -44,6 +44,20 @@ func TestEverySubcommandHasExamplesThatWork(t *testing.T) {
 
 // What the papers tell people to type is run. Lines of one block share a
 // folder.
+func TestHelpFitsATerminal(t *testing.T) {
+	root := newRoot(&app{program: programOf("qed"), stdout: io.Discard, stderr: io.Discard})
+	for _, c := range root.Commands() {
+		for line := range strings.Lines(c.Long) {
+			if n := len(strings.TrimSpace(line)); n > 80 {
+				t.Errorf("%s: a line of %d bytes: %s", c.Name(), n, line)
+			}
+		}
+		if n := len("  completion   " + c.Short); n > 80 {
+			t.Errorf("%s: its line in the help of qed has %d bytes", c.Name(), n)
+		}
+	}
+}
+
 func TestShellLinesOfThePapersWork(t *testing.T) {
 	for _, paper := range []string{"../../README.md", "README.md", "../../CONTRIBUTING.md"} {
 		for i, block := range blocks(t, paper, "console") {

@@ -37,11 +37,12 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 	if a.shell != nil {
 		return
 	}
+	defer common(cmd)()
 	a.addOpenFlags(cmd)
 	a.addSectorFlag(cmd)
 	a.addKeyFlags(cmd)
-	cmd.Flags().StringArrayVar(&a.open.with, "with", nil, "a further disk of the same machine, for groups and arrays that span several `IMAGE`s (repeatable)")
-	cmd.Flags().StringVar(&a.os, "os", "", "the `system` that a PATH with a leading slash is of, as 'qed inspect' names it")
+	cmd.Flags().StringArrayVar(&a.open.with, "with", nil, "another disk of the same machine, for groups and arrays that span several `IMAGE`s (repeatable)")
+	cmd.Flags().StringVar(&a.os, "os", "", "look up a PATH that begins with / in this `system`, as 'qed inspect' names it")
 }
 
 // openFiles opens an image for the files inside it. What goes wrong with one

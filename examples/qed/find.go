@@ -22,7 +22,7 @@ import (
 func newFind(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find [flags] IMAGE [PATH]... [TEST]...",
-		Short: "Find files inside the image by name, by what is known of them, by contents",
+		Short: "Find files inside the image by name, attributes or contents",
 		Long: `Find the files below each PATH, or in all volumes, for which all the tests are
 true, and print their paths in the order of a walk. Tests are those of find(1),
 with one dash or two: -name '*.conf', -type f, -size +10M, -mtime -7, and so are
@@ -31,17 +31,17 @@ file, -e png, -d 3, -E node_modules, -S +10M, -1, --changed-within 2weeks,
 --owner. Numbers n are exact, +n is more and -n is less. A word that find has is
 find's: letters of single flags stand apart from each other.
 
-By name alone no inode is read. Names are matched as they are stored, in any case
-by --iname. --regex matches the path somewhere, and --type asks the inode.
---user and --group take numbers, and names that /etc/passwd and /etc/group of
-the guest have. --newer and --older take a path inside the image, whose time
-counts, a time as 2024-05-17 12:00:00, or how long ago: 90min, 10h, 3d, 2weeks.
+Finding by name alone reads no inode. --iname ignores case. --regex matches
+anywhere in the path, and --type asks the inode. --user and --group take numbers
+and the names in the guest's /etc/passwd and /etc/group. --newer and --older
+take a path inside the image, whose time counts, a time as 2024-05-17 12:00:00,
+or how long ago: 90min, 10h, 3d, 2weeks.
 
 --content prints the lines of regular files that the expression matches, as
-grep -n does: path:line:text. Several of them are alternatives. Expressions are
-those of Go (RE2), (?i) in front ignores case. A file with NULs, holes or lines
-that are not UTF-8 is binary; that it matches is said on standard error, and
---text prints its lines nevertheless. Holes are not read.
+grep -n does: path:line:text. Several expressions are alternatives. They have
+Go's syntax (RE2); (?i) in front ignores case. A file with NULs, holes or lines
+that are not UTF-8 is binary: a message on standard error says that it matches,
+and --text prints its lines nevertheless. Holes are not read.
 
 -0 ends paths with a NUL in place of a newline, as they are stored. --output
 json prints one object a line, as ls does, and with --content path, line, text.

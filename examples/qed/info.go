@@ -26,10 +26,10 @@ import (
 func newInfo(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info [flags] IMAGE",
-		Short: "Show what an image says of itself",
-		Long: `Show what an image says of itself: sizes, geometry, backing file, and whether
-it was closed properly. The backing file need not exist, except with
---backing-chain, which shows every image of the chain.
+		Short: "Show an image's format, sizes and backing file",
+		Long: `Show an image's format, sizes, geometry and backing file, and whether it was
+closed properly. The backing file need not exist, except with --backing-chain,
+which shows every image of the chain.
 
 The lines and the JSON keys are those of qemu-img info. qemu-img 7.2 shows
 every image as cleanly closed; here "dirty-flag" is what the image says.`,

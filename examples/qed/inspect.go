@@ -18,7 +18,7 @@ import (
 func newInspect(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect [flags] IMAGE",
-		Short: "Say which systems are on the disk and what is installed",
+		Short: "Show the systems on the disk and what is installed",
 		Long: `Say which operating systems are on the disk: type, distribution, version,
 architecture, host name, time zone, init, kernels, users, what their fstab
 mounts, and the installed packages (dpkg, rpm, apk and pacman); of Windows, from

@@ -37,12 +37,13 @@ type keys struct {
 // addKeyFlags gives a subcommand the flags of encrypted volumes, by cryptsetup's
 // names.
 func (a *app) addKeyFlags(cmd *cobra.Command) {
+	defer common(cmd)()
 	f := cmd.Flags()
-	f.StringArrayVar(&a.keys.files, "key-file", nil, "open encrypted volumes with the contents of this `file`; - is standard input; may be repeated")
-	addSizeFlag(cmd, &a.keys.offset, "keyfile-offset", "", "bytes", "skip so much of the key file")
-	addSizeFlag(cmd, &a.keys.size, "keyfile-size", "", "bytes", "read so much of the key file, and not all")
+	f.StringArrayVar(&a.keys.files, "key-file", nil, "open encrypted volumes with the contents of this `file`; - is standard input (repeatable)")
+	addSizeFlag(cmd, &a.keys.offset, "keyfile-offset", "", "bytes", "bytes of the key file to skip")
+	addSizeFlag(cmd, &a.keys.size, "keyfile-size", "", "bytes", "bytes of the key file to read (default: all)")
 	addSizeFlag(cmd, &a.keys.memory, "kdf-memory", "", "bytes", "memory that deriving a key may take (default 1G)")
-	f.StringArrayVar(&a.keys.headers, "luks-header", nil, "a LUKS header that is kept apart, as `VOLUME=FILE`")
+	f.StringArrayVar(&a.keys.headers, "luks-header", nil, "read the LUKS header of a volume from a file: `VOLUME=FILE`")
 }
 
 // maxHeader is the longest LUKS header that is read, in bytes. LUKS 2's are 16

@@ -27,8 +27,8 @@ which are the top directories of the tree.
 argument for cat, cp and the others, and grep finds what it looks for. Names
 that begin with a dot are listed with -a only, as ls does.
 
--t and -S sort by time and size, the largest first, and -r turns the order round;
-with -R all that is below is sorted as one.
+-t and -S sort by time, the latest first, and by size, the largest first; -r
+reverses the order. With -R everything below is sorted as one list.
 
 --output json prints one object a line for every file, those with a dot too:
 path, type (f d l c b p s), size, mode, uid, gid, nlink, ino, mtime, and where
@@ -49,7 +49,7 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 	opts.order.addFlags(cmd)
 	cmd.Flags().BoolVarP(&opts.self, "directory", "d", false, "list directories themselves, not what is in them")
 	cmd.Flags().BoolVarP(&opts.inode, "inode", "i", false, "show the number of the inode first")
-	numeric := cmd.Flags().BoolP("numeric-uid-gid", "n", false, "as -l, where owners are numbers always")
+	numeric := cmd.Flags().BoolP("numeric-uid-gid", "n", false, "like -l, with numeric owners")
 	cmd.Flags().BoolP("one", "1", false, "one name a line, as always")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		opts.long = opts.long || *numeric

@@ -14,7 +14,7 @@ import (
 func newMeasure(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "measure [flags] [IMAGE]",
-		Short: "Tell how large a copy of a disk would be",
+		Short: "Compute how large a copy of a disk would be",
 		Long: `Tell how many bytes the file of a copy needs: now, and once every byte of
 the disk has been written. Instead of an image a size can be given.`,
 	}

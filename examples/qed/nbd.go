@@ -25,7 +25,7 @@ import (
 func newNBD(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nbd [flags] IMAGE",
-		Short: "Serve the disk, or volumes of it, over the network block device protocol",
+		Short: "Serve the disk or its volumes as network block devices (NBD)",
 		Long: `Serve the disk to clients of the network block device protocol (NBD): nbdcopy,
 nbd-client, qemu. The flags are those of qemu-nbd. As there, clients can write
 unless -r is given, and the server ends when the last client leaves unless -t
@@ -36,7 +36,8 @@ as qemu-nbd does; -b says otherwise, and -k takes a Unix socket instead. There
 is no password: TLS with certificates keeps others out. Their directory has
 ca-cert.pem, server-cert.pem and server-key.pem:
 
-  qed nbd --object tls-creds-x509,id=t,endpoint=server,dir=DIR --tls-creds t -b 0.0.0.0 disk.qed
+  qed nbd -b 0.0.0.0 --tls-creds t \
+    --object tls-creds-x509,id=t,endpoint=server,dir=DIR disk.qed
 
 --volume serves a volume in place of the disk; given several times, each is an
 export with the name of the volume. Logical volumes can only be served with

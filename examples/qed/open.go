@@ -37,6 +37,7 @@ func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string
 // addOpenFlags gives a subcommand the flags that say how its images are
 // opened. Those that look at volumes add addSectorFlag.
 func (a *app) addOpenFlags(cmd *cobra.Command) {
+	defer common(cmd)()
 	addReadFormatFlag(cmd, &a.open.format, "format", "f", "format of the image (default: by its first bytes, never raw)")
 	if !a.asQemu() { // where the name has another meaning
 		cmd.Flags().StringVar(&a.open.snapshot, "snapshot", "", "read this internal snapshot of a qcow2 image, by its `name` or ID")
@@ -46,12 +47,14 @@ func (a *app) addOpenFlags(cmd *cobra.Command) {
 
 // addShareFlags is addOpenFlags without the format.
 func (a *app) addShareFlags(cmd *cobra.Command) {
+	defer common(cmd)()
 	cmd.Flags().BoolVarP(&a.open.forceShare, "force-share", "U", false, "read an image even while another process writes it")
 	a.addBackingFlag(cmd)
 }
 
 // addBackingFlag gives a subcommand the --backing flag.
 func (a *app) addBackingFlag(cmd *cobra.Command) {
+	defer common(cmd)()
 	initial := os.Getenv("QED_BACKING")
 	if initial != "none" && initial != "any" {
 		initial = "sibling"
@@ -68,6 +71,7 @@ func (a *app) addBackingFlag(cmd *cobra.Command) {
 
 // addSectorFlag gives a subcommand the --sector-size flag.
 func (a *app) addSectorFlag(cmd *cobra.Command) {
+	defer common(cmd)()
 	cmd.Flags().IntVar(&a.open.sectorSize, "sector-size", 0, "size of the disk's sectors, 512 or 4096 `bytes` (default: detected)")
 	check := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {

@@ -103,6 +103,7 @@ func (a *app) speakAsQemu(root *cobra.Command) {
 	root.SetVersionTemplate(a.program.name + " version " + qemuVersion + " (qed " + version() + ")\n")
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageFunc(printUsage)
 }
 
 // withoutTrace leaves qemu-img's own option out, which may stand before the

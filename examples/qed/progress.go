@@ -15,7 +15,7 @@ import (
 
 // addProgressFlag gives a subcommand the -p flag.
 func addProgressFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().BoolP("progress", "p", false, "show the progress even where it goes to no terminal")
+	return cmd.Flags().BoolP("progress", "p", false, "show progress even if standard error is no terminal")
 }
 
 // progress shows how far a long task is, with speed and time left, on

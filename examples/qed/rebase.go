@@ -13,13 +13,14 @@ import (
 func newRebase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebase [flags] -b BASE -F FORMAT IMAGE",
-		Short: "Put another backing file beneath an image",
-		Long: `Put another backing file beneath an image. What the image shows does not
+		Short: "Change the backing file of an image",
+		Long: `Change the backing file of an image. What the image shows does not
 change: where the new file differs from the old one, the old bytes are copied
 into the image first. With -b "" the image stands alone afterwards.
 
-The format of the new file must be told. -u changes only the name, for a backing file that was moved or renamed; no
-backing file is opened. A relative name is relative to the image.`,
+The format of the new file must be told. -u changes only the name, for a backing
+file that was moved or renamed; no backing file is opened. A relative name is
+relative to the image.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := oneImage()(cmd, args); err != nil {
 				return err

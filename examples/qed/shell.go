@@ -22,7 +22,7 @@ import (
 func newShell(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shell [flags] IMAGE",
-		Short: "Look around in the image by commands, with one opening of it",
+		Short: "Explore the image with commands; it is opened once",
 		Long: `Read commands and carry them out on the files inside the image: cd, pwd, less,
 get, and subcommands of qed without the IMAGE: ls, cat, stat, tree, ... 'help'
 lists them, and 'help ls' is the help of one. It ends with exit or Ctrl-D.

@@ -29,7 +29,7 @@ cannot hold, unless --skip-sockets says that they are not wanted.`,
 	}
 	a.addFileFlags(cmd)
 	asked := addProgressFlag(cmd)
-	skipSockets := cmd.Flags().Bool("skip-sockets", false, "do without the sockets, which an archive cannot hold")
+	skipSockets := cmd.Flags().Bool("skip-sockets", false, "leave out sockets, which an archive cannot hold, without an error")
 	dir := cmd.Flags().StringP("directory", "C", "", "begin at this `path` of the image")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if out, ok := a.stdoutFile(); ok && term.IsTerminal(int(out.Fd())) {

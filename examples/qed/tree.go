@@ -26,7 +26,7 @@ directories and files at the end. Without PATH it begins at the volumes.`,
 	var t drawing
 	cmd.Flags().BoolVarP(&t.all, "all", "a", false, "draw names that begin with a dot, too")
 	cmd.Flags().BoolVarP(&t.dirsOnly, "dirs-only", "d", false, "draw directories only")
-	cmd.Flags().IntVarP(&t.depth, "level", "L", 0, "go down so many `levels` only")
+	cmd.Flags().IntVarP(&t.depth, "level", "L", 0, "descend at most this many `levels`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
