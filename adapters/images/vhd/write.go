@@ -47,8 +47,9 @@ func Write(ctx context.Context, dst backend.Storage, src qedfile.Disk, opts *Wri
 	if sectors > maxNewSectors {
 		return unsupported("a disk of %d bytes, more than 2040 GiB", src.Size())
 	}
-	if opts.ByGeometry {
-		sectors = geometrySize(sectors)
+	g := geometry(sectors)
+	if roomy, ok := roomyGeometry(sectors); opts.ByGeometry && ok {
+		g, sectors = roomy, roomy.sectors()
 	}
 	end := sectors * sectorSize // of the blocks in the file
 	if opts.Fixed {
@@ -65,7 +66,7 @@ func Write(ctx context.Context, dst backend.Storage, src qedfile.Disk, opts *Wri
 	if err := dst.Truncate(end + footerBytes); err != nil {
 		return err
 	}
-	footer := newFooter(sectors, opts)
+	footer := newFooter(sectors, g, opts)
 	if !opts.Fixed {
 		if _, err := dst.WriteAt(footer, 0); err != nil {
 			return err
@@ -115,7 +116,7 @@ func writeDynamic(ctx context.Context, dst backend.Storage, src qedfile.Disk, se
 	return end, err
 }
 
-func newFooter(sectors int64, opts *WriteOptions) []byte {
+func newFooter(sectors int64, g chs, opts *WriteOptions) []byte {
 	b := make([]byte, footerBytes)
 	be := binary.BigEndian
 	copy(b, cookie)
@@ -138,51 +139,55 @@ func newFooter(sectors int64, opts *WriteOptions) []byte {
 	copy(b[atCreatorHost:], hostOS)
 	be.PutUint64(b[atOriginal:], uint64(sectors*sectorSize))
 	be.PutUint64(b[atSize:], uint64(sectors*sectorSize))
-	cylinders, heads, perTrack := geometry(sectors)
-	be.PutUint16(b[atCylinders:], uint16(cylinders))
-	b[atHeads], b[atSectors] = byte(heads), byte(perTrack)
+	be.PutUint16(b[atCylinders:], uint16(g.cylinders))
+	b[atHeads], b[atSectors] = byte(g.heads), byte(g.perTrack)
 	id := layer.NewUUID()
 	copy(b[atID:], id[:])
 	be.PutUint32(b[atChecksum:], checksum(b, atChecksum))
 	return b
 }
 
-// geometry returns the cylinders, heads and sectors of a track of a disk, as the
-// specification has it ("CHS Calculation"). Together they are at most as many
-// as the sectors.
-func geometry(sectors int64) (cylinders, heads, perTrack int64) {
+// chs is a geometry: cylinders, heads, and sectors of a track.
+type chs struct{ cylinders, heads, perTrack int64 }
+
+func (g chs) sectors() int64 { return g.cylinders * g.heads * g.perTrack }
+
+// geometry returns the geometry of a disk, as the specification has it ("CHS
+// Calculation"). It has at most as many sectors as the disk.
+func geometry(sectors int64) chs {
 	sectors = min(sectors, maxGeometry)
 	var tracks int64
+	var g chs
 	if sectors >= 65535*16*63 {
-		perTrack, heads = 255, 16
-		tracks = sectors / perTrack
+		g.perTrack, g.heads = 255, 16
+		tracks = sectors / g.perTrack
 	} else {
-		perTrack = 17
-		tracks = sectors / perTrack
-		heads = max((tracks+1023)/1024, 4)
-		if tracks >= heads*1024 || heads > 16 {
-			perTrack, heads = 31, 16
-			tracks = sectors / perTrack
+		g.perTrack = 17
+		tracks = sectors / g.perTrack
+		g.heads = max((tracks+1023)/1024, 4)
+		if tracks >= g.heads*1024 || g.heads > 16 {
+			g.perTrack, g.heads = 31, 16
+			tracks = sectors / g.perTrack
 		}
-		if tracks >= heads*1024 {
-			perTrack, heads = 63, 16
-			tracks = sectors / perTrack
+		if tracks >= g.heads*1024 {
+			g.perTrack, g.heads = 63, 16
+			tracks = sectors / g.perTrack
 		}
 	}
-	return tracks / heads, heads, perTrack
+	g.cylinders = tracks / g.heads
+	return g
 }
 
-// geometrySize returns the smallest number of sectors, from the given one on,
-// whose geometry has as many as were given. Of disks that have no geometry as
-// large it is the number itself.
-func geometrySize(sectors int64) int64 {
+// roomyGeometry returns the first geometry, of the disks from so many sectors
+// on, that has as many. It may be another one than that of a disk of its own
+// size. No geometry is large enough for the largest disks.
+func roomyGeometry(sectors int64) (chs, bool) {
 	if sectors > maxGeometry {
-		return sectors
+		return geometry(sectors), false
 	}
 	for n := sectors; ; n++ {
-		cylinders, heads, perTrack := geometry(n)
-		if total := cylinders * heads * perTrack; total >= sectors {
-			return total
+		if g := geometry(n); g.sectors() >= sectors {
+			return g, true
 		}
 	}
 }
