@@ -37,6 +37,15 @@ type DataFinder interface {
 	NextData(off int64) (start, end int64, err error)
 }
 
+// SpaceTeller is implemented by a Reader that knows how much of the host's
+// disk it takes, as a file does.
+type SpaceTeller interface {
+	// Space returns how many bytes the host has taken for what is stored,
+	// holes left out. An error that matches [errors.ErrUnsupported] says that
+	// this host does not tell.
+	Space() (int64, error)
+}
+
 // HolePuncher is implemented by a Storage that can give the space of a part
 // of it back to the host.
 type HolePuncher interface {

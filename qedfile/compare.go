@@ -90,7 +90,7 @@ func (c *comparer) compareKinds(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if k.a != k.b {
+		if k.a != k.b || k.holes {
 			c.result = Comparison{StatusMismatch, k.off}
 			c.size = k.off
 			return nil

@@ -69,6 +69,9 @@ type Extent struct {
 	// takes no place there. A Data run always has one; a hole in a raw file,
 	// which is a Zero run, too.
 	Offset int64
+	// Hole says of a Zero run that the image stores it as data, at Offset,
+	// where its file has a hole. QEMU's map then calls it data and zeroes both.
+	Hole bool
 	// File tells apart the files of a layer that lies in several, such as the
 	// extents of a VMDK disk: runs with different numbers lie in different
 	// files. It is 0 where the layer has one file.

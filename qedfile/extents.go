@@ -162,7 +162,7 @@ func (o *extentMerger) flush() bool {
 // precedes reports whether f goes on where e ends, on the disk and where they
 // are stored.
 func (e *Extent) precedes(f *Extent) bool {
-	if e.Kind != f.Kind || e.Depth != f.Depth || e.Start+e.Length != f.Start || e.Length > math.MaxInt64-f.Length {
+	if e.Kind != f.Kind || e.Hole != f.Hole || e.Depth != f.Depth || e.Start+e.Length != f.Start || e.Length > math.MaxInt64-f.Length {
 		return false
 	}
 	if e.Offset < 0 || f.Offset < 0 {

@@ -139,6 +139,7 @@ func extents(d Disk, off, n int64) iter.Seq2[Extent, error] {
 type twoKinds struct {
 	off, n int64
 	a, b   Kind
+	holes  bool // only one of them is a hole of a file, as [Extent] has it
 }
 
 // bothKinds yields the parts of two disks of one size in order. It looks at
@@ -160,7 +161,7 @@ func bothKinds(ctx context.Context, a, b padded) iter.Seq2[twoKinds, error] {
 					break
 				}
 				n := min(ea.Length, eb.Length)
-				if !yield(twoKinds{ea.Start, n, ea.Kind, eb.Kind}, nil) {
+				if !yield(twoKinds{ea.Start, n, ea.Kind, eb.Kind, ea.Hole != eb.Hole}, nil) {
 					return
 				}
 				ea.Start, ea.Length = ea.Start+n, ea.Length-n

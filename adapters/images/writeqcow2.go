@@ -11,8 +11,10 @@ import (
 	"github.com/qedfs/qedfs/qedfile"
 )
 
-func writeQcow2(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error {
-	w := &qcow2.WriteOptions{WriteOptions: o.WriteOptions, BackingFile: o.BackingFile, BackingFormat: o.BackingFormat}
+// qcow2Options are what values and options say of a qcow2 image, and how its
+// space is taken ahead.
+func qcow2Options(v *values, o *WriteOptions) (w *qcow2.WriteOptions, preallocation string, err error) {
+	w = &qcow2.WriteOptions{WriteOptions: o.WriteOptions, BackingFile: o.BackingFile, BackingFormat: o.BackingFormat}
 	w.ClusterSize = v.size("cluster_size")
 	w.Version = 3
 	if compat := choice(v, "compat", "1.1", "v3", "0.10", "v2"); compat == "0.10" || compat == "v2" {
@@ -30,16 +32,20 @@ func writeQcow2(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *v
 	w.RefcountBits = int(v.number("refcount_bits"))
 	w.DataFileName, _ = v.take("data_file")
 	w.DataFileRaw = v.bool("data_file_raw", false)
-	preallocation := choice(v, "preallocation", "off", "metadata", "falloc", "full")
+	preallocation = choice(v, "preallocation", "off", "metadata", "falloc", "full")
 	w.Preallocate = preallocation != "off"
-	if err := v.done(); err != nil {
+	return w, preallocation, v.done()
+}
+
+func writeQcow2(ctx context.Context, dst backend.Storage, src qedfile.Disk, v *values, o *WriteOptions) error {
+	w, preallocation, err := qcow2Options(v, o)
+	if err != nil {
 		return err
 	}
 	if w.DataFileName != "" {
 		if o.Create == nil {
 			return fmt.Errorf("qcow2: data file %q: %w: no way to create it", w.DataFileName, qedfile.ErrUnsupported)
 		}
-		var err error
 		if w.DataFile, err = o.Create(w.DataFileName); err != nil {
 			return fmt.Errorf("qcow2: data file %q: %w", w.DataFileName, err)
 		}

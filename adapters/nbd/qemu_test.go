@@ -8,6 +8,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,9 @@ func qemuIO(t *testing.T, format, name string, commands []string) {
 // history is a random list of commands for qemu-io on a disk of this size.
 func history(rng *rand.Rand, size int64, n int) []string {
 	var list []string
+	// Writes of aio_write may still be under way. What overlaps them waits, or
+	// one could overtake the other.
+	var begun [][2]int64
 	for range n {
 		length := 1 + rng.Int64N(1<<(rng.IntN(12)+9))
 		if rng.IntN(2) == 0 {
@@ -104,6 +108,9 @@ func history(rng *rand.Rand, size int64, n int) []string {
 		off := rng.Int64N(size - length)
 		if rng.IntN(2) == 0 {
 			off &^= 4095
+		}
+		if slices.ContainsFunc(begun, func(w [2]int64) bool { return off < w[1] && w[0] < off+length }) {
+			list, begun = append(list, "aio_flush"), nil
 		}
 		switch rng.IntN(8) {
 		case 0, 1, 2:
@@ -116,6 +123,7 @@ func history(rng *rand.Rand, size int64, n int) []string {
 			list = append(list, fmt.Sprintf("write -z -u %d %d", off, length))
 		case 6:
 			list = append(list, fmt.Sprintf("aio_write -P %d %d %d", 1+rng.IntN(255), off, length))
+			begun = append(begun, [2]int64{off, off + length})
 		case 7:
 			list = append(list, "flush")
 		}

@@ -138,6 +138,9 @@ func (s *Source) NextData(off int64) (start, end int64, err error) {
 	return backend.NextData(s.Reader, off)
 }
 
+// Space implements [backend.SpaceTeller].
+func (s *Source) Space() (int64, error) { return backend.Space(s.Reader) }
+
 // Prefetch implements [backend.Prefetcher].
 func (s *Source) Prefetch(ranges []backend.Range) { backend.Prefetch(s.Reader, ranges) }
 

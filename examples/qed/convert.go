@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +50,7 @@ For qemu-img's sake there are -W and --target-is-zero, which change nothing.`,
 	flags.BoolP("out-of-order", "W", false, "write parts as they come, as always to a raw disk")
 	flags.BoolVarP(&c.offload, "copy-offload", "C", false, "have the host copy what lies between files")
 	flags.BoolVarP(&c.compress, "compress", "c", false, "compress; for qcow2 and vmdk")
-	flags.StringVarP(&a.open.snapshot, "load-snapshot", "l", "", "read this internal snapshot, by `name` or as snapshot.id=ID, snapshot.name=NAME")
+	a.addSnapshotFlag(cmd)
 	flags.BoolVar(&c.bitmaps, "bitmaps", false, "copy bitmaps, which neither QED nor raw has")
 	flags.BoolVar(&c.skipBitmaps, "skip-broken-bitmaps", false, "leave out bitmaps that are not consistent; with --bitmaps")
 	flags.BoolVar(&c.salvage, "salvage", false, "leave zeroes where SRC cannot be read, and say so")
@@ -123,9 +122,6 @@ func (c *convertCommand) prepare(args int) error {
 		return qemutext.Errorf("Must specify image file name")
 	}
 	c.options.unsynced = c.cache == cacheUnsafe
-	if kind, rest, ok := strings.Cut(c.open.snapshot, "="); ok && (kind == "snapshot.id" || kind == "snapshot.name") {
-		c.open.snapshot = rest
-	}
 	return nil
 }
 
@@ -192,15 +188,11 @@ func (c *convertCommand) prepareOptions(f format) error {
 func (c *convertCommand) openSources(names []string) (qedfile.Disk, error) {
 	all := &concatDisk{}
 	for _, name := range names {
-		d, err := c.openDisk(name)
+		d, err := c.openState(name)
 		if err != nil {
 			return nil, errors.Join(err, all.Close())
 		}
 		all.add(d.Disk)
-		if c.open.snapshot != "" && (d.format == formatQED || d.format == formatRaw) {
-			err := qemutext.Errorf("Failed to load snapshot: Block format '%s' used by device '' does not support temporarily loading internal snapshots", d.format)
-			return nil, errors.Join(err, all.Close())
-		}
 	}
 	if len(names) == 1 {
 		return all.parts[0], nil

@@ -151,6 +151,9 @@ func (c *createCommand) create(ctx context.Context, name string, size int64) err
 // createForeign makes an empty image of a format that is neither QED nor raw.
 func (c *createCommand) createForeign(ctx context.Context, path, name string) error {
 	o := c.options
+	if err := o.check(c.format, o.size); err != nil {
+		return fileError(name, err)
+	}
 	image := &foreignCopy{format: c.format, options: o}
 	if _, given := o.foreign["force_size"]; c.format == vhd.Format && !given {
 		o.foreign["force_size"] = "off" // qemu-img's default; a copy keeps its size

@@ -289,11 +289,14 @@ func (o *diskOptions) forCopy(name string) error {
 	if err != nil {
 		return err
 	}
-	if isForeign(name) {
-		return qemutext.Errorf("Format driver '%s' does not support size measurement", name)
+	if isForeign(name) && name != formatQcow2 {
+		return qemutext.Errorf("Block driver '%s' does not support size measurement", name)
 	}
 	if err := o.resolve(f); err != nil {
 		return &qemutext.Error{Lines: []string{message(err), fmt.Sprintf("Invalid options for file format '%s'", name)}, Err: err}
+	}
+	if name == formatQcow2 {
+		return nil
 	}
 	if o.backing != "" || o.backingFmt != "" {
 		return errors.New("-o: the backing file cannot be told here")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/adapters/source"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
@@ -185,7 +186,7 @@ func (d *disk) info() (info imageInfo, err error) {
 	if d.format == formatRaw {
 		info.Format = formatRaw // also of an image's disk
 	}
-	info.ActualSize, err = allocatedBytes(d.name)
+	info.ActualSize, err = d.space()
 	return info, err
 }
 
@@ -240,6 +241,17 @@ func (d *disk) layers() []*disk {
 		next.raw, _ = next.Disk.(*qedfile.Raw)
 		layers = append(layers, next)
 	}
+}
+
+// space is how much of the host's disk an image takes, with what else belongs
+// to it, or nil where that cannot be told.
+func (d *disk) space() (*int64, error) {
+	if t, ok := d.Disk.(backend.SpaceTeller); ok {
+		if n, err := t.Space(); err == nil {
+			return &n, nil
+		}
+	}
+	return allocatedBytes(d.name)
 }
 
 // allocatedBytes is how much of the host's disk a file takes, or nil for an

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
@@ -50,6 +52,10 @@ unused clusters, the disk above it, and how the one maps to the other.`,
 		} else {
 			err = printRuns(w, runs, d.layers())
 		}
+		if a.asQemu() && err == errNoPlace {
+			err = qemutext.Errorf("File contains external, encrypted or compressed clusters.")
+			return cmp.Or(w.Flush(), err)
+		}
 		return cmp.Or(w.Flush(), fileError(d.name, err))
 	}
 	return cmd
@@ -62,6 +68,7 @@ type mapRun struct {
 	present       bool  // some layer says what is there
 	zero, data    bool  // reads as zeroes; has bytes stored
 	offset        int64 // in the file at depth, -1 if nowhere
+	file          int   // of those of the layer, as [qedfile.Extent] has it
 }
 
 // runs maps n bytes of the disk from off on, without holding the map: a small
@@ -89,8 +96,9 @@ func (d *disk) runs(ctx context.Context, off, n int64) iter.Seq2[mapRun, error] 
 				start: e.Start, length: e.Length, depth: e.Depth,
 				present: e.Kind != qedfile.Unallocated,
 				zero:    e.Kind != qedfile.Data,
-				data:    e.Kind == qedfile.Data,
+				data:    e.Kind == qedfile.Data || e.Hole,
 				offset:  e.Offset,
+				file:    e.File,
 			}
 			if e.Kind == qedfile.Zero && layers[e.Depth].raw != nil {
 				r.offset = e.Start
@@ -115,17 +123,31 @@ func printRuns(w io.Writer, runs iter.Seq2[mapRun, error], layers []*disk) error
 		if err != nil {
 			return err
 		}
-		if !r.data {
+		if !r.data || r.zero {
 			continue
 		}
 		if r.offset < 0 {
-			return errors.New("some data is compressed and has no place in the file; --output json shows it")
+			return errNoPlace
 		}
-		if _, err := fmt.Fprintf(w, "%-16s%-16s%-16s%s\n", cHex(r.start), cHex(r.length), cHex(r.offset), layers[r.depth].name); err != nil {
+		if _, err := fmt.Fprintf(w, "%-16s%-16s%-16s%s\n", cHex(r.start), cHex(r.length), cHex(r.offset), layers[r.depth].fileName(r.file)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// errNoPlace ends the table at what it cannot show.
+var errNoPlace = errors.New("some data is compressed and has no place in the file; --output json shows it")
+
+// fileName is the name of one of the files of a layer: the image's own, or a
+// further one that it names.
+func (d *disk) fileName(i int) string {
+	if about, ok := d.Disk.(images.Describer); ok && i > 0 {
+		if info, _ := about.Info(); info != nil && i <= len(info.Files) {
+			return backingPath(d.name, info.Files[i-1])
+		}
+	}
+	return d.name
 }
 
 // cHex prints a number as C's "%#x" does, which leaves zero bare.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"iter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -26,11 +28,12 @@ the disk has been written. Instead of an image a size can be given.`,
 	o := addDiskOptions(cmd)
 	size := int64(-1)
 	addSizeFlag(cmd, &size, "size", "", "image size", "measure for an empty disk of this size")
+	a.addSnapshotFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 1:
 			return qemutext.Errorf("At most one filename argument is allowed.")
-		case len(args) == 0 && (a.open.described || a.open.format != ""):
+		case len(args) == 0 && (a.open.described || a.open.format != "" || a.open.snapshot != ""):
 			return qemutext.Errorf("--image-opts, -f, and -l require a filename argument.")
 		case len(args) == 1 && size >= 0:
 			return qemutext.Errorf("--size N cannot be used together with a filename.")
@@ -42,7 +45,7 @@ the disk has been written. Instead of an image a size can be given.`,
 		}
 		var src qedfile.Disk = emptyDisk(roundUp(size))
 		if len(args) == 1 {
-			d, err := a.openDisk(args[0])
+			d, err := a.openState(args[0])
 			if err != nil {
 				return err
 			}
@@ -52,23 +55,40 @@ the disk has been written. Instead of an image a size can be given.`,
 		if err := o.forCopy(format); err != nil {
 			return err
 		}
-		result := qedfile.Measurement{Required: src.Size(), FullyAllocated: src.Size()}
-		if format == formatQED {
-			var err error
-			if result, err = qedfile.Measure(cmd.Context(), src, o.create()); err != nil {
-				return err
-			}
+		result, err := measureCopy(cmd.Context(), format, src, o)
+		if err != nil {
+			return err
 		}
 		if out.json() {
-			return printJSON(a.stdout, struct {
-				Required       int64 `json:"required"`
-				FullyAllocated int64 `json:"fully-allocated"`
-			}{result.Required, result.FullyAllocated})
+			return printJSON(a.stdout, result)
 		}
-		_, err := fmt.Fprintf(a.stdout, "required size: %d\nfully allocated size: %d\n", result.Required, result.FullyAllocated)
+		_, err = fmt.Fprintf(a.stdout, "required size: %d\nfully allocated size: %d\n", result["required"], result["fully-allocated"])
+		if bitmaps, ok := result["bitmaps"]; ok && err == nil {
+			_, err = fmt.Fprintf(a.stdout, "bitmaps size: %d\n", bitmaps)
+		}
 		return err
 	}
 	return cmd
+}
+
+// measureCopy is what measure prints, by its keys.
+func measureCopy(ctx context.Context, format string, src qedfile.Disk, o *diskOptions) (qemutext.Dict, error) {
+	switch format {
+	case formatQED:
+		m, err := qedfile.Measure(ctx, src, o.create())
+		return qemutext.Dict{"required": m.Required, "fully-allocated": m.FullyAllocated}, err
+	case formatQcow2:
+		m, err := images.Measure(ctx, format, src, &images.WriteOptions{Values: o.foreign, BackingFile: o.backing, BackingFormat: o.backingFmt})
+		if err != nil {
+			return nil, err
+		}
+		result := qemutext.Dict{"required": m.Required, "fully-allocated": m.FullyAllocated}
+		if m.HasBitmaps {
+			result["bitmaps"] = m.Bitmaps
+		}
+		return result, nil
+	}
+	return qemutext.Dict{"required": src.Size(), "fully-allocated": src.Size()}, nil
 }
 
 // emptyDisk is a disk of so many bytes with nothing on it.

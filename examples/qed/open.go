@@ -164,6 +164,9 @@ func (a *app) newDisk(f backend.Reader, name string, acc access) (*disk, error) 
 			return nil, err
 		}
 	}
+	if a.open.snapshot != "" && format != formatQcow2 {
+		return nil, &noSnapshotsError{format}
+	}
 	if format != formatQED && format != formatRaw && !imagespec.IsProtocol(format) {
 		return a.newForeignDisk(f, name, format, acc)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/images"
 	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/examples/qed/internal/bytesize"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
@@ -54,10 +55,10 @@ func printSnapshots(w io.Writer, list []snapshotInfo) {
 
 // formatSpecific is what only one format has to say.
 type formatSpecific struct {
-	Type string         `json:"type"`
-	Data map[string]any `json:"data"`
+	Type string        `json:"type"`
+	Data qemutext.Dict `json:"data"`
 
-	details []layer.Detail // Data in qemu's order
+	details []layer.Detail // Data as people read it
 }
 
 func newFormatSpecific(about *images.Info) *formatSpecific {
@@ -67,8 +68,8 @@ func newFormatSpecific(about *images.Info) *formatSpecific {
 	return &formatSpecific{about.Format, detailMap(about.Details), about.Details}
 }
 
-func detailMap(details []layer.Detail) map[string]any {
-	m := make(map[string]any, len(details))
+func detailMap(details []layer.Detail) qemutext.Dict {
+	m := make(qemutext.Dict, len(details))
 	for _, d := range details {
 		if groups, ok := d.Value.([][]layer.Detail); ok {
 			list := []any{}

@@ -64,6 +64,9 @@ func NewFile(r backend.Reader) (*File, error) {
 	return f, nil
 }
 
+// Space implements [backend.SpaceTeller].
+func (f *File) Space() (int64, error) { return backend.Space(f.Reader) }
+
 // Holds reports whether n bytes from off on lie in the file.
 func (f *File) Holds(off, n int64) bool { return off >= 0 && n >= 0 && n <= f.Bytes+sectorSize-1-off }
 
@@ -148,7 +151,8 @@ func (f *File) untilHole(r Run) (Run, error) {
 func (f *File) parts(pos int64, r Run, yield func(qedfile.Extent, error) bool) bool {
 	for r.Length > 0 {
 		part, err := f.untilHole(r)
-		if !yield(qedfile.Extent{Start: pos, Length: part.Length, Kind: part.Kind, Offset: part.Offset, File: f.Index}, err) {
+		x := qedfile.Extent{Start: pos, Length: part.Length, Kind: part.Kind, Hole: part.Kind == qedfile.Zero, Offset: part.Offset, File: f.Index}
+		if !yield(x, err) {
 			return false
 		}
 		pos, r.At, r.Offset, r.Length = pos+part.Length, r.At+part.Length, r.Offset+part.Length, r.Length-part.Length

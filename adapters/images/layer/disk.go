@@ -36,6 +36,15 @@ type Format interface {
 	Run(pos, limit int64) (Run, error)
 }
 
+// HoleFormat is a [Format] whose map shows holes of the files not for every
+// image.
+type HoleFormat interface {
+	Format
+	// ShowsHoles reports whether runs that are Sparse are shown as such. It is
+	// asked for each of them.
+	ShowsHoles() bool
+}
+
 // Disk is a [qedfile.Disk] whose parts a Format finds.
 type Disk struct {
 	format      Format
@@ -67,6 +76,24 @@ func (d *Disk) Size() int64 { return d.size }
 
 // Backing implements [qedfile.Layer].
 func (d *Disk) Backing() qedfile.Disk { return d.backing }
+
+// Space returns how many bytes of the host's disk the files of the image take.
+// The error matches [errors.ErrUnsupported] where one does not tell.
+func (d *Disk) Space() (int64, error) {
+	total := int64(0)
+	for _, f := range d.files {
+		r, ok := f.(backend.Reader)
+		if !ok {
+			continue
+		}
+		n, err := backend.Space(r)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
 
 // Close closes the files and the backing chain. Calls after the first return
 // [fs.ErrClosed].
@@ -192,6 +219,11 @@ func (d *Disk) Extents(off, n int64) iter.Seq2[qedfile.Extent, error] {
 	return qedfile.ChainExtents(d.OwnExtents(off, n), d.backing)
 }
 
+func (d *Disk) showsHoles() bool {
+	f, ok := d.format.(HoleFormat)
+	return !ok || f.ShowsHoles()
+}
+
 // OwnExtents implements [qedfile.Layer].
 func (d *Disk) OwnExtents(off, n int64) iter.Seq2[qedfile.Extent, error] {
 	return func(yield func(qedfile.Extent, error) bool) {
@@ -210,7 +242,7 @@ func (d *Disk) OwnExtents(off, n int64) iter.Seq2[qedfile.Extent, error] {
 			if ok {
 				index = f.Index
 			}
-			if ok && r.Sparse && err == nil {
+			if ok && r.Sparse && err == nil && d.showsHoles() {
 				if !f.parts(pos, r, yield) {
 					return
 				}

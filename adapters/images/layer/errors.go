@@ -3,9 +3,19 @@ package layer
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/qedfs/qedfs/qedfile"
 )
+
+// ErrNoSnapshot is returned when an image has no internal snapshot of a name.
+// It matches [fs.ErrNotExist].
+var ErrNoSnapshot error = noSnapshot{}
+
+type noSnapshot struct{}
+
+func (noSnapshot) Error() string        { return "there is no such snapshot" }
+func (noSnapshot) Is(target error) bool { return target == fs.ErrNotExist }
 
 // An Error says what is wrong with an image of a format. It matches one of
 // [qedfile.ErrFormat], [qedfile.ErrCorrupt] and [qedfile.ErrUnsupported], the

@@ -9,8 +9,14 @@ type Info struct {
 	BackingFile   string
 	BackingFormat string // empty when the image does not state it
 	Dirty         bool   // not closed properly
-	Snapshots     []Snapshot
-	Details       []Detail // "format specific information", in qemu's order
+
+	// Files are the further files that hold parts of the image, by the names
+	// that it has for them. A [qedfile.Extent] with File i lies in the one
+	// before index i; 0 is the image's own file.
+	Files []string
+
+	Snapshots []Snapshot
+	Details   []Detail // "format specific information", in qemu's order
 }
 
 // A Detail is one line of the information that only one format has. The Value

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"sync"
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
 	"github.com/qedfs/qedfs/backend"
@@ -54,14 +55,18 @@ type Image struct {
 	l1Offset  int64 // of the state that is read: the current one, or a snapshot
 	l1Entries int64
 
-	data    io.ReaderAt // what holds the clusters
+	data    *layer.File // what holds the clusters
 	dataEnd int64       // no cluster of data begins here or past it
 	packed  *packed     // reads compressed clusters
+
+	holes func() bool // whether the map shows those of the file
 }
 
 var (
 	_ qedfile.Layer  = (*Image)(nil)
 	_ qedfile.Mapper = (*Image)(nil)
+
+	_ layer.HoleFormat = (*Image)(nil)
 )
 
 // Open opens the image that r holds. The image owns r from then on and closes
@@ -70,7 +75,7 @@ var (
 // Errors match [qedfile.ErrFormat] for what is no valid image,
 // [qedfile.ErrUnsupported] for encryption and unknown features,
 // [qedfile.ErrBackingDenied] for files that the options do not allow,
-// [fs.ErrNotExist] for a snapshot that is not there.
+// [layer.ErrNoSnapshot] for a snapshot that is not there.
 //
 // Images that are marked dirty are read as they are: only reference counts
 // may be wrong then, which a reader does not need. Those that are marked
@@ -95,7 +100,10 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 		}
 	}
 	closers := []io.Closer{r}
-	m.data, m.dataEnd = &padded{r}, fileSize
+	m.dataEnd = fileSize
+	if m.data, err = layer.NewFile(&padded{r}); err != nil {
+		return nil, err
+	}
 	if h.hasDataFile() {
 		var f backend.Reader = backend.NewMemory(nil)
 		if !opts.Alone {
@@ -103,7 +111,11 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 				return nil, err
 			}
 		}
-		m.data, m.dataEnd = &padded{f}, math.MaxInt64 // sparse, and as short as it likes
+		m.dataEnd = math.MaxInt64 // sparse, and as short as it likes
+		if m.data, err = layer.NewFile(&padded{f}); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		m.data.Index = 1
 		closers = append(closers, f)
 	}
 	budget := opts.CacheBytes
@@ -125,6 +137,7 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 	if m.packed, err = newPacked(m, size); err != nil {
 		return nil, err
 	}
+	m.holes = sync.OnceValue(m.lookForHoles)
 	m.Disk = layer.New(m, size, backing, closers...)
 	return m, nil
 }
@@ -151,6 +164,13 @@ func closeAll(files []io.Closer) error {
 	return err
 }
 
+// Space implements [backend.SpaceTeller]. As QEMU has it, the data file does
+// not count.
+func (m *Image) Space() (int64, error) { return backend.Space(m.r) }
+
+// ShowsHoles implements [layer.HoleFormat].
+func (m *Image) ShowsHoles() bool { return m.holes() }
+
 // padded is a file that is followed by zeroes: the last cluster of an image
 // may be short, and QEMU does not mind.
 type padded struct{ backend.Reader }
@@ -162,4 +182,9 @@ func (f *padded) ReadAt(p []byte, off int64) (int, error) {
 	}
 	clear(p[n:])
 	return len(p), nil
+}
+
+// NextData implements [backend.DataFinder].
+func (f *padded) NextData(off int64) (start, end int64, err error) {
+	return backend.NextData(f.Reader, off)
 }

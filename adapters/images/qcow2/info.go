@@ -42,6 +42,7 @@ func (m *Image) Info() (*layer.Info, error) {
 	}
 	add("refcount-bits", int64(1)<<h.refcountOrder)
 	if h.hasDataFile() {
+		info.Files = []string{h.dataFile}
 		add("data-file", h.dataFile)
 		add("data-file-raw", h.autoclear&autoclearDataFileRaw != 0)
 	}

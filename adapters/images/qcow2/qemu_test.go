@@ -1,9 +1,11 @@
 package qcow2_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,7 +85,14 @@ func history(rnd *rand.Rand, size int64, o map[string]string, n int) []string {
 		}
 		extra = append(extra, packed, packed, packed)
 	}
-	return imagetest.RandomIO(rnd, size, cluster, n, extra...)
+	commands := imagetest.RandomIO(rnd, size, cluster, n, extra...)
+	// Compressed writes come first: qemu-img 7.2 itself breaks an image where the
+	// file's cluster that it packs into is freed and used for something else
+	// before the next compressed write of the run, which still goes into it.
+	slices.SortStableFunc(commands, func(a, b string) int {
+		return cmp.Compare(strings.Count(b, " -c "), strings.Count(a, " -c "))
+	})
+	return commands
 }
 
 func TestImagesOfQemuReadAsQemuReadsThem(t *testing.T) {
@@ -106,11 +115,7 @@ func TestImagesOfQemuReadAsQemuReadsThem(t *testing.T) {
 			}
 			d := imagetest.Open(t, "qcow2", name)
 			imagetest.SameBytes(t, rnd, d, imagetest.QemuRaw(t, "qcow2", name))
-			// qemu-img looks for holes of the file beneath images whose tables
-			// were filled before there was data: zeroes that are data as well.
-			if o["preallocation"] == "off" && o["data_file_raw"] == "off" {
-				imagetest.SameMap(t, d, "qcow2", name)
-			}
+			imagetest.SameMap(t, d, "qcow2", name)
 		})
 	}
 }

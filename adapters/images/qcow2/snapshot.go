@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
 )
@@ -112,7 +111,7 @@ func (m *Image) useSnapshot(idOrName string) (int64, error) {
 		}
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("qcow2: snapshot %q: %w", idOrName, fs.ErrNotExist)
+		return 0, fmt.Errorf("qcow2: snapshot %q: %w", idOrName, layer.ErrNoSnapshot)
 	}
 	s := list[found]
 	if err := m.header.checkL1(s.l1Offset, s.l1Entries, m.fileSize); err != nil {

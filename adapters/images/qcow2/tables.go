@@ -179,7 +179,7 @@ func (m *Image) addPiece(r *layer.Run, c *cluster, kind clusterKind, in, n int64
 	case clusterZero:
 		next.Kind = qedfile.Zero
 	case clusterNormal:
-		next.Kind, next.File, next.At = qedfile.Data, m.data, next.Offset
+		next.Kind, next.File, next.At, next.Sparse = qedfile.Data, m.data, next.Offset, true
 		if next.At >= m.dataEnd {
 			return false, layer.Corrupt(format, "the data for disk offset %d, at %#x, is past the end of the file of %d bytes", c.guest+in, next.At, m.fileSize)
 		}

@@ -112,15 +112,7 @@ type writer struct {
 func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writer, error) {
 	w := &writer{dst: dst, data: dst, opts: *opts, l2Index: -1}
 	o := &w.opts
-	if o.ClusterSize == 0 {
-		o.ClusterSize = 64 << 10
-	}
-	if o.Version == 0 {
-		o.Version = 3
-	}
-	if o.RefcountBits == 0 {
-		o.RefcountBits = 16
-	}
+	o.setDefaults()
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -154,6 +146,19 @@ func newWriter(dst backend.Storage, src qedfile.Disk, opts *WriteOptions) (*writ
 		w.l1At = w.allocate((entries*entrySize + w.cluster - 1) / w.cluster)
 	}
 	return w, nil
+}
+
+// setDefaults replaces zeroes by what they stand for.
+func (o *WriteOptions) setDefaults() {
+	if o.ClusterSize == 0 {
+		o.ClusterSize = 64 << 10
+	}
+	if o.Version == 0 {
+		o.Version = 3
+	}
+	if o.RefcountBits == 0 {
+		o.RefcountBits = 16
+	}
 }
 
 // setFeatures sets what the options make of the header's feature bits.

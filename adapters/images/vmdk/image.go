@@ -44,6 +44,7 @@ type Image struct {
 	*layer.Disk
 	descriptor Descriptor
 	parts      []part
+	files      []string // names of those that extents lie in
 }
 
 var (
@@ -67,7 +68,7 @@ func Open(r backend.Reader, opts *Options) (*Image, error) {
 		return nil, errors.Join(err, o.closeExtents())
 	}
 	m := &concatenation{o.parts}
-	return &Image{Disk: layer.New(m, m.size(), o.parent, o.files...), descriptor: *d, parts: o.parts}, nil
+	return &Image{Disk: layer.New(m, m.size(), o.parent, o.files...), descriptor: *d, parts: o.parts, files: o.names}, nil
 }
 
 // Descriptor returns what describes the disk.
@@ -80,7 +81,7 @@ func (m *Image) CID() uint32 { return m.descriptor.CID }
 // Info returns what "qemu-img info" shows. The files of extents have the names
 // that the descriptor has.
 func (m *Image) Info() (*layer.Info, error) {
-	info := &layer.Info{Format: Format, VirtualSize: m.Size(), BackingFile: m.descriptor.ParentName}
+	info := &layer.Info{Format: Format, VirtualSize: m.Size(), BackingFile: m.descriptor.ParentName, Files: m.files}
 	if info.BackingFile != "" {
 		info.BackingFormat = Format
 	}
@@ -114,6 +115,7 @@ type opener struct {
 	first  backend.Reader
 	parts  []part
 	files  []io.Closer // the first one reads what Open was given
+	names  []string    // of the other files
 	parent qedfile.Disk
 }
 
@@ -254,7 +256,7 @@ func (o *opener) openExtent(e Extent, budget int64) error {
 		return errors.Join(err, r.Close())
 	}
 	f.Index = len(o.files)
-	o.files = append(o.files, f)
+	o.files, o.names = append(o.files, f), append(o.names, e.Name)
 	var t *grainTables
 	switch e.Type {
 	case "FLAT", "VMFS":

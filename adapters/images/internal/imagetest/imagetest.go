@@ -145,10 +145,6 @@ func QemuMap(tb testing.TB, format, name string) []MapEntry {
 	if err := json.Unmarshal([]byte(out), &entries); err != nil {
 		tb.Fatal(err)
 	}
-	// It calls holes of a file that is a part of the disk data and zeroes.
-	for i := range entries {
-		entries[i].Data = entries[i].Data && !entries[i].Zero
-	}
 	return entries
 }
 
@@ -161,7 +157,7 @@ func Map(tb testing.TB, d qedfile.Disk) []MapEntry {
 			tb.Fatal(err)
 		}
 		entry := MapEntry{Start: e.Start, Length: e.Length, Depth: e.Depth}
-		entry.Present, entry.Zero, entry.Data = e.Kind != qedfile.Unallocated, e.Kind != qedfile.Data, e.Kind == qedfile.Data
+		entry.Present, entry.Zero, entry.Data = e.Kind != qedfile.Unallocated, e.Kind != qedfile.Data, e.Kind == qedfile.Data || e.Hole
 		if e.Offset >= 0 {
 			entry.Offset = &e.Offset
 		}
