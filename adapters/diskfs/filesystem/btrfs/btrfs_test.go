@@ -14,7 +14,6 @@ import (
 	"testing/fstest"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
 	"github.com/qedfs/qedfs/backend/backendtest/oracle"
 )
@@ -188,29 +187,5 @@ func TestALogTreeThatIsDamagedIsLeftOut(t *testing.T) {
 	}
 	if _, err := fsys.Stat("new/large"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what was synced: %v", err)
-	}
-}
-
-func TestSeveralDevicesAreRefusedByName(t *testing.T) {
-	dir := t.TempDir()
-	var devices []string
-	for _, name := range []string{"a", "b"} {
-		device := filepath.Join(dir, name)
-		if err := os.WriteFile(device, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Truncate(device, 130<<20); err != nil {
-			t.Fatal(err)
-		}
-		devices = append(devices, device)
-	}
-	oracle.Run(t, "mkfs.btrfs", append([]string{"-q", "-d", "raid0"}, devices...)...)
-	f, err := os.Open(devices[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := btrfs.Open(f, 130<<20); !errors.Is(err, fstree.ErrUnsupported) || !strings.Contains(err.Error(), "2 devices") {
-		t.Errorf("open: %v", err)
 	}
 }

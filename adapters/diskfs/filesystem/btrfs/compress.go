@@ -27,13 +27,12 @@ func (c *content) unpack(e extent) ([]byte, error) {
 	if b := c.v.unpacked.Get(e.logical); b != nil {
 		return b, nil
 	}
-	chunk, at, ok := c.v.chunks.find(e.logical)
-	if !ok || chunk.length-at < e.stored {
-		return nil, c.damaged("no chunk maps the one at byte %d", e.start)
+	if err := c.mapped(e, e.logical, e.stored); err != nil {
+		return nil, err
 	}
 	packed := make([]byte, e.stored)
-	if n, err := c.v.r.ReadAt(packed, chunk.copies[0]+at); n < len(packed) {
-		return nil, errors.Join(err, io.ErrUnexpectedEOF)
+	if _, err := c.v.readData(packed, e.logical, c.sums); err != nil {
+		return nil, c.at(e.start, err)
 	}
 	b, err := c.decompress(e, packed)
 	if err == nil {

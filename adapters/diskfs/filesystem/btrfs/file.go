@@ -1,6 +1,7 @@
 package btrfs
 
 import (
+	"fmt"
 	"io"
 	"iter"
 	"math"
@@ -29,7 +30,12 @@ func (v *volume) Open(id fstree.ID) (fstree.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &content{v: v, t: t, id: id, size: st.Size}, nil
+	b, err := v.inode(id)
+	if err != nil {
+		return nil, err
+	}
+	sums := le.Uint64(b[64:])&noChecksum == 0 && !v.opts.IgnoreDataChecksums
+	return &content{v: v, t: t, id: id, size: st.Size, sums: sums}, nil
 }
 
 type content struct {
@@ -37,6 +43,7 @@ type content struct {
 	t      tree
 	id     fstree.ID
 	size   int64
+	sums   bool                   // whether its data have checksums that count
 	last   atomic.Pointer[extent] // where the last read ended; the next is mostly in it too
 	inline atomic.Pointer[[]byte] // the inline extent, once it was decompressed
 }
@@ -171,13 +178,32 @@ func (c *content) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 	}
 }
 
-// place returns where an extent that is stored as it is lies on the volume.
+// place returns where an extent that is stored as it is lies on the volume, -1
+// where that is spread over several devices.
 func (c *content) place(e extent) (int64, error) {
-	chunk, at, ok := c.v.chunks.find(e.logical + uint64(e.skip))
-	if !ok || chunk.length-at < e.length {
-		return 0, c.damaged("no chunk maps the one at byte %d", e.start)
+	at := e.logical + uint64(e.skip)
+	if err := c.mapped(e, at, e.length); err != nil {
+		return 0, err
 	}
-	return chunk.copies[0] + at, nil
+	chunk, off, _ := c.v.chunks.find(at)
+	i, on, n, ok := chunk.array.Locate(off)
+	if !ok || n < e.length || len(c.v.items) > 1 {
+		return -1, nil
+	}
+	return chunk.stripes[i].base + on, nil
+}
+
+// mapped fails where no chunk maps n bytes of an extent at a logical address.
+func (c *content) mapped(e extent, at uint64, n int64) error {
+	if chunk, off, ok := c.v.chunks.find(at); !ok || chunk.length-off < n {
+		return c.damaged("no chunk maps the one at byte %d", e.start)
+	}
+	return nil
+}
+
+// at says at which byte of the file something could not be read.
+func (c *content) at(off int64, err error) error {
+	return fmt.Errorf("%s: byte %d: %w", inodeName(c.id), off, err)
 }
 
 func (c *content) ReadAt(p []byte, off int64) (int, error) {
@@ -188,7 +214,7 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	want := p[:min(int64(len(p)), c.size-off)]
-	r := pending{r: c.v.r}
+	r := pending{c: c}
 	for e, err := range c.runs(off, off+int64(len(want))) {
 		if err == nil {
 			err = c.read(&r, want[e.start-off:e.start-off+e.length], e)
@@ -226,24 +252,24 @@ func (c *content) read(r *pending, p []byte, e extent) error {
 		clear(p[copy(p, data[min(e.skip, e.whole):]):])
 		return nil
 	}
-	at, err := c.place(e)
-	if err != nil {
+	at := e.logical + uint64(e.skip)
+	if err := c.mapped(e, at, e.length); err != nil {
 		return err
 	}
 	return r.add(p, at, e.start)
 }
 
-// pending gathers pieces that lie together in the file and on the volume, so
-// that they are one read.
+// pending gathers pieces that lie together in the file and in logical
+// addresses, so that they are one read.
 type pending struct {
-	r    io.ReaderAt
+	c    *content
 	p    []byte
-	at   int64 // on the volume
-	done int64 // byte of the file where p begins
+	at   uint64 // logical address
+	done int64  // byte of the file where p begins
 }
 
-func (r *pending) add(p []byte, at, start int64) error {
-	if n := len(r.p); n > 0 && r.at+int64(n) == at && r.done+int64(n) == start {
+func (r *pending) add(p []byte, at uint64, start int64) error {
+	if n := len(r.p); n > 0 && r.at+uint64(n) == at && r.done+int64(n) == start {
 		r.p = r.p[:n+len(p)] // both are parts of the caller's buffer
 		return nil
 	}
@@ -258,13 +284,10 @@ func (r *pending) flush() error {
 	if len(p) == 0 {
 		return nil
 	}
-	n, err := r.r.ReadAt(p, r.at)
+	n, err := r.c.v.readData(p, r.at, r.c.sums)
 	r.done += int64(n)
 	if n == len(p) {
 		return nil
 	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return r.c.at(r.done, err)
 }

@@ -36,14 +36,44 @@ func (v *volume) leaves(id fstree.ID, from, to key) (ranges []backend.Range) {
 	if err != nil {
 		return nil
 	}
-	v.leavesBelow(t.root, t.level, 0, from, to, &ranges)
+	v.leavesBelow(t.root, t.level, t.generation, from, to, &ranges)
+	return ranges
+}
+
+// StoredAt implements [fstree.Placed]: where the bytes of a file lie, compressed
+// or not, and their checksums.
+func (c *content) StoredAt(off, n int64) (ranges []backend.Range) {
+	for e, err := range c.runs(off, off+min(n, c.size-off)) {
+		if err != nil || len(ranges) >= maxPlaces {
+			break
+		}
+		if e.hole || e.inline != nil || e.logical >= logicalSize {
+			continue
+		}
+		from, length := int64(e.logical), e.stored
+		if e.compression == 0 {
+			from, length = from+e.skip, e.length
+		}
+		ranges = append(ranges, backend.Range{Off: from, Len: length})
+		if c.sums {
+			ranges = append(ranges, c.v.sumsAt(from, length)...)
+		}
+	}
+	return ranges
+}
+
+// sumsAt is where the checksums of some data lie.
+func (v *volume) sumsAt(from, n int64) (ranges []backend.Range) {
+	if t, err := v.subvolume(sumTree); err == nil {
+		v.leavesBelow(t.root, t.level, t.generation, key{sumObject, sumItem, uint64(from)}, key{sumObject, sumItem, uint64(from + n)}, &ranges)
+	}
 	return ranges
 }
 
 func (v *volume) leavesBelow(at uint64, level uint8, generation uint64, from, to key, ranges *[]backend.Range) {
 	if level == 0 {
-		if c, off, ok := v.chunks.find(at); ok && len(c.copies) > 0 {
-			*ranges = append(*ranges, backend.Range{Off: c.copies[0] + off, Len: v.sb.nodeSize})
+		if at < logicalSize {
+			*ranges = append(*ranges, backend.Range{Off: int64(at), Len: v.sb.nodeSize})
 		}
 		return
 	}

@@ -26,6 +26,7 @@ func (v *volume) replayLog() error {
 		v.logNote = "not unmounted cleanly: what was synced after the last commit was replayed in memory"
 	case errors.Is(err, fstree.ErrDamaged), errors.Is(err, errTooManyChanges):
 		v.logNote = fmt.Sprintf("not unmounted cleanly: what was synced after the last commit is left out: %v", err)
+		v.logSums = loggedSums{}
 		return nil
 	default:
 		return err
@@ -33,13 +34,14 @@ func (v *volume) replayLog() error {
 	for _, t := range replayed {
 		v.trees.Store(t.id, t)
 	}
+	v.logSums.sort()
 	return nil
 }
 
 // replayTrees replays the log of each subvolume that has one. What the replay
 // of all may hold is bounded as that of one is.
 func (v *volume) replayTrees() (replayed []tree, err error) {
-	logs := tree{id: logTree, root: v.sb.logRoot, level: v.sb.logLevel}
+	logs := tree{id: logTree, root: v.sb.logRoot, level: v.sb.logLevel, generation: v.sb.generation + 1}
 	held := 0
 	for it, err := range v.scan(logs, key{logTree, rootItem, 0}, key{logTree, rootItem, ^uint64(0)}) {
 		if err != nil {
@@ -103,7 +105,7 @@ func (r *replay) pass(stage func(item) error) error {
 			}
 			nameless = le.Uint32(it.data[40:]) == 0
 		}
-		if nameless {
+		if nameless && it.key.object != sumObject {
 			continue
 		}
 		if err := stage(it); err != nil {
@@ -154,6 +156,8 @@ func (r *replay) stageEntries(it item) error {
 
 func (r *replay) stageRest(it item) error {
 	switch it.key.kind {
+	case sumItem:
+		return r.putSums(it)
 	case xattrItem:
 		return r.set(it.key, bytes.Clone(it.data))
 	case inodeRef, inodeExtra:

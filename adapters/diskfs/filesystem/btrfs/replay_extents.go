@@ -28,6 +28,23 @@ func (r *replay) putExtent(it item) error {
 	return r.set(it.key, bytes.Clone(it.data))
 }
 
+// putSums keeps the checksums of what was written after the last commit. The
+// checksum tree has those of what was there before.
+func (r *replay) putSums(it item) error {
+	if it.key.object != sumObject {
+		return nil
+	}
+	run, err := r.v.sumsOf(item{it.key, bytes.Clone(it.data)})
+	if err != nil {
+		return err
+	}
+	if r.sub.changes.held += len(it.data) + changeWeight; r.sub.changes.held > maxChanged {
+		return errTooManyChanges
+	}
+	r.v.logSums.add(run)
+	return nil
+}
+
 // extentEnd is the first byte after an extent, which takes whole sectors.
 func (r *replay) extentEnd(it item) (uint64, error) {
 	b := it.data

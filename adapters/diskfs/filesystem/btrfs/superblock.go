@@ -1,18 +1,13 @@
 package btrfs
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math/bits"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"golang.org/x/crypto/blake2b"
 )
 
 const (
@@ -20,6 +15,7 @@ const (
 	superSize   = 4096
 	superMagic  = "_BHRfS_M"
 	csumSize    = 32 // bytes at the beginning of the superblock and each node
+	superDevice = 201 // what the device is in the filesystem
 	sysChunks   = 811
 	sysChunkLen = 2048
 
@@ -53,8 +49,11 @@ type superblock struct {
 	totalBytes, bytesUsed uint64
 	rootDir               uint64 // directory of the root tree that names the default subvolume
 	sectorSize, nodeSize  int64
-	sum                   func([]byte) []byte
-	device                uint64
+	sum                   checksum
+	devices               uint64 // how many
+	device                deviceID
+	deviceSize            uint64 // bytes
+	chunkGeneration       uint64
 	label                 string
 	systemChunks          []byte
 }
@@ -78,23 +77,25 @@ func readSuperblock(r io.ReaderAt, size int64) (*superblock, error) {
 	if string(b[64:72]) != superMagic {
 		return nil, fmt.Errorf("btrfs: %w", fstree.ErrNotThis)
 	}
-	sum, err := checksum(le.Uint16(b[196:]))
+	sum, err := checksumOf(le.Uint16(b[196:]))
 	if err != nil {
 		return nil, err
 	}
-	if s := sum(b[csumSize:]); !bytes.Equal(s, b[:len(s)]) {
+	if !sum.fits(b[csumSize:], b) {
 		return nil, damaged("superblock", superOffset, "checksum does not match")
 	}
 	return parseSuperblock(b, sum)
 }
 
-func parseSuperblock(b []byte, sum func([]byte) []byte) (*superblock, error) {
+func parseSuperblock(b []byte, sum checksum) (*superblock, error) {
+	device := parseDevice(b[superDevice:])
 	sb := &superblock{
 		fsid: [16]byte(b[32:48]), metadataID: [16]byte(b[32:48]), generation: le.Uint64(b[72:]),
 		root: le.Uint64(b[80:]), chunkRoot: le.Uint64(b[88:]), logRoot: le.Uint64(b[96:]),
 		totalBytes: le.Uint64(b[112:]), bytesUsed: le.Uint64(b[120:]), rootDir: le.Uint64(b[128:]),
 		sectorSize: int64(le.Uint32(b[144:])), nodeSize: int64(le.Uint32(b[148:])),
-		rootLevel: b[198], chunkLevel: b[199], logLevel: b[200], device: le.Uint64(b[201:]), sum: sum,
+		rootLevel: b[198], chunkLevel: b[199], logLevel: b[200], sum: sum,
+		devices: le.Uint64(b[136:]), device: device.id, deviceSize: device.size, chunkGeneration: le.Uint64(b[164:]),
 	}
 	features := le.Uint64(b[188:])
 	for f := features; f != 0; f &= f - 1 {
@@ -109,9 +110,6 @@ func parseSuperblock(b []byte, sum func([]byte) []byte) (*superblock, error) {
 	sb.noHoles = features&(1<<9) != 0
 	if features&(1<<10) != 0 {
 		sb.metadataID = [16]byte(b[571:587])
-	}
-	if n := le.Uint64(b[136:]); n != 1 {
-		return nil, unsupported("a filesystem on %d devices", n)
 	}
 	if !powerOfTwo(sb.nodeSize, minNode, maxNode) || !powerOfTwo(sb.sectorSize, 512, maxNode) || sb.sectorSize > sb.nodeSize {
 		return nil, damaged("superblock", superOffset, "nodes of %d and sectors of %d bytes", sb.nodeSize, sb.sectorSize)
@@ -130,20 +128,3 @@ func parseSuperblock(b []byte, sum func([]byte) []byte) (*superblock, error) {
 }
 
 func powerOfTwo(n, low, high int64) bool { return n >= low && n <= high && n&(n-1) == 0 }
-
-// checksum returns the function of a checksum type (BTRFS_CSUM_TYPE_*). It
-// returns the checksum as it is stored, without the padding to 32 bytes.
-func checksum(kind uint16) (func([]byte) []byte, error) {
-	switch kind {
-	case 0:
-		table := crc32.MakeTable(crc32.Castagnoli)
-		return func(b []byte) []byte { return le.AppendUint32(nil, crc32.Checksum(b, table)) }, nil
-	case 1:
-		return func(b []byte) []byte { return le.AppendUint64(nil, xxhash.Sum64(b)) }, nil
-	case 2:
-		return func(b []byte) []byte { s := sha256.Sum256(b); return s[:] }, nil
-	case 3:
-		return func(b []byte) []byte { s := blake2b.Sum256(b); return s[:] }, nil
-	}
-	return nil, unsupported("checksum type %d", kind)
-}

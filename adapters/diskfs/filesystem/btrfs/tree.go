@@ -1,7 +1,7 @@
 package btrfs
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"iter"
 	"sort"
@@ -62,6 +62,9 @@ type tree struct {
 	id      uint64 // for messages
 	root    uint64 // logical address
 	level   uint8
+	// generation is that of the root, 0 where it is not known.
+	generation uint64
+
 	changes *changes // by the replay of a log; nil for most
 }
 
@@ -129,53 +132,79 @@ func (c *nodeCache) put(n *node) {
 	c.nodes[n.at] = n
 }
 
+// wanted is what a parent says of a node. A generation of 0 is not known.
+type wanted struct {
+	level      uint8
+	generation uint64
+}
+
+// check verifies that a node is the one that its parent means, and not what was
+// there before, as on a device that has missed changes.
+func (w wanted) check(n *node) error {
+	if n.level != w.level {
+		return damaged("tree node", int64(n.at), "level %d, its parent expects %d", n.level, w.level)
+	}
+	if g := le.Uint64(n.b[80:]); w.generation != 0 && g != w.generation {
+		return damaged("tree node", int64(n.at), "generation %d, its parent expects %d", g, w.generation)
+	}
+	return nil
+}
+
 // node reads the node at a logical address, and verifies that it is the one
 // that its parent means.
 func (v *volume) node(at uint64, level uint8, generation uint64) (*node, error) {
-	n := v.nodes.get(at)
-	if n == nil {
-		var err error
-		if n, err = v.readNode(at); err != nil {
-			return nil, err
-		}
+	w := wanted{level, generation}
+	if n := v.nodes.get(at); n != nil && w.check(n) == nil {
+		return n, nil
+	}
+	n, err := v.readNode(at, w)
+	if err == nil {
 		v.nodes.put(n)
 	}
-	if n.level != level {
-		return nil, damaged("tree node", int64(at), "level %d, its parent expects %d", n.level, level)
-	}
-	if g := le.Uint64(n.b[80:]); generation != 0 && g != generation {
-		return nil, damaged("tree node", int64(at), "generation %d, its parent expects %d", g, generation)
-	}
-	return n, nil
+	return n, err
 }
 
 // readNode returns the first copy of a node that is as it should be.
-func (v *volume) readNode(at uint64) (*node, error) {
+func (v *volume) readNode(at uint64, w wanted) (*node, error) {
 	c, off, ok := v.chunks.find(at)
 	if !ok || c.length-off < v.sb.nodeSize {
 		return nil, damaged("tree node", int64(at), "no chunk maps it")
 	}
-	var first error
-	for _, copy := range c.copies {
-		b, err := v.cache.Bytes(copy+off, v.sb.nodeSize)
-		if err == nil {
-			var n *node
-			if n, err = v.verifyNode(at, b); err == nil {
-				return n, nil
-			}
-		}
-		if first == nil {
-			first = err
+	b, err := v.cache.Bytes(int64(at), v.sb.nodeSize)
+	if err == nil {
+		var n *node
+		if n, err = v.verifyNode(at, b, w); err == nil {
+			return n, nil
 		}
 	}
-	return nil, first
+	if c.array.Ways() == 1 {
+		return nil, nodeError(at, err)
+	}
+	var n *node
+	b = make([]byte, v.sb.nodeSize)
+	err = v.another(b, at, func() (err error) {
+		n, err = v.verifyNode(at, b, w)
+		return err
+	})
+	if err != nil {
+		return nil, nodeError(at, err)
+	}
+	return n, nil
 }
 
-func (v *volume) verifyNode(at uint64, b []byte) (*node, error) {
-	if s := v.sb.sum(b[csumSize:]); !bytes.Equal(s, b[:len(s)]) {
+// nodeError says which node it is that devices are missing for.
+func nodeError(at uint64, err error) error {
+	if errors.Is(err, ErrMissing) {
+		return fmt.Errorf("%w: tree node at %d", err, at)
+	}
+	return err
+}
+
+func (v *volume) verifyNode(at uint64, b []byte, w wanted) (*node, error) {
+	if !v.sb.sum.fits(b[csumSize:], b) {
 		return nil, damaged("tree node", int64(at), "checksum does not match")
 	}
-	if [16]byte(b[32:48]) != v.sb.metadataID || le.Uint64(b[48:]) != at {
+	if v.fsids != nil && !v.fsids[[16]byte(b[32:48])] || le.Uint64(b[48:]) != at {
 		return nil, damaged("tree node", int64(at), "it belongs elsewhere")
 	}
 	n := &node{at: at, level: b[100], count: int(le.Uint32(b[96:])), b: b}
@@ -191,7 +220,7 @@ func (v *volume) verifyNode(at uint64, b []byte) (*node, error) {
 			return nil, damaged("tree node", int64(at), "keys out of order at %s", n.key(i))
 		}
 	}
-	return n, nil
+	return n, w.check(n)
 }
 
 // scan yields the items from one key up to another, in order. Where a node
@@ -199,7 +228,7 @@ func (v *volume) verifyNode(at uint64, b []byte) (*node, error) {
 func (v *volume) scan(t tree, from, to key) iter.Seq2[item, error] {
 	stored := func(yield func(item, error) bool) {
 		w := walk{v: v, from: from, to: to, yield: yield}
-		w.node(t.root, t.level, 0, key{}, lastKey())
+		w.node(t.root, t.level, t.generation, key{}, lastKey())
 	}
 	if t.changes == nil {
 		return stored
@@ -287,7 +316,7 @@ func (v *volume) floor(t tree, low, high key) (item, bool, error) {
 
 // storedFloor is floor without what the replay of a log changed.
 func (v *volume) storedFloor(t tree, low, high key) (found item, ok bool, _ error) {
-	at, level, generation := t.root, t.level, uint64(0)
+	at, level, generation := t.root, t.level, t.generation
 	for {
 		n, err := v.node(at, level, generation)
 		if err != nil {

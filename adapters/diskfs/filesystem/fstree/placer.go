@@ -32,6 +32,13 @@ type Placer interface {
 	EntriesAt(dir ID) []backend.Range
 }
 
+// Placed is implemented by the [Content] of an engine that knows better than
+// [Content.Extents] what reading it will ask the engine's cache for.
+type Placed interface {
+	// StoredAt returns where what n bytes at off are read from lies.
+	StoredAt(off, n int64) []backend.Range
+}
+
 // placerOf is the engine as a Placer, nil where announcing is of no use.
 func placerOf(e Engine) Placer {
 	if p, ok := e.(Placer); ok && p.Cache().Announces() {
@@ -153,6 +160,9 @@ func (f *file) readStream(off, n int64) {
 // storedAt is where the bytes of a file lie, as far as they are stored as they
 // are.
 func storedAt(c Content, off, n int64) (ranges []backend.Range) {
+	if p, ok := c.(Placed); ok {
+		return p.StoredAt(off, n)
+	}
 	for x, err := range c.Extents(off, n) {
 		if err != nil || len(ranges) == announcedInodes {
 			break

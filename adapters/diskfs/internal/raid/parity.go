@@ -148,9 +148,12 @@ func (r *row) order(device, disks int) int {
 	return n
 }
 
-// compute computes bytes of a row from the other devices. failed is why they
-// could not be read.
-func (a *Array) compute(p []byte, at place, failed error) error {
+// none stands for no device.
+const none = -1
+
+// compute computes bytes of a row from the other devices, but one that is not to
+// be used either, or none. failed is why they could not be read.
+func (a *Array) compute(p []byte, at place, unused int, failed error) error {
 	r := at.row
 	switch {
 	case len(p) > maxPiece:
@@ -161,13 +164,13 @@ func (a *Array) compute(p []byte, at place, failed error) error {
 	// What the devices that are there add to both parities leaves what
 	// those add that are not.
 	sumP, sumQ := make([]byte, len(p)), make([]byte, len(p))
-	haveP, haveQ, other := true, r.q >= 0, -1
+	haveP, haveQ, other := true, r.q >= 0, none
 	buf := make([]byte, len(p))
 	for d := range a.devices {
 		if d == r.data {
 			continue
 		}
-		if err := a.device(d, buf, r.off); err != nil {
+		if d == unused || a.device(d, buf, r.off) != nil {
 			switch {
 			case d == r.p:
 				haveP = false

@@ -180,7 +180,7 @@ func (a *Array) try(p []byte, off int64) error {
 	if at.row == nil {
 		return err
 	}
-	return a.compute(p, at, err)
+	return a.compute(p, at, none, err)
 }
 
 // device reads a part of a device.
