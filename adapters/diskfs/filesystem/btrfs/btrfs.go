@@ -240,6 +240,7 @@ func (v *volume) Root() fstree.ID { return fstree.ID{Tree: v.initial, Ino: first
 // the kernel's figure guesses further what future chunks will hold.
 func (v *volume) Info() fstree.Info {
 	size := v.sb.totalBytes / v.copies()
+	size -= size % uint64(v.sb.sectorSize)
 	info := fstree.Info{
 		Type: "btrfs", Label: v.sb.label, UUID: fstree.FormatUUID(v.sb.fsid), BlockSize: v.sb.sectorSize,
 		Size: int64(min(size, math.MaxInt64)), Free: int64(min(size-min(v.sb.bytesUsed, size), math.MaxInt64)),

@@ -78,7 +78,7 @@ func (c Config) fill(tb testing.TB, dir string) {
 		// The source may lie on a filesystem that takes more, as tmpfs does.
 		tree.LargestXattr = 3000
 	}
-	tree.make(tb, dir)
+	tree.Fill(tb, dir)
 }
 
 func readOnly(opts string) string {

@@ -41,7 +41,8 @@ type maker struct {
 	utf8         bool
 }
 
-func (t Tree) make(tb testing.TB, dir string) {
+// Fill makes the tree in a directory.
+func (t Tree) Fill(tb testing.TB, dir string) {
 	tb.Helper()
 	m := maker{tb: tb, dir: dir, largestXattr: t.LargestXattr, utf8: t.UTF8}
 	m.sizes()
