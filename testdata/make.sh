@@ -87,6 +87,56 @@ bare() {
 # on both, "my-data" is striped over them. There is no device-mapper to write
 # through, so LVM's tools write the metadata, and each filesystem is laid out
 # over the extents as its segments say.
+# btrfs on several devices: two that mirror each other, four with parity of both
+# kinds, and one that grew out of a seed.
+btrfs_devices() {
+	mkdir -p "$here/btrfs"
+	btrfs_set raid1 2 -L mirrored -m raid1 -d raid1
+	btrfs_set raid6 4 -L parity -m raid1c3 -d raid6 --csum xxhash
+	btrfs_set seed 1 -L seed -m single -d single --csum sha256
+	truncate -s 128M "$work/sprout1"
+	btrfstune -S 1 "$work/seed1"
+	local seed sprout
+	seed=$(losetup -f --show "$work/seed1") sprout=$(losetup -f --show "$work/sprout1")
+	mount -t btrfs "$seed" "$work/mnt"
+	btrfs -q device add -K "$sprout" "$work/mnt"
+	mount -o remount,rw "$work/mnt"
+	echo 'written after the seed' >"$work/mnt/sprouted"
+	rm "$work/mnt/etc/hello"
+	umount "$work/mnt"
+	btrfs device scan --forget "$seed"
+	btrfs device scan --forget "$sprout"
+	losetup -d "$seed" "$sprout"
+	btrfs_keep seed 1
+	btrfs_keep sprout 1
+}
+
+# btrfs_set NAME DEVICES OPTION... makes a filesystem with the tree.
+btrfs_set() {
+	local name=$1 loops=() devices=() i
+	for i in $(seq 1 "$2"); do
+		truncate -s 128M "$work/$name$i"
+		devices+=("$work/$name$i")
+	done
+	mkfs.btrfs -q -f -n 4096 "${@:3}" "${devices[@]}" >/dev/null
+	for i in "${devices[@]}"; do loops+=("$(losetup -f --show "$i")"); done
+	for i in "${loops[@]}"; do btrfs -q device scan "$i"; done
+	mount -t btrfs "${loops[0]}" "$work/mnt"
+	cp -a "$work/tree/." "$work/mnt"
+	# Sectors that can be told from each other.
+	for i in $(seq 0 63); do printf '%-4095s\n' "sector $i"; done >"$work/mnt/sectors"
+	chattr +C "$work/mnt/var/log" # what is made there now has no checksums
+	cp "$work/tree/var/log/messages" "$work/mnt/var/log/unsummed"
+	umount "$work/mnt"
+	for i in "${loops[@]}"; do btrfs device scan --forget "$i"; done
+	losetup -d "${loops[@]}"
+	[ "$name" = seed ] || btrfs_keep "$name" "$2"
+}
+
+btrfs_keep() {
+	for i in $(seq 1 "$2"); do to_qed "$work/$1$i" "btrfs/$1-$i.qed"; done
+}
+
 lvm() {
 	truncate -s 24M "$work/lvm"
 	eatmydata sgdisk -n 1:2048:+10M -t 1:8e00 -n 2:0:+10M -t 2:8e00 "$work/lvm" >/dev/null
@@ -239,6 +289,7 @@ gpt
 mbr
 bare
 lvm
+btrfs_devices
 encrypted
 chain
 dirty

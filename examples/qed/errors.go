@@ -9,7 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/adapters/diskfs/lvm"
+	"github.com/qedfs/qedfs/adapters/diskfs/mdraid"
 	"github.com/qedfs/qedfs/backend/errs"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
@@ -102,5 +105,16 @@ func message(err error) string {
 	if errors.Is(err, imagefs.ErrLocked) {
 		text += "; --key-file FILE opens it, or the environment's " + envPassphrase
 	}
+	if missingDisk(err) {
+		text += withHint
+	}
 	return text
+}
+
+// withHint tells how to give a disk that is missing.
+const withHint = "; --with IMAGE adds a disk"
+
+// missingDisk reports whether something could not be read without a further disk.
+func missingDisk(err error) bool {
+	return errors.Is(err, btrfs.ErrMissing) || errors.Is(err, lvm.ErrMissing) || errors.Is(err, mdraid.ErrMissing)
 }

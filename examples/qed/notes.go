@@ -23,10 +23,14 @@ func (f *files) Close() error {
 // filesystems that have been opened: each note once, and no failure.
 func (f *files) reportNotes() {
 	for _, n := range f.allNotes() {
+		text := n.Text
+		if n.Missing {
+			text += withHint
+		}
 		if n.Volume == "" {
-			f.note(errors.New(n.Text))
+			f.note(errors.New(text))
 		} else {
-			f.note(fmt.Errorf("%s: %s", n.Volume, n.Text))
+			f.note(fmt.Errorf("%s: %s", n.Volume, text))
 		}
 	}
 }

@@ -25,7 +25,8 @@ whole disk. These names are the top directories of the tree that ls, cat, cp and
 the others work in. With --with, a volume of a further disk that would have the
 name of another begins with the name of its image: data.p1.
 
-The filesystem is named as blkid names it. What is worth knowing of the
+The filesystem is named as blkid names it. One that lies on several volumes has
+its files in the first of them, and the others name that: btrfs(p1). What is worth knowing of the
 partition table and of the filesystems (a journal that had to be replayed,
 damage), and that the image was not closed properly, is said on standard error.`,
 		Args: cobra.ExactArgs(1),
@@ -67,12 +68,17 @@ func printVolumes(w io.Writer, volumes []imagefs.Volume) error {
 	return t.Flush()
 }
 
-// filesystemOf names what a volume holds, and what that is encrypted with.
+// filesystemOf names what a volume holds, what that is encrypted with, and the
+// volume that has its files.
 func filesystemOf(v *imagefs.Volume) string {
-	if v.Encryption == nil {
-		return v.Filesystem
+	name := v.Filesystem
+	if v.Encryption != nil {
+		name = v.Encryption.Type + ":" + name
 	}
-	return v.Encryption.Type + ":" + v.Filesystem
+	if v.MemberOf != "" {
+		name += "(" + show.Name(v.MemberOf) + ")"
+	}
+	return name
 }
 
 func orDash(s string) string {

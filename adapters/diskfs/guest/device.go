@@ -27,7 +27,16 @@ type devices struct {
 	encrypted map[string]string
 }
 
+// find finds the volume with the files that mounting a device shows.
 func (d devices) find(name string) (*imagefs.Volume, bool) {
+	v, ok := d.lookup(name)
+	if ok {
+		v = imagefs.Whole(d.volumes, v)
+	}
+	return v, ok
+}
+
+func (d devices) lookup(name string) (*imagefs.Volume, bool) {
 	tag, value, found := strings.Cut(name, "=")
 	if rest, ok := strings.CutPrefix(name, "/dev/disk/by-"); ok {
 		if mapper, ok := strings.CutPrefix(rest, "id/dm-name-"); ok {

@@ -76,6 +76,10 @@ type Disk struct {
 type Note struct {
 	Volume string // its name, "" where the note is about the disk
 	Text   string // "journal replayed in memory", ...
+
+	// Missing says that a disk was not given on which more of the volume lies;
+	// see [OpenDisks].
+	Missing bool
 }
 
 // Open opens a disk by the name of its file.
@@ -268,10 +272,7 @@ func (d *Disk) Notes() ([]Note, error) {
 		}
 	}
 	for i := range d.found.volumes {
-		v := &d.found.volumes[i]
-		for _, text := range v.notes() {
-			notes = append(notes, Note{v.Name, text})
-		}
+		notes = append(notes, d.found.volumes[i].notes()...)
 	}
 	return notes, nil
 }

@@ -150,7 +150,7 @@ func TestAnImageThatWasCutShowsTheRest(t *testing.T) {
 	}
 	notes, err := d.Notes()
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0].Text, "corrupt image") {
-		t.Errorf("notes are %q, %v", notes, err)
+		t.Errorf("notes are %+v, %v", notes, err)
 	}
 }
 

@@ -287,7 +287,7 @@ func TestWhatIsWrongWithThePartitionTableOfAnArrayIsTold(t *testing.T) {
 	d := openDisks(t, []string{""}, mirror(whole))
 	notes, err := d.Notes()
 	if err != nil || !slices.ContainsFunc(notes, func(n imagefs.Note) bool { return strings.HasPrefix(n.Text, "md0: the primary GPT is damaged") }) {
-		t.Errorf("one copy: %q, %v", notes, err)
+		t.Errorf("one copy: %+v, %v", notes, err)
 	}
 	whole[len(whole)-512+16] ^= 0xff // and of the other
 	d = openDisks(t, []string{""}, mirror(whole))

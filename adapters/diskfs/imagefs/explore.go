@@ -44,6 +44,7 @@ func explore(disks []NamedDisk, opts *Options) (contents, error) {
 		}
 	}
 	c = c.assemble()
+	c.spread()
 	for _, h := range opts.Headers {
 		if !c.has(h.Volume) {
 			c.problems = append(c.problems, errs.Errorf("imagefs", "there is no volume %s, for which a LUKS header was given", h.Volume))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem"
@@ -80,6 +79,11 @@ type Volume struct {
 	Size       int64      `json:"size"`           // bytes
 	Filesystem string     `json:"filesystem"`     // what it holds as blkid names it: "ext4", "swap", "LVM2_member"; "" if not recognised
 
+	// MemberOf is the name of the volume that has the files of a filesystem that
+	// lies on both and on as many others, "" for that one itself and for
+	// every volume that lies alone.
+	MemberOf string `json:"member_of,omitempty"`
+
 	// Encryption says how the volume was encrypted. Then the label, the UUID, the
 	// size and the filesystem are those of what is inside, and so are its bytes.
 	Encryption *Encryption `json:"encryption,omitempty"`
@@ -95,8 +99,9 @@ type content struct {
 	data io.ReaderAt
 	size int64
 	name string
-	kind string // of filesystem
-	err  error  // why there is nothing to open, if that is known
+	kind string                     // of filesystem
+	err  error                      // why there is nothing to open, if that is known
+	open func() (*fstree.FS, error) // opens what lies on other volumes too, or nil
 
 	remarks []string        // notes of what it was made of
 	beneath func() []string // and those that reading it may add to; may be nil
@@ -147,19 +152,22 @@ func (v *Volume) FS() (*fstree.FS, error) {
 	if !c.opened {
 		c.opened = true
 		var err error
-		if c.fsys, err = c.open(); err != nil {
+		if c.fsys, err = c.openFS(); err != nil {
 			c.failed = &VolumeError{c.name, err}
 		}
 	}
 	return c.fsys, c.failed
 }
 
-func (c *content) open() (*fstree.FS, error) {
+func (c *content) openFS() (*fstree.FS, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
 	if c.kind == "" && allZero(c.data, c.size) {
 		return nil, fmt.Errorf("nothing but zeroes: %w", ErrNoFiles)
+	}
+	if c.open != nil {
+		return c.open()
 	}
 	return filesystem.OpenType(c.kind, c.data, c.size)
 }
@@ -186,17 +194,23 @@ func (v *Volume) inTree() bool {
 }
 
 // notes are those of the filesystem, if it has been opened.
-func (c *content) notes() []string {
+func (c *content) notes() (notes []Note) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	notes := slices.Clone(c.remarks)
+	add := func(missing string, texts []string) {
+		for _, text := range texts {
+			notes = append(notes, Note{Volume: c.name, Text: text, Missing: text == missing})
+		}
+	}
+	add("", c.remarks)
 	if c.beneath != nil {
-		notes = append(notes, c.beneath()...)
+		add("", c.beneath())
 	}
-	if c.fsys == nil {
-		return notes
+	if c.fsys != nil {
+		info := c.fsys.Info()
+		add(info.Missing, info.Notes)
 	}
-	return append(notes, c.fsys.Info().Notes...)
+	return notes
 }
 
 func (c *content) close() {

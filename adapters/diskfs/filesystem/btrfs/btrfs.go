@@ -251,6 +251,10 @@ func (v *volume) Info() fstree.Info {
 	if len(v.items) == 1 && len(v.used) == 1 {
 		info.CutOff(int64(min(v.sb.totalBytes, math.MaxInt64)), v.used[0].Size)
 	}
+	if len(v.missing) > 0 {
+		info.Missing = missingDevices(v.missing) + "; only what the other devices hold too can be read"
+		info.Notes = append(info.Notes, info.Missing)
+	}
 	info.Notes = append(info.Notes, v.deviceNotes()...)
 	return info
 }

@@ -107,9 +107,6 @@ func (v *volume) stale(d *device) bool {
 // reading what no device holds is an error.
 func (v *volume) deviceNotes() (notes []string) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	if len(v.missing) > 0 {
-		note("%s; only what the other devices hold too can be read", missingDevices(v.missing))
-	}
 	for _, d := range v.members {
 		_, known := v.items[d.sb.device]
 		switch chosen := v.devices[d.sb.device]; {

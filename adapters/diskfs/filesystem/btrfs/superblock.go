@@ -14,7 +14,7 @@ const (
 	superOffset = 64 << 10
 	superSize   = 4096
 	superMagic  = "_BHRfS_M"
-	csumSize    = 32 // bytes at the beginning of the superblock and each node
+	csumSize    = 32  // bytes at the beginning of the superblock and each node
 	superDevice = 201 // what the device is in the filesystem
 	sysChunks   = 811
 	sysChunkLen = 2048

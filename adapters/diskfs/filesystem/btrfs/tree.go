@@ -59,9 +59,9 @@ func lastKey() key { return key{^uint64(0), 255, ^uint64(0)} }
 
 // tree is the root of a B-tree.
 type tree struct {
-	id      uint64 // for messages
-	root    uint64 // logical address
-	level   uint8
+	id    uint64 // for messages
+	root  uint64 // logical address
+	level uint8
 	// generation is that of the root, 0 where it is not known.
 	generation uint64
 

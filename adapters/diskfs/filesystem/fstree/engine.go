@@ -94,6 +94,7 @@ type Info struct {
 	FreeErr   error    // why Free and FreeFiles are not known, or may be out of date; nil where they are known
 	Dirty     bool     // not unmounted cleanly
 	Notes     []string // what a user should know: "journal replayed in memory", ...
+	Missing   string   // that of the notes which says that devices it lies on too were not given, or ""
 }
 
 // FormatUUID prints a UUID in the usual groups.
