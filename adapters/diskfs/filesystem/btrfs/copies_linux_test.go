@@ -79,9 +79,7 @@ func TestASectorThatIsWrongEverywhereIsAnErrorAsInTheKernel(t *testing.T) {
 		{"nodatasum", 2, []string{"-d", "single"}, "nodatasum", 0, false},
 	} {
 		t.Run(l.name, func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("fresh images are made without -short")
-			}
+			skipUnlessLong(t, l.name, "single", "raid1", "raid6")
 			images := formatted(t, l, func(tb testing.TB, dir string) { fillMarked(tb, dir) })
 			want, all := 0, places(t, images)
 			for i, sector := range []int{3, 17, 18, 40, 299, 599} {
@@ -207,6 +205,7 @@ func TestChecksumsCanBeIgnored(t *testing.T) {
 func TestCompressedDataAreVerified(t *testing.T) {
 	for _, how := range []string{"zlib", "lzo", "zstd"} {
 		t.Run(how, func(t *testing.T) {
+			skipUnlessLong(t, how, "zstd")
 			l := layout{how, 1, []string{"-d", "dup"}, "compress-force=" + how, 0, false}
 			images := formatted(t, l, func(tb testing.TB, dir string) {
 				b := bytes.Repeat([]byte("what is stored is shorter; "), 40000)

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"os"
+	"strings"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
+	"github.com/qedfs/qedfs/qedfile"
 )
 
 func ExampleOpen() {
@@ -48,4 +51,57 @@ func ExampleOpen() {
 	// snapshot
 	// snapshot/file
 	// snapshot/nested
+}
+
+func ExampleOpenDevices() {
+	var devices []btrfs.Device
+	for _, name := range []string{"raid6-1.qed", "raid6-2.qed", "raid6-4.qed"} { // the third is lost
+		disk, err := qedfile.Open("../../../../testdata/btrfs/"+name, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer disk.Close()
+		devices = append(devices, btrfs.Device{Name: name, Reader: disk, Size: disk.Size()})
+	}
+	fsys, err := btrfs.OpenDevices(devices, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := fsys.ReadFile("etc/hostname")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s%t\n", b, strings.HasPrefix(fsys.Info().Missing, "device 3 (UUID "))
+	// Output:
+	// example
+	// true
+}
+
+func ExampleScan() {
+	var devices []btrfs.Device
+	for _, name := range []string{"seed-1.qed", "raid1-2.qed", "raid1-1.qed"} {
+		disk, err := qedfile.Open("../../../../testdata/btrfs/"+name, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer disk.Close()
+		devices = append(devices, btrfs.Device{Name: name, Reader: disk, Size: disk.Size()})
+	}
+	found, err := btrfs.Scan(devices)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range found {
+		fmt.Printf("%s: %d of %d devices\n", f.Label, len(f.Devices), f.Total)
+	}
+	// The checksums of data can be left aside, to save what there is.
+	fsys, err := found[1].Open(&btrfs.Options{IgnoreDataChecksums: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(fsys.Info().Label)
+	// Output:
+	// seed: 1 of 1 devices
+	// mirrored: 2 of 2 devices
+	// mirrored
 }
