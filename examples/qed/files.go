@@ -154,7 +154,7 @@ func (f *files) explain(name string, err error) error {
 		hint = "; did you mean " + show.Name(meant) + "?"
 	}
 	for i := range f.volumes { // the name may be that of one inside
-		if _, err := f.volumes[i].FS(); f.volumes[i].Filesystem == "crypto_LUKS" && err != nil {
+		if _, err := f.volumes[i].FS(); f.volumes[i].Encrypted() && err != nil {
 			hint += "; " + message(pathError(err))
 		}
 	}

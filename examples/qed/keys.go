@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/bitlocker"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
@@ -164,7 +165,7 @@ func (a *app) prompt(r imagefs.KeyRequest) ([]byte, error) {
 		return nil, imagefs.ErrLocked
 	}
 	a.progress.clear()
-	fmt.Fprintf(a.stderr, "Passphrase for %s (LUKS %d, %s); none leaves it closed: ", show.Name(r.Volume), r.Info.Version, show.Text(r.Info.UUID))
+	fmt.Fprintf(a.stderr, "%s; none leaves it closed: ", question(r))
 	pass, err := a.readPassword(int(in.Fd()))
 	fmt.Fprintln(a.stderr)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -174,6 +175,21 @@ func (a *app) prompt(r imagefs.KeyRequest) ([]byte, error) {
 		return nil, imagefs.ErrLocked
 	}
 	return pass, nil
+}
+
+// question says what is asked for. Of BitLocker it names what Windows shows beside a
+// recovery password.
+func question(r imagefs.KeyRequest) string {
+	if r.BitLocker == nil {
+		return fmt.Sprintf("Passphrase for %s (LUKS %d, %s)", show.Name(r.Volume), r.Version, show.Text(r.UUID))
+	}
+	id := ""
+	for _, p := range r.BitLocker.Protectors {
+		if p.Kind == bitlocker.RecoveryPassword {
+			id += ", key ID " + strings.ToUpper(p.ID)
+		}
+	}
+	return fmt.Sprintf("Password or recovery password for %s (BitLocker%s)", show.Name(r.Volume), id)
 }
 
 // readPassword reads a line without showing it. When the command is interrupted
