@@ -51,6 +51,7 @@ What cannot be copied is said, and the exit code is 1.`,
 	flags.BoolVar(&opts.Devices, "devices", false, "make devices and named pipes, too (Linux; devices need root)")
 	skipSpecial := flags.Bool("skip-special", false, "leave out devices, pipes and sockets without an error")
 	flags.BoolP("recursive", "r", false, "copy directories with all below them, as always")
+	flags.BoolP("copy-directories", "R", false, "as -r")
 	all := flags.BoolP("archive", "a", false, "keep everything: -P, --owner, --xattrs, --setuid and --devices")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := a.openFiles(cmd, args[0])

@@ -2,18 +2,17 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/treediff"
 	"github.com/qedfs/qedfs/adapters/source"
-	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 func newDiff(a *app) *cobra.Command {
@@ -38,8 +37,14 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 	var opts treediff.Options
 	cmd.Flags().BoolVar(&opts.NoTimes, "no-times", false, "ignore times of change")
 	cmd.Flags().BoolVar(&opts.DirTimes, "dir-times", false, "compare times of directories, too")
+	var second string
+	addReadFormatFlag(cmd, &second, "second-format", "F", "format of B (default: that of -f, if there is one, else by its first bytes)")
+	null := cmd.Flags().BoolP("null", "0", false, "end lines with a NUL, with paths as they are stored")
+	cmd.Flags().BoolP("recursive", "r", false, "go through all that is below, as always")
+	cmd.Flags().BoolP("brief", "q", false, "say that files differ and not how, as always")
+	asked := addProgressFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		d := &differ{w: bufio.NewWriter(a.stdout)}
+		d := &differ{w: bufio.NewWriter(a.stdout), nul: *null}
 		if out.json() {
 			d.json = json.NewEncoder(d.w)
 			d.json.SetEscapeHTML(false)
@@ -49,6 +54,7 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 			return err
 		}
 		defer d.a.Close()
+		a.open.format = cmp.Or(second, a.open.format)
 		if d.b, err = a.openFiles(cmd, args[1]); err != nil {
 			return err
 		}
@@ -66,6 +72,11 @@ Exit codes: 0 the same, 1 they differ, 2 could not compare everything.`,
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.b.about, err)
 		}
+		progress := a.newCounter("diff", *asked)
+		defer progress.finish()
+		if progress.shown() {
+			opts.Progress = progress.count
+		}
 		return d.run(cmd.Context(), rootA, rootB, &opts)
 	}
 	return cmd
@@ -77,6 +88,7 @@ type differ struct {
 	w       *bufio.Writer
 	json    *json.Encoder // nil for people
 	changed bool
+	nul     bool
 }
 
 func (d *differ) run(ctx context.Context, rootA, rootB string, opts *treediff.Options) error {
@@ -145,7 +157,7 @@ func (d *differ) print(diff *treediff.Difference) error {
 		sign, word = "+", "added"
 	}
 	if d.json == nil {
-		return printDifference(d.w, sign, diff)
+		return d.printDifference(sign, diff)
 	}
 	c := change{Change: word, Fields: diff.Fields}
 	c.Path, c.PathHex = jsonPath(diff.Path)
@@ -163,11 +175,14 @@ func (d *differ) print(diff *treediff.Difference) error {
 	return d.json.Encode(c)
 }
 
-func printDifference(w io.Writer, sign string, diff *treediff.Difference) error {
-	what := ""
+func (d *differ) printDifference(sign string, diff *treediff.Difference) error {
+	what, end := "", "\n"
 	if len(diff.Fields) > 0 {
 		what = ": " + strings.Join(diff.Fields, ", ")
 	}
-	_, err := fmt.Fprintf(w, "%s %s%s\n", sign, show.Name(diff.Path), what)
+	if d.nul {
+		end = "\x00"
+	}
+	_, err := fmt.Fprintf(d.w, "%s %s%s%s", sign, d.a.printable(diff.Path, d.nul), what, end)
 	return err
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
-	"github.com/qedfs/qedfs/examples/qed/internal/show"
 	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
 )
 
@@ -32,6 +31,8 @@ it begins at the volumes.
 	human := addHumanFlag(cmd)
 	var c counting
 	cmd.Flags().BoolVarP(&c.summary, "summarize", "s", false, "show each PATH alone, not the directories below")
+	cmd.Flags().BoolVarP(&c.nul, "null", "0", false, "end lines with a NUL, with paths as they are stored")
+	asked := addProgressFlag(cmd)
 	depth := cmd.Flags().IntP("max-depth", "d", 0, "show at most this many `levels` below each PATH")
 	cmd.Flags().BoolVarP(&c.all, "all", "a", false, "show files, too")
 	cmd.Flags().BoolVar(&c.apparent, "apparent-size", false, "count the lengths of files and links, not what is allocated")
@@ -53,11 +54,14 @@ it begins at the volumes.
 			c.json = json.NewEncoder(c.w)
 			c.json.SetEscapeHTML(false)
 		}
+		c.progress = a.newCounter("du", *asked)
+		defer c.progress.finish()
 		for _, name := range f.paths(cmd.Context(), args[1:]) {
 			if err := c.count(cmd.Context(), name); err != nil {
 				return err
 			}
 		}
+		c.progress.finish()
 		if err := c.w.Flush(); err != nil {
 			return err
 		}
@@ -73,6 +77,9 @@ type counting struct {
 	json                   *json.Encoder
 	format                 func(int64) string
 	summary, all, apparent bool
+	nul                    bool
+	progress               *progress
+	met                    int64                  // files
 	depth                  *int                   // levels that are shown; nil for all
 	seen                   map[fstree.FileID]bool // files with several names
 	open                   []directory            // that the walk is in, the innermost last
@@ -113,6 +120,8 @@ func (c *counting) count(ctx context.Context, root string) error {
 			c.fail(err)
 			continue
 		}
+		c.met++
+		c.progress.count(c.met)
 		if err := c.leave(e.Path); err != nil {
 			return err
 		}
@@ -209,6 +218,10 @@ func (c *counting) print(path string, bytes int64) error {
 		line.Bytes = bytes
 		return c.json.Encode(line)
 	}
-	_, err := fmt.Fprintf(c.w, "%s\t%s\n", c.format(bytes), show.Name(path))
+	end := "\n"
+	if c.nul {
+		end = "\x00"
+	}
+	_, err := fmt.Fprintf(c.w, "%s\t%s%s", c.format(bytes), c.printable(path, c.nul), end)
 	return err
 }

@@ -67,6 +67,7 @@ qed io -c 'write -P 0x11 64k 128k' -c 'read -P 0x11 64k 128k' -c map disk.qed`,
 	"ls": `
 qed ls disk.qed
 qed ls -l disk.qed p2/etc
+qed ls -ltr --color=always disk.qed p2/etc
 qed ls -R --output json disk.qed p2
 qed ls https://example.org/images/disk.qed p2/etc`,
 	"man": `
@@ -99,6 +100,8 @@ qed shell disk.qed`,
 qed stat disk.qed p2/etc/os-release`,
 	"tar": `
 qed tar -C p2 disk.qed > root.tar
+qed tar -z -f etc.tar.gz disk.qed /etc/hostname /etc/os-release
+qed tar --zstd --file root.tar.zst -C p2 disk.qed etc
 qed tar -C p2 disk.qed | tar -x --xattrs --xattrs-include='*' --acls -C root`,
 	"tree": `
 qed tree -L 2 disk.qed p2`,

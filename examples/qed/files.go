@@ -23,12 +23,13 @@ import (
 type files struct {
 	*imagefs.Disk
 	*failures
-	disk    qedfile.Disk
-	opened  *disk
-	tree    *tree
-	volumes []imagefs.Volume
-	dir     string // of the tree, that arguments are relative to; "" is its root
-	shared  bool   // with the other commands of a shell
+	disk      qedfile.Disk
+	opened    *disk
+	tree      *tree
+	volumes   []imagefs.Volume
+	dir       string // of the tree, that arguments are relative to; "" is its root
+	explained int    // paths that were not there
+	shared    bool   // with the other commands of a shell
 }
 
 // addFileFlags gives a subcommand the flags of those that open files. In a shell
@@ -132,18 +133,26 @@ func (f *files) literal(arg string) string {
 	return strings.Join(elems, "/")
 }
 
-// explain adds to the error of a path that begins with no volume's name what
-// the names are: who comes from a mounted disk leaves the volume out.
+// explain adds to the error of a path that is not there what may have been meant,
+// and of one that begins with no volume's name what the names are: who comes from
+// a mounted disk leaves the volume out.
 func (f *files) explain(name string, err error) error {
-	first, _, _ := strings.Cut(name, "/")
-	if !errors.Is(err, fs.ErrNotExist) || name == "." || isGuest(name) {
+	if !errors.Is(err, fs.ErrNotExist) || name == "." || name == "/" {
 		return atPath(name, err)
+	}
+	first, _, _ := strings.Cut(name, "/")
+	if isGuest(name) || f.isVolume(first) {
+		err = atPath(name, err)
+		if _, there := f.tree.Lstat(name); !errors.Is(there, fs.ErrNotExist) {
+			return err // a link that leads nowhere, or a mount that cannot be made
+		}
+		if meant := f.meant(name); meant != "" {
+			err = fmt.Errorf("%w; did you mean %s?", err, show.Name(meant))
+		}
+		return err
 	}
 	var names []string
 	for i := range f.volumes {
-		if f.volumes[i].Name == first {
-			return atPath(name, err)
-		}
 		names = append(names, f.volumes[i].Name)
 	}
 	if len(names) == 0 {

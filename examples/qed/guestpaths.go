@@ -205,19 +205,3 @@ func (f *files) deviceArg(arg string) string {
 	}
 	return arg
 }
-
-// meant says where a path is that begins with no volume's name, if it is
-// anywhere.
-func (f *files) meant(name string) string {
-	if s, err := f.tree.system(); err == nil && s != nil {
-		if _, err := s.Root().Lstat(name); err == nil {
-			return "/" + name
-		}
-	}
-	for i := range f.volumes {
-		if _, err := f.tree.Lstat(f.volumes[i].Name + "/" + name); err == nil {
-			return f.volumes[i].Name + "/" + name
-		}
-	}
-	return ""
-}

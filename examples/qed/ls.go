@@ -35,8 +35,9 @@ path, type (f d l c b p s), size, mode, uid, gid, nlink, ino, mtime, and where
 they apply target and rdev. A path that is not valid UTF-8 is shown in an
 escaped form, and path_hex has its bytes.
 
-A name with control characters is printed as $'...', as bash reads it. Of a
-damaged directory what can be read is listed; the exit code is 1 then.`,
+A name with control characters is printed as $'...', as bash reads it; -0 prints
+names as they are stored. Names are coloured on a terminal, as ls --color does:
+by LS_COLORS, unless NO_COLOR is set. Of a damaged directory what can be read is listed; the exit code is 1 then.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	a.addFileFlags(cmd)
@@ -51,8 +52,12 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 	cmd.Flags().BoolVarP(&opts.inode, "inode", "i", false, "show the number of the inode first")
 	numeric := cmd.Flags().BoolP("numeric-uid-gid", "n", false, "like -l, with numeric owners")
 	cmd.Flags().BoolP("one", "1", false, "one name a line, as always")
+	almost := cmd.Flags().BoolP("almost-all", "A", false, "as -a: . and .. are never listed")
+	cmd.Flags().BoolVarP(&opts.nul, "zero", "0", false, "end lines with a NUL, with names as they are stored")
+	color := addColorFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		opts.long = opts.long || *numeric
+		opts.all = opts.all || *almost
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
 			return err
@@ -62,6 +67,8 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 		if out.json() {
 			l.all, l.json = true, json.NewEncoder(l.w)
 			l.json.SetEscapeHTML(false)
+		} else if !opts.nul {
+			l.paint = f.newPainter(*color, opts.long)
 		}
 		if len(args) == 1 {
 			args = append(args, ".")
@@ -83,9 +90,9 @@ damaged directory what can be read is listed; the exit code is 1 then.`,
 }
 
 type lsOptions struct {
-	long, recursive, all, self, inode bool
-	human                             *bool
-	order                             lsOrder
+	long, recursive, all, self, inode, nul bool
+	human                                  *bool
+	order                                  lsOrder
 }
 
 // lister prints a listing.
@@ -94,6 +101,16 @@ type lister struct {
 	lsOptions
 	w    *bufio.Writer
 	json *json.Encoder // nil for people
+
+	paint *painter
+}
+
+// end is what ends a line.
+func (l *lister) end() string {
+	if l.nul {
+		return "\x00"
+	}
+	return "\n"
 }
 
 // list prints one argument. Only an error that ends the command is returned.
@@ -119,7 +136,7 @@ func (l *lister) list(ctx context.Context, name string, follow bool) error {
 
 // walk prints what is in a directory and, with -R, all below it.
 func (l *lister) walk(ctx context.Context, dir string) error {
-	opts := &fstree.WalkOptions{Stat: l.long || l.inode || l.json != nil || l.order.any()}
+	opts := &fstree.WalkOptions{Stat: l.long || l.inode || l.json != nil || l.order.any() || l.paint != nil}
 	var held []sortedFile
 	for e, err := range l.tree.Walk(ctx, dir, opts) {
 		if ctx.Err() != nil {
@@ -167,11 +184,14 @@ func hidden(name string) bool { return name != "" && name[0] == '.' }
 
 // print prints one file.
 func (l *lister) print(name, shown string, d fs.DirEntry) error {
-	if l.json == nil && !l.long && !l.inode {
-		_, err := l.w.WriteString(show.Name(shown) + "\n")
-		return err
+	plain := l.json == nil && !l.long && !l.inode
+	if plain && l.paint == nil {
+		return l.printName(shown)
 	}
 	info, err := d.Info()
+	if err != nil && plain {
+		return l.printName(shown) // its colour is all that is not known
+	}
 	if err != nil {
 		l.fail(atPath(name, err))
 		return nil
@@ -188,7 +208,10 @@ func (l *lister) printStat(name, shown string, st *imagefs.Stat) error {
 		if l.long {
 			return l.printLong(name, shown, st)
 		}
-		_, err := l.w.WriteString(show.Name(shown) + "\n")
+		if l.nul {
+			return l.printName(shown)
+		}
+		_, err := l.w.WriteString(l.paint.name(name, shown, st) + "\n")
 		return err
 	}
 	e, err := l.newEntry(name, st)
@@ -198,6 +221,12 @@ func (l *lister) printStat(name, shown string, st *imagefs.Stat) error {
 	return l.json.Encode(e)
 }
 
+// printName prints a name of which nothing else is known.
+func (l *lister) printName(shown string) error {
+	_, err := l.w.WriteString(l.printable(shown, l.nul) + l.end())
+	return err
+}
+
 func (l *lister) printLong(name, shown string, st *imagefs.Stat) error {
 	suffix := ""
 	if st.Mode&fs.ModeSymlink != 0 {
@@ -205,7 +234,10 @@ func (l *lister) printLong(name, shown string, st *imagefs.Stat) error {
 		if err != nil {
 			l.fail(err)
 		} else {
-			suffix = " -> " + showTarget(target)
+			suffix = " -> " + l.paint.target(name, target)
+			if l.nul {
+				suffix = " -> " + target
+			}
 		}
 	}
 	mtime := "               -"
@@ -216,8 +248,12 @@ func (l *lister) printLong(name, shown string, st *imagefs.Stat) error {
 	if l.human != nil && *l.human && st.Mode&fs.ModeDevice == 0 {
 		size = humanSize(max(st.Size, 0))
 	}
-	_, err := fmt.Fprintf(l.w, "%s %2d %5d %5d %9s %s %s%s\n",
-		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, size, mtime, show.Name(shown), suffix)
+	text := l.printable(shown, l.nul)
+	if !l.nul {
+		text = l.paint.name(name, shown, st)
+	}
+	_, err := fmt.Fprintf(l.w, "%s %2d %5d %5d %9s %s %s%s%s",
+		unixmode.String(st.Mode), st.Nlink, st.UID, st.GID, size, mtime, text, suffix, l.end())
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
@@ -27,6 +28,7 @@ directories and files at the end. Without PATH it begins at the volumes.`,
 	cmd.Flags().BoolVarP(&t.all, "all", "a", false, "draw names that begin with a dot, too")
 	cmd.Flags().BoolVarP(&t.dirsOnly, "dirs-only", "d", false, "draw directories only")
 	cmd.Flags().IntVarP(&t.depth, "level", "L", 0, "descend at most this many `levels`")
+	color := addColorFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f, err := a.openFiles(cmd, args[0])
 		if err != nil {
@@ -34,6 +36,7 @@ directories and files at the end. Without PATH it begins at the volumes.`,
 		}
 		defer f.Close()
 		t.files, t.ctx, t.w = f, cmd.Context(), bufio.NewWriter(a.stdout)
+		t.paint = f.newPainter(*color, true)
 		root := f.literal(".")
 		if len(args) > 1 {
 			if root, err = f.path(cmd.Context(), args[1]); err != nil {
@@ -56,6 +59,7 @@ type drawing struct {
 	all, dirsOnly bool
 	depth         int // levels, 0 for all
 	nDirs, nFiles int
+	paint         *painter
 }
 
 // draw draws everything. Only an error that ends the command is returned.
@@ -103,7 +107,7 @@ func (t *drawing) children(dir, indent string, level int) error {
 		if dir != "." {
 			name = dir + "/" + name
 		}
-		fmt.Fprintf(t.w, "%s%s%s%s\n", indent, branch, show.Name(d.Name()), t.target(name, d))
+		fmt.Fprintf(t.w, "%s%s%s%s\n", indent, branch, t.name(name, d), t.target(name, d))
 		if !d.IsDir() {
 			t.nFiles++
 			continue
@@ -119,6 +123,18 @@ func (t *drawing) children(dir, indent string, level int) error {
 	return nil
 }
 
+// name is the name of an entry. Without colours no inode is read for it.
+func (t *drawing) name(at string, d fs.DirEntry) string {
+	if t.paint == nil {
+		return show.Name(d.Name())
+	}
+	info, err := d.Info()
+	if err != nil {
+		return show.Name(d.Name())
+	}
+	return t.paint.name(at, d.Name(), info.Sys().(*imagefs.Stat))
+}
+
 // target is what follows the name of a symbolic link.
 func (t *drawing) target(name string, d fs.DirEntry) string {
 	if d.Type() != fs.ModeSymlink {
@@ -129,5 +145,5 @@ func (t *drawing) target(name string, d fs.DirEntry) string {
 		t.fail(err)
 		return " -> ?"
 	}
-	return " -> " + showTarget(target)
+	return " -> " + t.paint.target(name, target)
 }

@@ -196,7 +196,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		return &exitError{exitFailed, text}
 	}
 	if cmd.GroupID != groupImage && cmd.Root().Name() == "qed" {
-		return usageError(cmd, err)
+		return usageError(cmd, instead(cmd, err))
 	}
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError

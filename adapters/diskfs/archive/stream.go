@@ -2,12 +2,15 @@ package archive
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +30,11 @@ var ErrSocket = fmt.Errorf("socket, which an archive cannot hold: %w", errors.Er
 
 // Options say how an archive is written.
 type Options struct {
+	// Paths are what is archived, with all below each: paths of the tree that
+	// lie below root. A link that is one of them is archived as a link. None
+	// stands for root, with everything.
+	Paths []string
+
 	// Problem is told of each file that is left out, or whose contents are
 	// zeroes where they could not be read. It is called from one goroutine,
 	// which is not the caller's. The path is one of the tree. If it is nil,
@@ -45,7 +53,7 @@ type Options struct {
 // an error when it cannot write, or when ctx ends.
 func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, opts *Options) (err error) {
 	s := &stream{
-		tree: tree, root: root,
+		tree: tree, root: root, paths: []string{root},
 		w:     bufio.NewWriterSize(w, gather),
 		order: make(chan *queued, buffers),
 		work:  make(chan *queued, buffers),
@@ -54,6 +62,9 @@ func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, op
 	}
 	if opts == nil {
 		opts = &Options{}
+	}
+	if len(opts.Paths) > 0 {
+		s.paths = outermost(opts.Paths)
 	}
 	if opts.LeftOut != "" {
 		s.leftOut, s.leftOutName = &leftOut{}, opts.LeftOut
@@ -88,6 +99,7 @@ func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, op
 type stream struct {
 	tree  fstree.Walker
 	root  string
+	paths []string // what is archived
 	tell  func(path string, err error)
 	kept  []error // problems, if nobody is told of them
 	w     *bufio.Writer
@@ -134,10 +146,38 @@ type queued struct {
 
 // produce walks the tree and queues the jobs.
 func (s *stream) produce(ctx context.Context) error {
-	for e, err := range s.tree.Walk(ctx, s.root, &fstree.WalkOptions{Stat: true}) {
+	for _, name := range s.paths {
+		if err := s.produceBelow(ctx, name); err != nil {
+			return err
+		}
+	}
+	return s.queueBatch(ctx)
+}
+
+// produceBelow goes through one of the paths. It is met in the directory that it
+// lies in: a walk that begins with a link would follow it.
+func (s *stream) produceBelow(ctx context.Context, name string) error {
+	dir := name
+	if name != s.root {
+		dir = path.Dir(name)
+	}
+	found := false
+	var why error // it may not be found
+	for e, err := range s.tree.Walk(ctx, dir, &fstree.WalkOptions{Stat: true}) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if !within(e.Path, name) {
+			if err != nil {
+				why = err
+			}
+			e.Skip = e.Path != dir
+			if found {
+				break
+			}
+			continue
+		}
+		found = true
 		if err == nil {
 			err = s.queueFile(ctx, e)
 		} else {
@@ -147,10 +187,28 @@ func (s *stream) produce(ctx context.Context) error {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || found {
 		return ctx.Err()
 	}
-	return s.queueBatch(ctx)
+	return s.queue(ctx, &problem{name, cmp.Or(why, fs.ErrNotExist)})
+}
+
+// within reports whether a path is dir or below it.
+func within(name, dir string) bool {
+	rest, ok := strings.CutPrefix(name, dir)
+	return dir == "." || ok && (rest == "" || rest[0] == '/' || dir == "/")
+}
+
+// outermost leaves out of paths those that lie below others, or are there twice:
+// no member replaces another one.
+func outermost(paths []string) (list []string) {
+	for i, name := range paths {
+		if !slices.ContainsFunc(paths[:i], func(p string) bool { return within(name, p) }) &&
+			!slices.ContainsFunc(paths[i+1:], func(p string) bool { return p != name && within(name, p) }) {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // queue queues a job, after the members that came before it.

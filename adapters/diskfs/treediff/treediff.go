@@ -23,6 +23,9 @@ type Side struct {
 type Options struct {
 	NoTimes  bool // times of change do not count
 	DirTimes bool // those of directories do
+
+	// Progress is told how many files have been looked at. It may be nil.
+	Progress func(files int64)
 }
 
 // File is one side of a difference.
@@ -72,10 +75,14 @@ func Compare(ctx context.Context, a, b Side, opts *Options) iter.Seq2[*Differenc
 		}
 		x.next(c)
 		y.next(c)
+		var files int64
 		for !c.over && (x.file != nil || y.file != nil) {
 			if ctx.Err() != nil {
 				yield(&Difference{}, ctx.Err())
 				return
+			}
+			if files++; c.Progress != nil {
+				c.Progress(files)
 			}
 			switch order := compareCursors(x, y); {
 			case order < 0:
