@@ -180,7 +180,7 @@ func newImage(r backend.Reader, h *Header, opts *Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Image{r: r, w: w, geo: newGeometry(h), logger: opts.Logger}
+	m := &Image{r: r, w: w, logger: opts.Logger}
 	m.header.Store(h)
 	m.size.Store(h.ImageSize)
 	m.end.Store(h.usableSize(fileSize))
@@ -192,6 +192,7 @@ func newImage(r backend.Reader, h *Header, opts *Options) (*Image, error) {
 	if budget, err = m.openBacking(opts, budget); err != nil {
 		return nil, err
 	}
+	m.geo = newGeometry(h, budget)
 	m.cache = newTableCache(budget, m.geo.sliceBytes())
 	if w != nil {
 		if err := m.beginWriting(opts.Dirty); err != nil {

@@ -16,7 +16,9 @@ const (
 
 // Tables are read in slices that map about 32 MiB of the disk each: small
 // enough for random access to a huge disk, large enough that reading one from
-// end to end does not wait for a table at every step.
+// end to end does not wait for a table at every step. Where the cache does not
+// hold all of them, a read at random brings in one that is not used again: it
+// is as small as it can be then.
 const (
 	sliceMaps     = 32 << 20
 	minSliceBytes = 4 << 10
@@ -34,8 +36,12 @@ type geometry struct {
 	dataStart   int64
 }
 
-func newGeometry(h *Header) geometry {
-	entries := min(max(sliceMaps/h.ClusterSize*entrySize, minSliceBytes), maxSliceBytes, h.tableBytes()) / entrySize
+func newGeometry(h *Header, cacheBytes int64) geometry {
+	most := int64(maxSliceBytes)
+	if h.ImageSize/h.ClusterSize > cacheBytes/entrySize {
+		most = minSliceBytes
+	}
+	entries := min(max(sliceMaps/h.ClusterSize*entrySize, minSliceBytes), most, h.tableBytes()) / entrySize
 	return geometry{
 		clusterBits: uint(bits.TrailingZeros64(uint64(h.ClusterSize))),
 		entryBits:   uint(bits.TrailingZeros64(uint64(h.entries()))),

@@ -22,6 +22,16 @@ func (f *File) Commit() error { return CommitAll(f) }
 // and each directory only once. One that fails keeps none of the others from
 // being committed; the error holds an [fs.PathError] for each that failed.
 func CommitAll(files ...*File) error {
+	errs := CommitEach(files...)
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// CommitEach is [CommitAll], and returns what each of the files failed by, nil
+// for those that did not.
+func CommitEach(files ...*File) []error {
 	errs := make([]error, len(files))
 	var g errgroup.Group
 	g.SetLimit(syncsAtOnce)
@@ -57,10 +67,7 @@ func CommitAll(files ...*File) error {
 			errs[i] = pathError(f.shown, errs[i])
 		}
 	}
-	if len(errs) == 1 {
-		return errs[0]
-	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // directoryKey tells directories apart, as far as one is not synced in the

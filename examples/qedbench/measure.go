@@ -18,33 +18,61 @@ type side struct {
 	prepare, tidy func() error
 	// work returns the peak of memory in bytes, 0 if that is not known.
 	work func() (peak int64, err error)
+	// server, if set, is the process that does a part of the work.
+	server int
+}
+
+// taken is what one run of a side took.
+type taken struct {
+	wall, cpu time.Duration // cpu is user and system time of all processes
+	peak      int64
 }
 
 // measure runs a side once.
-func (s *side) measure() (peak int64, took time.Duration, err error) {
+func (s *side) measure() (t taken, err error) {
 	if s.prepare != nil {
 		if err := s.prepare(); err != nil {
-			return 0, 0, err
+			return t, err
 		}
 	}
+	before, err := s.cpu()
+	if err != nil {
+		return t, err
+	}
 	start := time.Now()
-	peak, err = s.work()
-	took = time.Since(start)
+	t.peak, err = s.work()
+	t.wall = time.Since(start)
+	if err != nil {
+		return t, err
+	}
+	after, err := s.cpu()
 	if err == nil && s.tidy != nil {
 		err = s.tidy()
 	}
-	return peak, took, err
+	t.cpu = after - before
+	return t, err
+}
+
+// cpu is the time that this process, those that it waited for and the side's
+// server have used.
+func (s *side) cpu() (time.Duration, error) {
+	d := used()
+	if s.server == 0 {
+		return d, nil
+	}
+	// Only ticks of 10 ms: enough where a server is asked for thousands of files.
+	ticks, err := processTicks(s.server)
+	return d + ticks, err
 }
 
 // result is what was measured of a side.
 type result struct {
-	times []time.Duration
-	peak  int64
+	wall, cpu []time.Duration
+	peak      int64
 }
 
-func (r *result) median() time.Duration {
-	t := slices.Sorted(slices.Values(r.times))
-	return t[len(t)/2]
+func median(d []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(d))[len(d)/2]
 }
 
 // inTurn measures sides A B A B ..., after each has run once to warm up.
@@ -52,13 +80,14 @@ func (b *bench) inTurn(sides []side) ([]result, error) {
 	results := make([]result, len(sides))
 	for i := range b.runs + 1 {
 		for k, s := range sides {
-			peak, took, err := s.measure()
+			t, err := s.measure()
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
 			if i > 0 {
-				results[k].times = append(results[k].times, took)
-				results[k].peak = max(results[k].peak, peak)
+				results[k].wall = append(results[k].wall, t.wall)
+				results[k].cpu = append(results[k].cpu, t.cpu)
+				results[k].peak = max(results[k].peak, t.peak)
 			}
 		}
 	}

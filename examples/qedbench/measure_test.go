@@ -18,8 +18,8 @@ func TestSidesRunInTurnAfterEachHasWarmedUp(t *testing.T) {
 	}
 	b := &bench{runs: 2}
 	results, err := b.inTurn([]side{turn("a"), turn("b")})
-	if err != nil || order.String() != "ababab" || len(results[1].times) != 2 {
-		t.Errorf("order %s, %d times, %v", order.String(), len(results[1].times), err)
+	if err != nil || order.String() != "ababab" || len(results[1].wall) != 2 {
+		t.Errorf("order %s, %d times, %v", order.String(), len(results[1].wall), err)
 	}
 }
 
@@ -32,8 +32,7 @@ func TestAFailingSideEndsTheMeasurement(t *testing.T) {
 }
 
 func TestMedianIsTheMiddleOne(t *testing.T) {
-	r := result{times: []time.Duration{9, 1, 5}}
-	if m := r.median(); m != 5 {
+	if m := median([]time.Duration{9, 1, 5}); m != 5 {
 		t.Errorf("median is %d", m)
 	}
 }

@@ -47,7 +47,7 @@ func (b *bench) plots(match *regexp.Regexp) error {
 			if err != nil {
 				return fmt.Errorf("%s, %d: %w", c.name, n, err)
 			}
-			ms := float64(results[0].median().Microseconds()) / 1000
+			ms := float64(median(results[0].wall).Microseconds()) / 1000
 			fmt.Printf("%s\t%d\t%.3f ms\n", c.name, n, ms)
 			points = append(points, plotter.XY{X: float64(n), Y: ms})
 		}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"text/tabwriter"
+	"time"
 )
 
 // row is a line of the table: our side is compared with each opponent. The
@@ -26,37 +28,67 @@ const peakLimit = (64 + 3*16) * mib
 
 func (b *bench) table(match *regexp.Regexp) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "work\tours\tpeak\tagainst\ttheirs\tratio\ttarget\t")
-	missed := 0
+	fmt.Fprintln(w, "work\tours\tCPU\tpeak\tagainst\ttheirs\tCPU\tratio\tof CPU\ttarget\t\t")
+	var lines []judged
 	err := b.rows(func(r row) error {
 		if !match.MatchString(r.name) {
 			return nil
 		}
-		sides := []side{r.ours}
-		for _, o := range r.opponents {
-			sides = append(sides, o.side)
-		}
-		results, err := b.inTurn(sides)
+		of, err := b.line(w, r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		for i, o := range r.opponents {
-			ours, theirs := results[0].median(), results[i+1].median()
-			ratio, verdict := ours.Seconds()/theirs.Seconds(), ""
-			if ratio > o.target || results[0].peak > peakLimit {
-				verdict = "MISSED"
-				missed++
-			}
-			fmt.Fprintf(w, "%s\t%v\t%s\t%s\t%v\t%.2f\t%.2f\t%s\n", r.name, ours, peak(results[0].peak), o.name, theirs, ratio, o.target, verdict)
-		}
+		lines = append(lines, of...)
 		return w.Flush()
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d missed\n", missed)
-	return w.Flush()
+	counted, err := b.counts(match, w)
+	if err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	summarize(os.Stdout, append(lines, counted...))
+	return nil
 }
+
+// line measures a row and prints it, a line for each opponent.
+func (b *bench) line(w io.Writer, r row) ([]judged, error) {
+	sides := []side{r.ours}
+	for _, o := range r.opponents {
+		sides = append(sides, o.side)
+	}
+	done, err := watch()
+	if err != nil {
+		return nil, err
+	}
+	results, err := b.inTurn(sides)
+	if err != nil {
+		return nil, err
+	}
+	busy, err := done()
+	if err != nil {
+		return nil, err
+	}
+	var lines []judged
+	ours := results[0]
+	for i, o := range r.opponents {
+		theirs := results[i+1]
+		l := judged{work: r.name, against: o.name, target: o.target, verdict: judge(ours, theirs, o.target, busy)}
+		l.wall = median(ours.wall).Seconds() / median(theirs.wall).Seconds()
+		l.cpu = median(ours.cpu).Seconds() / max(median(theirs.cpu).Seconds(), 1e-6)
+		fmt.Fprintf(w, "%s\t%v\t%v\t%s\t%s\t%v\t%v\t%.2f\t%.2f\t%.2f\t%s\t%v\n", r.name,
+			round(median(ours.wall)), round(median(ours.cpu)), peak(ours.peak),
+			o.name, round(median(theirs.wall)), round(median(theirs.cpu)), l.wall, l.cpu, o.target, l.verdict, busy)
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
 
 func peak(n int64) string {
 	if n == 0 {
@@ -65,13 +97,31 @@ func peak(n int64) string {
 	return fmt.Sprintf("%d MiB", n/mib)
 }
 
-// rows calls each with the rows, whose images are made when they are needed.
-// Those that are read in this process come last: a child counts the memory of
-// the process that it began as.
+// group is rows that share their images, which are made when they are needed.
+type group struct {
+	name string
+	rows func(each func(row) error) error
+}
+
+// groups are in the order that they are measured in. Those that are read in this
+// process come last: a child counts the memory of the process that it began as.
+func (b *bench) groups() []group {
+	return []group{
+		{"empty", b.emptyRows}, {"check", b.checkRows}, {"files", b.fileRows}, {"convert", b.convertRows},
+		{"qcow2", b.qcow2Rows}, {"machines", b.machineRows}, {"write", b.writeRows}, {"nbd", b.nbdRows}, {"mount", b.mountRows},
+		{"existing", b.onExistingRows}, {"list", b.listRows}, {"tar", b.tarRows}, {"cp", b.cpRows}, {"serve", b.serveRows},
+		{"small", b.smallRows}, {"root", b.rootRow}, {"read", b.readRows},
+	}
+}
+
+// rows calls each with the rows of the groups that were asked for.
 func (b *bench) rows(each func(row) error) error {
-	for _, group := range []func(func(row) error) error{b.emptyRows, b.checkRows, b.fileRows, b.convertRows, b.qcow2Rows, b.machineRows, b.writeRows, b.nbdRows, b.mountRows, b.rootRow, b.readRows} {
-		if err := group(each); err != nil {
-			return err
+	for _, g := range b.groups() {
+		if !b.only.MatchString(g.name) {
+			continue
+		}
+		if err := g.rows(each); err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
 		}
 	}
 	return nil

@@ -8,9 +8,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/backend/newfile"
@@ -63,9 +68,11 @@ var (
 // Problem the first of those errors are part of it. Options may be nil.
 func Copy(ctx context.Context, tree fstree.Walker, sources []string, dest string, opts *Options) (err error) {
 	c := &copier{
-		tree: tree, buf: make([]byte, 1<<20),
+		tree: tree, parents: make(map[string]*os.Root),
 		links: make(map[fstree.FileID]string), taken: make(map[string]string),
 	}
+	c.buffers.New = func() any { return new([copySize]byte) }
+	c.writers.SetLimit(2 * runtime.GOMAXPROCS(0)) // some wait for the disk
 	if opts != nil {
 		c.Options = *opts
 	}
@@ -136,12 +143,17 @@ type copier struct {
 	Options
 	tree fstree.Walker
 	root *os.Root
-	buf  []byte
-	done int64   // bytes written
 	kept []error // problems, if nobody is told of them
 
-	written []written // have no names yet
-	unnamed int64     // bytes in these
+	writers errgroup.Group
+	buffers sync.Pool
+	noRoom  atomic.Bool // the host's disk is full
+	mu      sync.Mutex
+	done    int64 // bytes written; guarded by mu
+
+	written []*written          // have no names yet
+	unnamed int64               // bytes in these
+	parents map[string]*os.Root // directories that these are in
 
 	links    map[fstree.FileID]string // files with several names that this run wrote, to one of them
 	symlinks []deferred
@@ -250,7 +262,7 @@ func (c *copier) linked(d *deferred) (bool, error) {
 		return false, nil
 	}
 	id := d.stat.FileID()
-	if slices.ContainsFunc(c.written, func(w written) bool { return w.stat.FileID() == id }) {
+	if slices.ContainsFunc(c.written, func(w *written) bool { return w.stat.FileID() == id }) {
 		if err := c.commit(); err != nil {
 			return false, err
 		}
@@ -370,11 +382,11 @@ func (c *copier) finishDirectory(d *deferred) error {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(c.attributes(f, d), c.times(d.name, d.stat), c.syncDir(f))
+	return errors.Join(c.attributes(f, d), c.times(c.root, d.name, d.stat), c.syncDir(f))
 }
 
 // times restores the times of a file, or of a symbolic link itself.
-func (c *copier) times(name string, st *fstree.Stat) error {
+func (c *copier) times(dir *os.Root, name string, st *fstree.Stat) error {
 	if st.Mtime.IsZero() {
 		return nil
 	}
@@ -382,7 +394,7 @@ func (c *copier) times(name string, st *fstree.Stat) error {
 	if atime.IsZero() { // the filesystem keeps none
 		atime = st.Mtime
 	}
-	return setTimes(c.root, name, atime, st.Mtime)
+	return setTimes(dir, name, atime, st.Mtime)
 }
 
 // mode is what a file may keep of its permissions.
@@ -432,7 +444,7 @@ func (c *copier) linkAttributes(d *deferred) error {
 	if c.Xattrs {
 		errs = append(errs, c.xattrs(d, func(name string, value []byte) error { return setLinkXattr(c.root, d.name, name, value) }))
 	}
-	return errors.Join(append(errs, c.times(d.name, d.stat))...)
+	return errors.Join(append(errs, c.times(c.root, d.name, d.stat))...)
 }
 
 // special makes a device or a pipe, if that is asked for.
@@ -451,7 +463,7 @@ func (c *copier) special(d *deferred) error {
 	if c.Owner {
 		errs = append(errs, c.root.Lchown(d.name, int(d.stat.UID), int(d.stat.GID)))
 	}
-	return errors.Join(append(errs, c.root.Chmod(d.name, c.mode(d.stat)), c.times(d.name, d.stat))...)
+	return errors.Join(append(errs, c.root.Chmod(d.name, c.mode(d.stat)), c.times(c.root, d.name, d.stat))...)
 }
 
 // full returns the error that ends a copy if there was no room for a file.

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/backend/newfile"
@@ -18,23 +20,68 @@ import (
 const (
 	commitFiles = 256
 	commitBytes = 64 << 20
+
+	copySize = 1 << 20 // bytes that are read at a time
 )
 
-// written is a regular file that has all its contents and not yet its name.
+// written is a regular file that has its contents, or is getting them, and not
+// yet its name.
 type written struct {
 	deferred
-	file  *newfile.File
-	lacks error // what it is without
+	file   *newfile.File // nil where there is none
+	failed error         // why it is not to have its name
+	lacks  error         // what it is without
 }
 
-// file copies a regular file. It gets its own name by the next commit.
+// file copies a regular file, while the walk goes on. It gets its own name by
+// the next commit, which also tells what went wrong.
 func (c *copier) file(ctx context.Context, e *fstree.WalkEntry, d *deferred) error {
 	opened, err := e.Open()
 	if err != nil {
 		return err
 	}
-	defer opened.Close()
-	f, err := newfile.CreateIn(c.root, d.name, &newfile.Options{
+	dir, base, err := c.parent(d.name)
+	if err != nil {
+		return errors.Join(hostError(err), opened.Close())
+	}
+	w := &written{deferred: *d}
+	c.written = append(c.written, w)
+	c.unnamed += max(0, min(d.stat.Size, d.stat.Blocks*512))
+	c.writers.Go(func() error {
+		if c.noRoom.Load() {
+			w.failed = syscall.ENOSPC // as it was for another one
+		} else {
+			w.failed = c.write(ctx, w, opened.(fstree.File), dir, base)
+		}
+		c.noRoom.CompareAndSwap(false, isFull(w.failed))
+		opened.Close() // it was only read
+		return nil
+	})
+	if len(c.written) >= commitFiles || c.unnamed >= commitBytes {
+		return c.commit()
+	}
+	return nil
+}
+
+// parent opens the directory that a name lies in, so that each call for the file
+// need not go all the way from the root. It stays open until the next commit.
+func (c *copier) parent(name string) (dir *os.Root, base string, err error) {
+	above, base := filepath.Split(name)
+	if above = filepath.Clean(above); above == "." {
+		return c.root, base, nil
+	}
+	if dir = c.parents[above]; dir == nil {
+		if dir, err = c.root.OpenRoot(above); err != nil {
+			return nil, "", err
+		}
+		c.parents[above] = dir
+	}
+	return dir, base, nil
+}
+
+// write makes a file with its contents. It is called for several at a time.
+func (c *copier) write(ctx context.Context, w *written, src fstree.File, dir *os.Root, base string) error {
+	f, err := newfile.CreateIn(dir, base, &newfile.Options{
 		Exclusive: !c.Force, ReplaceReadOnly: c.Force, Unsynced: c.Unsynced, Perm: 0o600,
 	})
 	if errors.Is(err, fs.ErrExist) {
@@ -43,16 +90,11 @@ func (c *copier) file(ctx context.Context, e *fstree.WalkEntry, d *deferred) err
 	if err != nil {
 		return hostError(err)
 	}
-	before := c.done
-	if err := c.contents(ctx, f.OSFile(), opened.(fstree.File)); err != nil {
+	if err := c.contents(ctx, f.OSFile(), src); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	w := written{deferred: *d, file: f}
-	w.lacks = errors.Join(c.attributes(f.OSFile(), d), c.times(f.TempName(), d.stat))
-	c.written = append(c.written, w)
-	if c.unnamed += c.done - before; len(c.written) >= commitFiles || c.unnamed >= commitBytes {
-		return c.commit()
-	}
+	w.file = f
+	w.lacks = errors.Join(c.attributes(f.OSFile(), &w.deferred), c.times(dir, f.TempName(), w.stat))
 	return nil
 }
 
@@ -60,51 +102,47 @@ func (c *copier) file(ctx context.Context, e *fstree.WalkEntry, d *deferred) err
 // they are on the disk. What went wrong with one is told to Problem; only what
 // ends the whole copy is returned.
 func (c *copier) commit() error {
-	if len(c.written) == 0 {
-		return nil
+	_ = c.writers.Wait() // each has its error
+	var files []*newfile.File
+	for _, w := range c.written {
+		if w.file != nil {
+			files = append(files, w.file)
+		}
 	}
-	files := make([]*newfile.File, len(c.written))
-	for i := range c.written {
-		files[i] = c.written[i].file
-	}
-	why := byPath(newfile.CommitAll(files...))
-	var noRoom error
-	for i := range c.written {
-		w := &c.written[i]
-		err := why[w.file.Name()]
+	errs := newfile.CommitEach(files...)
+	var ends error
+	for _, w := range c.written {
+		err := w.failed
+		if w.file != nil {
+			err, errs = hostError(errs[0]), errs[1:]
+		}
 		switch {
 		case errors.Is(err, fs.ErrExist):
 			err = ErrExists
-		case w.file.Committed():
+		case w.file != nil && w.file.Committed():
 			c.copied(&w.deferred)
 		}
-		if isFull(err) {
-			noRoom = full(w.source, err)
-			continue
-		}
-		if err = errors.Join(err, w.lacks); err != nil {
-			c.Problem(w.source, err)
+		switch {
+		case isFull(err):
+			if ends == nil {
+				ends = full(w.source, err)
+			}
+		case errors.Is(err, errInterrupted):
+			ends = err
+		case err != nil || w.lacks != nil:
+			c.Problem(w.source, errors.Join(err, w.lacks))
 		}
 	}
-	c.written, c.unnamed = c.written[:0], 0
-	return noRoom
+	c.written, c.unnamed = nil, 0
+	for _, dir := range c.parents {
+		ends = errors.Join(ends, dir.Close())
+	}
+	clear(c.parents)
+	return ends
 }
 
-// byPath sorts the errors of several files by the file.
-func byPath(err error) map[string]error {
-	list := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		list = joined.Unwrap()
-	}
-	m := make(map[string]error)
-	for _, err := range list {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			m[pe.Path] = pe.Err
-		}
-	}
-	return m
-}
+// errInterrupted is of a file whose copy ended because the caller wants no more.
+var errInterrupted = errors.New("interrupted")
 
 // hostError leaves the name out of an error of the host: Problem has the path
 // of the file in the tree.
@@ -140,11 +178,13 @@ func (c *copier) contents(ctx context.Context, dst *os.File, src fstree.File) er
 
 // run copies the bytes from off to end.
 func (c *copier) run(ctx context.Context, dst *os.File, src io.ReaderAt, off, end int64) error {
+	buf := c.buffers.Get().(*[copySize]byte)
+	defer c.buffers.Put(buf)
 	for off < end {
 		if err := ctx.Err(); err != nil {
-			return err
+			return errors.Join(errInterrupted, err)
 		}
-		p := c.buf[:min(end-off, int64(len(c.buf)))]
+		p := buf[:min(end-off, int64(len(buf)))]
 		if n, err := src.ReadAt(p, off); n < len(p) {
 			return errors.Join(err, fmt.Errorf("%d of %d bytes at %d", n, len(p), off))
 		}
@@ -152,10 +192,17 @@ func (c *copier) run(ctx context.Context, dst *os.File, src io.ReaderAt, off, en
 			return err
 		}
 		off += int64(len(p))
-		c.done += int64(len(p))
-		if c.Progress != nil {
-			c.Progress(c.done)
-		}
+		c.wrote(int64(len(p)))
 	}
 	return nil
+}
+
+// wrote counts bytes and tells of them.
+func (c *copier) wrote(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done += n
+	if c.Progress != nil {
+		c.Progress(c.done)
+	}
 }

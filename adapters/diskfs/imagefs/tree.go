@@ -257,11 +257,13 @@ func (t *Tree) walkAll(ctx context.Context, opts *fstree.WalkOptions, yield func
 // over. The walk goes on from the entry that it yielded, so that what is
 // changed in it for the caller is changed back.
 func (t *Tree) walkVolume(ctx context.Context, fsys *fstree.FS, volume, root string, opts *fstree.WalkOptions, yield func(*fstree.WalkEntry, error) bool) bool {
+	var paths fstree.Strings
+	above := []byte(volume)
 	for e, err := range fsys.Walk(ctx, root, opts) {
 		inVolume, entry := e.Path, e.DirEntry
 		switch {
 		case e.Path != ".":
-			e.Path = volume + "/" + e.Path
+			e.Path = paths.Join(above, e.Path)
 		case e.DirEntry != nil:
 			e.DirEntry = volumeEntry{t, volume}
 			fallthrough

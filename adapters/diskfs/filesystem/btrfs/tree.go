@@ -283,11 +283,8 @@ func (w *walk) leaf(n *node) bool {
 }
 
 // get returns the one item with a key, ok false if there is none.
-func (v *volume) get(t tree, k key) (_ item, ok bool, _ error) {
-	for it, err := range v.scan(t, k, k) {
-		return it, err == nil, err
-	}
-	return item{}, false, nil
+func (v *volume) get(t tree, k key) (item, bool, error) {
+	return v.floor(t, k, k)
 }
 
 // floor returns the last item with a key from low up to high.

@@ -32,6 +32,15 @@ type runs struct {
 	e    *engine
 	size int64
 	find func(off int64) (run, error) // the run that holds a byte
+	dir  bool
+}
+
+// read reads the volume. Directories are worth keeping.
+func (c *runs) read(p []byte, off int64) (int, error) {
+	if c.dir {
+		return c.e.cache.ReadAt(p, off)
+	}
+	return c.e.cache.ReadData(p, off)
 }
 
 func (c *runs) Size() int64 { return c.size }
@@ -77,7 +86,7 @@ func (c *runs) ReadAt(p []byte, off int64) (n int, err error) {
 			}
 			copy(part, b)
 		default:
-			if m, err := c.e.cache.ReadAt(part, at); m < len(part) {
+			if m, err := c.read(part, at); m < len(part) {
 				return n + m, err
 			}
 		}
@@ -131,7 +140,7 @@ func (e *engine) flat(in *inode) (fstree.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &runs{e, in.size, func(off int64) (run, error) {
+	return &runs{e: e, size: in.size, dir: fstree.UnixMode(in.mode).IsDir(), find: func(off int64) (run, error) {
 		if off < whole {
 			return body, nil
 		}
@@ -169,7 +178,7 @@ func (e *engine) chunks(in *inode) (fstree.Content, error) {
 	if in.size > 0 && (in.size-1)>>bits >= (size-table)/width {
 		return nil, damage("file of "+in.name(), -1, "its chunks are more than the volume can hold")
 	}
-	return &runs{e, in.size, func(off int64) (run, error) {
+	return &runs{e: e, size: in.size, dir: fstree.UnixMode(in.mode).IsDir(), find: func(off int64) (run, error) {
 		n := off >> bits
 		b, err := in.slots.Bytes(table+n*width, width)
 		if err != nil {

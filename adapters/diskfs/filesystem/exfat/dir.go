@@ -92,13 +92,14 @@ func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 	return func(yield func(fstree.Entry, error) bool) {
 		stopped := false
 		var name []byte
+		var names fstree.Strings
 		err := e.files(dir, func(s *set, units []uint16, err error) bool {
 			if err != nil {
 				stopped = !yield(fstree.Entry{}, err)
 			}
 			if units != nil && !stopped {
 				name = utf16name.Append(name[:0], units)
-				stopped = !yield(fstree.Entry{Name: string(name), ID: s.id(), Type: s.file().fileKind()}, nil)
+				stopped = !yield(fstree.Entry{Name: names.String(name), ID: s.id(), Type: s.file().fileKind()}, nil)
 			}
 			return !stopped
 		})

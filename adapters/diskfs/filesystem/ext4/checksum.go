@@ -18,17 +18,23 @@ func crc32c(crc uint32, p []byte) uint32 {
 
 // crc32cUint32 continues a checksum over a little-endian number.
 func crc32cUint32(crc, n uint32) uint32 {
-	var b [4]byte
-	le.PutUint32(b[:], n)
-	return crc32c(crc, b[:])
+	return crc32cSmall(crc, n, 4)
+}
+
+// crc32cSmall continues a checksum over the lowest bytes of a number. crc32.Update
+// would have them on the heap.
+func crc32cSmall(crc, n uint32, bytes int) uint32 {
+	for range bytes {
+		crc = castagnoli[byte(crc)^byte(n)] ^ crc>>8
+		n >>= 8
+	}
+	return crc
 }
 
 // crc32cWithout continues a checksum over p with the n bytes at off, where
 // the checksum itself is stored, taken as zeroes.
 func crc32cWithout(crc uint32, p []byte, off, n int) uint32 {
-	var zero [4]byte
-	crc = crc32c(crc, p[:off])
-	crc = crc32c(crc, zero[:n])
+	crc = crc32cSmall(crc32c(crc, p[:off]), 0, n)
 	return crc32c(crc, p[off+n:])
 }
 

@@ -58,7 +58,8 @@ func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 			yield(fstree.Entry{}, err)
 			return
 		}
-		name := func(d dirent) string { return string(d.name) }
+		var names fstree.Strings
+		name := func(d dirent) string { return names.String(d.name) }
 		if in.has(flagEncrypt) {
 			name = e.keylessNames(in)
 		}

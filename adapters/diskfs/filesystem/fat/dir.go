@@ -134,8 +134,9 @@ func (e *engine) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 			return
 		}
 		stopped := false
+		var names fstree.Strings
 		err = e.files(&d, func(f *file) bool {
-			stopped = !yield(fstree.Entry{Name: string(f.name), ID: f.id(), Type: f.slot.kind()}, nil)
+			stopped = !yield(fstree.Entry{Name: names.String(f.name), ID: f.id(), Type: f.slot.kind()}, nil)
 			return !stopped
 		})
 		if err != nil && !stopped {

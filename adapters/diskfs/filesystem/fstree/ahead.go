@@ -156,6 +156,9 @@ func (w *aheadWindow) lookFurther(i int) {
 		w.lookTogether(i)
 		return
 	}
+	if w.seen > i && len(w.subs) > aheadDirs/2 {
+		return // until there are some to offer together: waking somebody costs more than a directory
+	}
 	for ; w.seen <= i || w.ahead.dirs && w.seen < len(l.list) && len(w.subs) < aheadDirs; w.seen++ {
 		if d := &l.list[w.seen]; d.IsDir() {
 			sub := newListing(l.tree, d.id, l.inodes != nil)

@@ -21,7 +21,8 @@ const (
 	blockSize = 1 << blockBits // bytes; what is read at least at a time
 	blocks    = pieceSize / blockSize
 
-	nearPieces = 8 // pieces between what is missed together
+	nearPieces  = 8 // pieces between what is missed together
+	denseBlocks = 4 // blocks of a piece that small files ask for until all of it is read
 
 	// directSize is the length from which ReadAt does not pass through the
 	// cache: copying twice costs more than it saves, and a file's bytes
@@ -128,12 +129,12 @@ func (c *Cache) Bytes(off, n int64) ([]byte, error) {
 		return nil, nil
 	}
 	if off>>pieceBits == (off+n-1)>>pieceBits {
-		return c.view(off, n)
+		return c.view(off, n, ofMetadata)
 	}
 	b := make([]byte, 0, min(n, 1<<20))
 	for n > 0 {
 		part := min(n, pieceSize-off&(pieceSize-1))
-		v, err := c.view(off, part)
+		v, err := c.view(off, part, ofMetadata)
 		if err != nil {
 			return nil, err
 		}
@@ -152,13 +153,18 @@ func (c *Cache) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) >= directSize {
 		return c.ReadDirect(p, off)
 	}
+	return c.through(p, off, ofMetadata)
+}
+
+// through reads through the cache.
+func (c *Cache) through(p []byte, off int64, of contents) (int, error) {
 	if err := c.check(off, int64(len(p))); err != nil {
 		return 0, err
 	}
 	n := 0
 	for n < len(p) {
 		part := min(int64(len(p)-n), pieceSize-off&(pieceSize-1))
-		v, err := c.view(off, part)
+		v, err := c.view(off, part, of)
 		if err != nil {
 			return n, err
 		}
@@ -189,7 +195,7 @@ func (c *Cache) ReadData(p []byte, off int64) (int, error) {
 	if len(p) >= dataSize || !c.wanted(off>>pieceBits) {
 		return c.ReadDirect(p, off)
 	}
-	return c.ReadAt(p, off)
+	return c.through(p, off, ofFiles)
 }
 
 func (c *Cache) wanted(no int64) bool {
@@ -207,12 +213,12 @@ func (c *Cache) check(off, n int64) error {
 }
 
 // view returns n bytes at off, which lie in one piece; n is at least 1.
-func (c *Cache) view(off, n int64) ([]byte, error) {
+func (c *Cache) view(off, n int64, of contents) ([]byte, error) {
 	p := c.get(off >> pieceBits)
 	start := off & (pieceSize - 1)
 	mask := blockMask(start>>blockBits, (start+n-1)>>blockBits+1)
 	if p.have.Load()&mask != mask {
-		if err := c.fill(p, mask); err != nil {
+		if err := c.fill(p, mask, of); err != nil {
 			return c.exactly(off, n)
 		}
 	}

@@ -5,9 +5,17 @@ import "math/bits"
 // blockMask has the bits of a piece's blocks from one to before another.
 func blockMask(from, to int64) uint32 { return uint32(1)<<to - uint32(1)<<from }
 
+// contents is what is in the bytes that are read.
+type contents int
+
+const (
+	ofMetadata contents = iota
+	ofFiles
+)
+
 // fill reads the blocks of a piece that mask has, as far as they are missing,
 // and what is worth reading with them.
-func (c *Cache) fill(p *piece, mask uint32) error {
+func (c *Cache) fill(p *piece, mask uint32, of contents) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.run = max(p.run, 1)
@@ -19,7 +27,7 @@ func (c *Cache) fill(p *piece, mask uint32) error {
 		}
 		first := int64(bits.TrailingZeros32(missing))
 		end := first + int64(bits.TrailingZeros32(^(missing >> first)))
-		from, to := c.around(p, first, end)
+		from, to := c.around(p, first, end, of)
 		// As far as it is missing, in one row.
 		for from < first && have&blockMask(from, first) != 0 {
 			from++
@@ -27,7 +35,7 @@ func (c *Cache) fill(p *piece, mask uint32) error {
 		for to > end && have&blockMask(end, to) != 0 {
 			to--
 		}
-		if to == blocks && c.fillRun(p, from) {
+		if to == blocks && of == ofMetadata && c.fillRun(p, from) {
 			continue
 		}
 		if c.read(p, from, to) != nil && (from == first && to == end || c.read(p, first, end) != nil) {
@@ -38,17 +46,22 @@ func (c *Cache) fill(p *piece, mask uint32) error {
 
 // around is the part of a piece that is worth reading where the blocks from
 // first to before end are missing: these alone if nothing was missed near them
-// lately, else all of the piece.
-func (c *Cache) around(p *piece, first, end int64) (from, to int64) {
+// lately, else all of the piece. Of small files it is these alone until many
+// were asked for: most of what lies around them is read past the cache.
+func (c *Cache) around(p *piece, first, end int64, of contents) (from, to int64) {
 	if c.announces {
 		return first, end // what is beneath decides, and knows what was announced
 	}
 	near := false
-	for i := range c.missed {
-		at := c.missed[i].Load() - 1
-		near = near || at >= 0 && max(at-p.no, p.no-at) <= nearPieces
+	if of == ofFiles {
+		near = bits.OnesCount32(p.asked.Load()) >= denseBlocks
+	} else {
+		for i := range c.missed {
+			at := c.missed[i].Load() - 1
+			near = near || at >= 0 && max(at-p.no, p.no-at) <= nearPieces
+		}
+		c.missed[uint64(c.misses.Add(1))%uint64(len(c.missed))].Store(p.no + 1)
 	}
-	c.missed[uint64(c.misses.Add(1))%uint64(len(c.missed))].Store(p.no + 1)
 	if !near {
 		return first, end
 	}

@@ -173,25 +173,21 @@ func (f *FS) ReadFile(name string) (_ []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := f.readFile(at.ID)
+	b, err := f.readFile(at)
 	if err != nil {
 		return nil, pathError("readfile", name, err)
 	}
 	return b, nil
 }
 
-func (t *tree) readFile(id ID) ([]byte, error) {
-	st, err := t.engine.Stat(id)
-	if err != nil {
-		return nil, err
-	}
-	if st.Mode.IsDir() {
+func (t *tree) readFile(at place) ([]byte, error) {
+	if at.Type.IsDir() {
 		return nil, ErrIsDir
 	}
-	if !st.Mode.IsRegular() {
+	if !at.Type.IsRegular() {
 		return []byte{}, nil
 	}
-	content, err := t.engine.Open(id)
+	content, err := t.engine.Open(at.ID)
 	if err != nil {
 		return nil, err
 	}

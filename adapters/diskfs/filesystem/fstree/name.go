@@ -18,6 +18,19 @@ const escape = "\uFFFD"
 // directory holds. A stored U+FFFD is escaped too, so that the form is
 // unambiguous.
 func EscapeName(stored string) string {
+	if stored == "." || stored == ".." {
+		return escapeName(stored)
+	}
+	for i := range len(stored) {
+		if c := stored[i]; c >= utf8.RuneSelf || c == '/' || c == 0 {
+			return escapeName(stored)
+		}
+	}
+	return stored
+}
+
+// escapeName is EscapeName for whatever is not plain ASCII.
+func escapeName(stored string) string {
 	if stored != "." && stored != ".." && utf8.ValidString(stored) && !strings.ContainsAny(stored, unsafe+escape) {
 		return stored
 	}

@@ -131,6 +131,7 @@ type walk struct {
 	yield func(*WalkEntry, error) bool
 	stat  bool
 	entry WalkEntry       // the last one that was yielded
+	paths Strings         // of the entries
 	dir   []byte          // path of the directory that the walk is in, nothing for "."
 	above map[ID]struct{} // the directories that it is in
 	ahead ahead
@@ -157,14 +158,6 @@ func (w *walk) emitDamage(l *listing) bool {
 	return w.yield(&w.entry, pathError("readdir", name, l.err))
 }
 
-// child is the path of an entry of the directory that the walk is in.
-func (w *walk) child(d *dirEntry) string {
-	if len(w.dir) == 0 {
-		return d.name
-	}
-	return string(w.dir) + "/" + d.name
-}
-
 // descend yields what is in a directory, and below it. It returns false when
 // the walk is over.
 func (w *walk) descend(l *listing, at dirRef) bool {
@@ -180,7 +173,7 @@ func (w *walk) descend(l *listing, at dirRef) bool {
 		if wrong != nil && d.IsDir() {
 			sub = newListing(l.tree, d.id, w.stat)
 		}
-		if !w.emit(w.child(d), d) || wrong != nil && !w.yield(&w.entry, pathError("walk", w.entry.Path, wrong)) {
+		if !w.emit(w.paths.Join(w.dir, d.name), d) || wrong != nil && !w.yield(&w.entry, pathError("walk", w.entry.Path, wrong)) {
 			return false
 		}
 		d.info = nil

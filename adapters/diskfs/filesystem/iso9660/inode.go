@@ -187,7 +187,7 @@ func (c *content) ReadAt(p []byte, off int64) (n int, err error) {
 			return n, err
 		}
 		part := p[n : n+int(x.Length)]
-		m, err := c.engine.cache.ReadAt(part, x.Offset)
+		m, err := c.engine.cache.ReadData(part, x.Offset)
 		n += m
 		if err != nil {
 			return n, err

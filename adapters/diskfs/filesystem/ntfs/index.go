@@ -108,8 +108,8 @@ func (x *index) node(number int64) ([]byte, error) {
 		return nil, err
 	}
 	b = bytes.Clone(b)
-	if err := fixup(b, "INDX", fmt.Sprintf("index node %d of directory %d", number, x.dir)); err != nil {
-		return nil, err
+	if err := fixup(b, "INDX"); err != nil {
+		return nil, damaged(fmt.Sprintf("index node %d of directory %d", number, x.dir), -1, "%v", err)
 	}
 	if got := int64(le.Uint64(b[16:])); got != number {
 		return nil, x.damaged(number, "it says to be node %d", got)
@@ -233,11 +233,12 @@ func (v *volume) ReadDir(dir fstree.ID) iter.Seq2[fstree.Entry, error] {
 			yield(fstree.Entry{}, err)
 			return
 		}
+		var names nameReader
 		for e, err := range x.all() {
 			if err == nil && e.hidden() {
 				continue
 			}
-			if !yield(e.entry(), err) {
+			if !yield(e.entry(&names), err) {
 				return
 			}
 		}
@@ -250,8 +251,8 @@ func (e *indexEntry) hidden() bool {
 	return e.space == spaceDOS || e.ref&refNumber < firstUser
 }
 
-func (e *indexEntry) entry() fstree.Entry {
-	out := fstree.Entry{Name: decodeUTF16(e.name), ID: fstree.ID{Ino: e.ref}}
+func (e *indexEntry) entry(names *nameReader) fstree.Entry {
+	out := fstree.Entry{Name: names.name(e.name), ID: fstree.ID{Ino: e.ref}}
 	switch {
 	case e.flags&fileReparse != 0:
 		out.Type = fstree.TypeUnknown // its tag may say otherwise
@@ -274,5 +275,5 @@ func (v *volume) Lookup(dir fstree.ID, name string) (fstree.Entry, error) {
 	if err != nil {
 		return fstree.Entry{}, err
 	}
-	return e.entry(), nil
+	return e.entry(new(nameReader)), nil
 }

@@ -61,8 +61,8 @@ func (v *volume) record(number uint64) (*record, error) {
 		return nil, err
 	}
 	b = bytes.Clone(b) // the cache's own bytes are not to be changed
-	if err := fixup(b, "FILE", recordName(number)); err != nil {
-		return nil, err
+	if err := fixup(b, "FILE"); err != nil {
+		return nil, damaged(recordName(number), -1, "%v", err)
 	}
 	used := le.Uint32(b[24:])
 	if used < 48 || int64(used) > int64(len(b)) {

@@ -1,14 +1,29 @@
 package ntfs
 
-import "github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/utf16name"
+import (
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/utf16name"
+)
 
 // decodeUTF16 turns a stored name into UTF-8.
 func decodeUTF16(b []byte) string {
-	units := make([]uint16, len(b)/2)
-	for i := range units {
-		units[i] = le.Uint16(b[2*i:])
+	return new(nameReader).name(b)
+}
+
+// nameReader turns many names into UTF-8 in few allocations.
+type nameReader struct {
+	units []uint16
+	utf8  []byte
+	names fstree.Strings
+}
+
+func (r *nameReader) name(b []byte) string {
+	r.units = r.units[:0]
+	for ; len(b) >= 2; b = b[2:] {
+		r.units = append(r.units, le.Uint16(b))
 	}
-	return string(utf16name.Append(nil, units))
+	r.utf8 = utf16name.Append(r.utf8[:0], r.units)
+	return r.names.String(r.utf8)
 }
 
 // upcase is the volume's table of upper-case letters, by which names are

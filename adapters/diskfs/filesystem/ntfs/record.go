@@ -1,6 +1,7 @@
 package ntfs
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -53,23 +54,25 @@ func recordName(number uint64) string { return fmt.Sprintf("MFT record %d", numb
 // fixup checks that a record has been written whole and puts back the bytes
 // that the check replaced: the last two of every 512 hold a number which the
 // record's array of fixups repeats, with the original bytes after it.
-func fixup(b []byte, magic, name string) error {
+func fixup(b []byte, magic string) error {
 	if string(b[:4]) != magic {
-		return damaged(name, -1, "it begins with %q", b[:4])
+		return fmt.Errorf("it begins with %q", b[:4])
 	}
 	off, count := int(le.Uint16(b[4:])), int(le.Uint16(b[6:]))
 	if count != len(b)/fixupUnit+1 || off%2 != 0 || off+2*count > fixupUnit {
-		return damaged(name, -1, "%d fixups at byte %d", count, off)
+		return fmt.Errorf("%d fixups at byte %d", count, off)
 	}
 	for i := 1; i < count; i++ {
 		end := b[i*fixupUnit-2 : i*fixupUnit]
 		if end[0] != b[off] || end[1] != b[off+1] {
-			return damaged(name, -1, "it was not written whole")
+			return errNotWhole
 		}
 		copy(end, b[off+2*i:off+2*i+2])
 	}
 	return nil
 }
+
+var errNotWhole = errors.New("it was not written whole")
 
 // attribute is a piece of a file as a record has it: all of it, or with other
 // records a part.

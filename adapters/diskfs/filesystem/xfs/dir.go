@@ -70,6 +70,7 @@ func (v *volume) shortEntries(f *fork, size int64, visit func(fstree.Entry) bool
 		return f.damage(f.block, "a directory of %d bytes", size)
 	}
 	raw = raw[2+width:]
+	var names fstree.Strings
 	tail := width
 	if v.sb.ftype {
 		tail++
@@ -80,7 +81,7 @@ func (v *volume) shortEntries(f *fork, size int64, visit func(fstree.Entry) bool
 		}
 		n := int(raw[0])
 		name, rest := raw[3:3+n], raw[3+n:]
-		e := fstree.Entry{Name: string(name), Type: fstree.TypeUnknown}
+		e := fstree.Entry{Name: names.String(name), Type: fstree.TypeUnknown}
 		if v.sb.ftype {
 			e.Type = fstree.DirentType(rest[0])
 			rest = rest[1:]
@@ -103,10 +104,11 @@ func (v *volume) shortEntries(f *fork, size int64, visit func(fstree.Entry) bool
 func (v *volume) longEntries(f *fork, size int64, yield func(fstree.Entry, error) bool) {
 	damaged := 0
 	more := true
+	var names fstree.Strings
 	err := v.dataBlocks(f, size, func(index uint64) bool {
 		b, block, err := v.dataBlock(f, index)
 		if err == nil {
-			err = v.blockEntries(f, b, block, func(e fstree.Entry) bool {
+			err = v.blockEntries(f, b, block, &names, func(e fstree.Entry) bool {
 				more = yield(e, nil)
 				return more
 			})
@@ -208,7 +210,7 @@ func (v *volume) dirDamage(f *fork, block int64, format string, args ...any) err
 // blockEntries visits the entries of a block. Each is an inode number, the
 // name's length, the name, the type where the filesystem has types, and the
 // entry's own offset at the end, all in multiples of eight bytes.
-func (v *volume) blockEntries(f *fork, b []byte, block int64, visit func(fstree.Entry) bool) error {
+func (v *volume) blockEntries(f *fork, b []byte, block int64, names *fstree.Strings, visit func(fstree.Entry) bool) error {
 	at, end, err := v.entryArea(f, b, block)
 	if err != nil {
 		return err
@@ -222,7 +224,7 @@ func (v *volume) blockEntries(f *fork, b []byte, block int64, visit func(fstree.
 			at += n
 			continue
 		}
-		e, n := v.decodeEntry(b[at:end])
+		e, n := v.decodeEntry(b[at:end], names)
 		if n == 0 {
 			return v.dirDamage(f, block, "the entry at %d does not fit", at)
 		}
@@ -251,7 +253,7 @@ func (v *volume) entryArea(f *fork, b []byte, block int64) (start, end int, err 
 }
 
 // decodeEntry takes the entry at b's start and tells its length, 0 if it does not fit.
-func (v *volume) decodeEntry(b []byte) (e fstree.Entry, length int) {
+func (v *volume) decodeEntry(b []byte, names *fstree.Strings) (e fstree.Entry, length int) {
 	tail := 2
 	if v.sb.ftype {
 		tail++
@@ -264,7 +266,7 @@ func (v *volume) decodeEntry(b []byte) (e fstree.Entry, length int) {
 	if length > len(b) {
 		return e, 0
 	}
-	e = fstree.Entry{Name: string(b[9 : 9+n]), Type: fstree.TypeUnknown}
+	e = fstree.Entry{Name: names.String(b[9 : 9+n]), Type: fstree.TypeUnknown}
 	e.ID.Ino = binary.BigEndian.Uint64(b)
 	if v.sb.ftype {
 		e.Type = fstree.DirentType(b[9+n])

@@ -231,7 +231,7 @@ func (v *volume) entryAt(f *fork, address uint64) (fstree.Entry, error) {
 	if at < start || at >= end {
 		return fstree.Entry{}, v.dirDamage(f, block, "the index leads to byte %d", at)
 	}
-	e, n := v.decodeEntry(b[at:end])
+	e, n := v.decodeEntry(b[at:end], new(fstree.Strings))
 	if n == 0 {
 		return fstree.Entry{}, v.dirDamage(f, block, "the entry at %d does not fit", at)
 	}

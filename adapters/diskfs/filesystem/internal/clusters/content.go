@@ -43,7 +43,7 @@ func (c *Content) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, fmt.Errorf("%s: negative offset", c.chain.v.Type)
 	}
-	read := c.chain.v.Cache.ReadAt
+	read := c.chain.v.Cache.ReadData
 	if c.size > cachedSize {
 		read = c.chain.v.Cache.ReadDirect
 	}
