@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
+	collectLater()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once: the handler is gone by then.
 	context.AfterFunc(ctx, stop)

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,11 +18,16 @@ const treeFiles = 20000
 // hundred: a quarter empty, the rest 12 KB on average. It is what the images
 // of treeImage hold.
 func (b *bench) tree() (string, error) {
+	text, err := b.sources()
+	if err != nil {
+		return "", err
+	}
 	return b.made("tree", func(path string) error {
-		text, err := sources(32 * mib)
+		from, err := os.Open(text)
 		if err != nil {
 			return err
 		}
+		defer from.Close()
 		rng := rand.New(rand.NewPCG(1, 2))
 		for i := range treeFiles {
 			dir := filepath.Join(path, fmt.Sprintf("directory %d", i/10000), fmt.Sprintf("%d", i/100))
@@ -34,9 +38,10 @@ func (b *bench) tree() (string, error) {
 			}
 			var contents []byte
 			if i%4 != 0 {
-				length := rng.IntN(12400 * 8 / 3)
-				start := rng.IntN(len(text) - length)
-				contents = text[start : start+length]
+				contents = make([]byte, rng.IntN(12400*8/3))
+				if _, err := from.ReadAt(contents, rng.Int64N(sourceBytes-int64(len(contents)))); err != nil {
+					return err
+				}
 			}
 			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("file number %d.txt", i)), contents, 0o644); err != nil {
 				return err
@@ -46,28 +51,19 @@ func (b *bench) tree() (string, error) {
 	})
 }
 
-// sources returns the first n bytes of Go's sources.
-func sources(n int) ([]byte, error) {
-	root, err := exec.Command("go", "env", "GOROOT").Output()
-	if err != nil {
-		return nil, fmt.Errorf("go env GOROOT: %w", err)
-	}
-	var text bytes.Buffer
-	err = filepath.WalkDir(filepath.Join(strings.TrimSpace(string(root)), "src"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || filepath.Ext(path) != ".go" {
-			return err
+const sourceBytes = 32 * mib
+
+// sources is a file of the first of Go's sources. They are not read into memory:
+// children would be charged with it.
+func (b *bench) sources() (string, error) {
+	return b.made("sources.txt", func(path string) error {
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			return fmt.Errorf("go env GOROOT: %w", err)
 		}
-		if text.Len() >= n {
-			return fs.SkipAll
-		}
-		b, err := os.ReadFile(path)
-		text.Write(b)
-		return err
+		return tool("sh", "-c", `find "$0/src" -name '*.go' | sort | xargs cat | head -c "$1" > "$2" && [ $(stat -c %s "$2") = "$1" ]`,
+			strings.TrimSpace(string(root)), fmt.Sprint(sourceBytes), path)
 	})
-	if err == nil && text.Len() < n {
-		err = fmt.Errorf("Go's sources are %d bytes", text.Len())
-	}
-	return text.Bytes()[:min(n, text.Len())], err
 }
 
 // treeImage is the tree as a raw image of a filesystem: ext4, xfs, btrfs,

@@ -267,3 +267,30 @@ func TestReadDataReadsAPieceOnlyForWhatLiesTogether(t *testing.T) {
 		t.Error("a read before the beginning")
 	}
 }
+
+// What a small file shares its piece with is mostly read past the cache: metadata
+// nearby is no reason to read all of it, and many small files are.
+func TestSmallFilesBetweenOthersBringInNothingElse(t *testing.T) {
+	const piece, block = 64 << 10, 4 << 10
+	r := &counted{data: make([]byte, 64*piece)}
+	c := fstree.NewCache(r, int64(len(r.data)), 0)
+	if _, err := c.Bytes(10*piece, 1); err != nil {
+		t.Fatal(err)
+	}
+	small := func(at, want int64) {
+		t.Helper()
+		before := c.Stats().Bytes
+		if _, err := c.ReadData(make([]byte, 100), 11*piece+at*block); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Stats().Bytes - before; got != want {
+			t.Errorf("block %d: %d bytes are read, want %d", at, got, want)
+		}
+	}
+	small(0, 100) // the first of its piece
+	small(2, block)
+	small(4, block)
+	small(6, block)
+	small(8, block)
+	small(15, 7*block) // what is missing around it in one row
+}
