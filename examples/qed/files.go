@@ -42,6 +42,7 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 	a.addOpenFlags(cmd)
 	a.addSectorFlag(cmd)
 	a.addKeyFlags(cmd)
+	cmd.Flags().Var(&zoneFlag{&a.open.zone}, "time-zone", "`zone` of the times of FAT and exFAT, which are local ones: Europe/Berlin, +02:00 or Local (default UTC)")
 	cmd.Flags().StringArrayVar(&a.open.with, "with", nil, "another disk of the same machine, for groups and arrays that span several `IMAGE`s (repeatable)")
 	cmd.Flags().StringVar(&a.os, "os", "", "look up a PATH that begins with / in this `system`, as 'qed inspect' names it")
 }

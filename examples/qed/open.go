@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +24,10 @@ type openFlags struct {
 	forceShare bool
 	backing    string
 	snapshot   string
-	described  bool     // names are descriptions: --image-opts
-	sectorSize int      // bytes; 0 finds it out
-	with       []string // further disks
+	described  bool           // names are descriptions: --image-opts
+	sectorSize int            // bytes; 0 finds it out
+	zone       *time.Location // of times that are stored without one
+	with       []string       // further disks
 }
 
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/erofs"
@@ -45,24 +46,41 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 // for it: "ext4", "vfat", ... It is the one place that knows which reader
 // serves what. Its errors are those of [Open]; "" is nothing recognised.
 func OpenType(kind string, r io.ReaderAt, size int64) (*fstree.FS, error) {
+	return OpenTypeWith(kind, r, size, nil)
+}
+
+// Options say how a filesystem is read. The zero value, or nil, is what [Open] does.
+type Options struct {
+	// Zone is where the clock stood whose times are stored without saying so: by
+	// FAT, and by exFAT for some. nil is UTC.
+	Zone *time.Location
+}
+
+// OpenTypeWith opens a filesystem as [OpenType] does, by options.
+func OpenTypeWith(kind string, r io.ReaderAt, size int64, opts *Options) (*fstree.FS, error) {
 	if kind == "" {
 		return nil, ErrNoFilesystem
 	}
-	open := reader(kind)
+	if opts == nil {
+		opts = &Options{}
+	}
+	open := opts.reader(kind)
 	if open == nil {
 		return nil, fmt.Errorf("%s: %w", kind, ErrUnsupported)
 	}
 	return open(r, size)
 }
 
-func reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, error) {
+func (o *Options) reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, error) {
 	switch kind {
 	case "btrfs":
 		return btrfs.Open
 	case "erofs":
 		return erofs.Open
 	case "exfat":
-		return exfat.Open
+		return func(r io.ReaderAt, size int64) (*fstree.FS, error) {
+			return exfat.OpenWith(r, size, &exfat.Options{Zone: o.Zone})
+		}
 	case "ext2", "ext3", "ext4":
 		return ext4.Open
 	case "iso9660":
@@ -76,7 +94,9 @@ func reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, error) {
 	case "ufs":
 		return ufs.Open
 	case "vfat":
-		return fat.Open
+		return func(r io.ReaderAt, size int64) (*fstree.FS, error) {
+			return fat.OpenWith(r, size, &fat.Options{Zone: o.Zone})
+		}
 	case "xfs":
 		return xfs.Open
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/luks"
 	"github.com/qedfs/qedfs/adapters/diskfs/partition"
@@ -51,6 +52,10 @@ type Options struct {
 	// An encrypted volume that is open is shown as what is inside it: a
 	// filesystem, or a physical volume whose logical volumes are listed.
 	Key func(KeyRequest) ([]byte, error)
+
+	// Zone is where the clock of the guest stood, for the times of FAT and exFAT,
+	// which are local times. nil is UTC.
+	Zone *time.Location
 
 	// Headers are LUKS headers that are not on their volumes.
 	Headers []Header
@@ -172,7 +177,7 @@ func explain(err error, opts *Options) error {
 
 // OpenDisk opens a disk that is already there, such as an image that the
 // caller has opened. Of opts it uses what is not about
-// the file: SectorSize, Key, Headers and LUKS. Closing the Disk closes d.
+// the file: SectorSize, Key, Zone, Headers and LUKS. Closing the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	return OpenDisks([]NamedDisk{{Disk: d}}, opts)
 }

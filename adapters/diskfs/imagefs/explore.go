@@ -57,7 +57,7 @@ func explore(disks []NamedDisk, opts *Options) (contents, error) {
 func (c *contents) addDisk(nd NamedDisk, index int) (*partition.Table, error) {
 	d := nd.Disk
 	backend.Prefetch(d, probe.Places(0, d.Size()))
-	whole := recognise(Volume{Name: "disk", Kind: WholeDisk, Disk: nd.Name, Size: d.Size()}, d)
+	whole := c.recognise(Volume{Name: "disk", Kind: WholeDisk, Disk: nd.Name, Size: d.Size()}, d)
 	var table *partition.Table
 	if whole.Filesystem != "linux_raid_member" || !mdraid.IsMember(d, d.Size()) { // else it is the array's, and is read there
 		var err error
@@ -171,7 +171,13 @@ func (v Volume) holding(device io.ReaderAt, err error) Volume {
 // identify adds what a volume holds; of an encrypted one that is what is
 // inside, if there is a key.
 func (c *contents) identify(v Volume, device io.ReaderAt) Volume {
-	return c.unlock(recognise(v, device))
+	return c.unlock(c.recognise(v, device))
+}
+
+func (c *contents) recognise(v Volume, device io.ReaderAt) Volume {
+	v = recognise(v, device)
+	v.content.zone = c.opts.Zone
+	return v
 }
 
 func recognise(v Volume, device io.ReaderAt) Volume {

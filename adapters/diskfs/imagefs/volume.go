@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
@@ -100,6 +101,7 @@ type content struct {
 	size int64
 	name string
 	kind string                     // of filesystem
+	zone *time.Location             // of times without one
 	err  error                      // why there is nothing to open, if that is known
 	open func() (*fstree.FS, error) // opens what lies on other volumes too, or nil
 
@@ -169,7 +171,7 @@ func (c *content) openFS() (*fstree.FS, error) {
 	if c.open != nil {
 		return c.open()
 	}
-	return filesystem.OpenType(c.kind, c.data, c.size)
+	return filesystem.OpenTypeWith(c.kind, c.data, c.size, &filesystem.Options{Zone: c.zone})
 }
 
 // allZero reports whether the begin of a volume is zeroes, as that of one that

@@ -26,7 +26,19 @@ const rootIno = 1
 // returns an error that wraps [fstree.ErrNotThis] if there is none, and
 // [fstree.ErrDamaged] if there is one whose boot region is not sound, and
 // neither is the copy of it.
-func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) { return OpenWith(r, size, nil) }
+
+// Options say how a volume is read. The zero value, or nil, takes its times as UTC.
+type Options struct {
+	// Zone is where the clock stood that the volume's times are of: exFAT stores
+	// local times. nil is UTC.
+	// A time that is stored with its offset needs none. Of an hour that a zone has twice, one is
+	// taken.
+	Zone *time.Location
+}
+
+// OpenWith opens a filesystem as [Open] does, by options.
+func OpenWith(r io.ReaderAt, size int64, opts *Options) (*fstree.FS, error) {
 	if size < bootSize {
 		return nil, fmt.Errorf("exfat: %w: volume too small", fstree.ErrNotThis)
 	}
@@ -40,12 +52,16 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 	e.vol.Cache = cache
 	e.describe = sync.OnceValue(e.info)
 	e.upcase = sync.OnceValue(e.readUpcase)
+	if opts != nil {
+		e.zone = opts.Zone
+	}
 	return fstree.Open(e)
 }
 
 // engine implements [fstree.Engine].
 type engine struct {
 	geometry
+	zone     *time.Location
 	note     string // of the boot region, "" if the first is sound
 	vol      *clusters.Volume
 	describe func() fstree.Info
@@ -193,9 +209,9 @@ func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 		Mode:  file.mode(),
 		Nlink: 1,
 		Size:  s.size,
-		Mtime: timeOf(file.u32(12), file[21], file[23]),
-		Atime: timeOf(file.u32(16), 0, file[24]),
-		Btime: timeOf(file.u32(8), file[20], file[22]),
+		Mtime: e.timeOf(file.u32(12), file[21], file[23]),
+		Atime: e.timeOf(file.u32(16), 0, file[24]),
+		Btime: e.timeOf(file.u32(8), file[20], file[22]),
 	}
 	st.Ctime = st.Mtime // nothing is stored for it, and Linux shows this
 	if file.isDir() {

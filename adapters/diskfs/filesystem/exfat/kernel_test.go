@@ -63,6 +63,16 @@ func TestTreeEqualsTheKernels(t *testing.T) {
 	fstreetest.RunInGuest(t, []string{"exfat", "nls_utf8"}, configs(), open)
 }
 
+// The kernel's time_offset= is how many minutes the clock was ahead of UTC.
+func TestTimesOfAZoneEqualTheKernels(t *testing.T) {
+	c := large(config("zone", 8<<20))
+	c.Opts = "time_offset=330,umask=022"
+	zone := time.FixedZone("", 330*60)
+	fstreetest.RunInGuest(t, []string{"exfat", "nls_utf8"}, []fstreetest.Config{c}, func(r io.ReaderAt, size int64) (fs.FS, error) {
+		return exfat.OpenWith(r, size, &exfat.Options{Zone: zone})
+	})
+}
+
 func TestInfoIsWhatTheToolsSay(t *testing.T) {
 	for name, label := range map[string]string{"exfat-cluster4k": "Ünïcode", "exfat-cluster512": ""} {
 		t.Run(name, func(t *testing.T) {

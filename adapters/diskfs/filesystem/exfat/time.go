@@ -1,18 +1,24 @@
 package exfat
 
-import "time"
+import (
+	"time"
+
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/clusters"
+)
 
 // timeOf turns a stored time stamp, its hundredths of a second and its offset
 // from UTC, in quarters of an hour if bit 7 is set, into a time (sections
-// 7.4.8 to 7.4.10). Without an offset it is UTC.
-func timeOf(stamp uint32, hundredths, offset byte) time.Time {
+// 7.4.8 to 7.4.10). Without an offset it is of the zone that was given.
+func (e *engine) timeOf(stamp uint32, hundredths, offset byte) time.Time {
 	days := daysSince1970(1980+int64(stamp>>25), int64(stamp>>21&15), int64(stamp>>16&31))
 	seconds := days*24*60*60 + int64(stamp>>11&31)*3600 + int64(stamp>>5&63)*60 + int64(stamp&31)*2
+	zone := e.zone
 	if offset&0x80 != 0 {
+		zone = nil
 		quarters := int8(offset<<1) >> 1 // seven bits with a sign
 		seconds -= int64(quarters) * 15 * 60
 	}
-	return time.Unix(seconds+int64(hundredths)/100, int64(hundredths)%100*10_000_000).UTC()
+	return clusters.InZone(time.Unix(seconds+int64(hundredths)/100, int64(hundredths)%100*10_000_000), zone)
 }
 
 // daysSince1970 counts as Linux does (kernel/time/time.c, mktime64), which

@@ -18,7 +18,18 @@ const rootIno = 1
 
 // Open opens the FAT filesystem that fills the first size bytes of r. It
 // returns an error that wraps [fstree.ErrNotThis] if there is none.
-func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
+func Open(r io.ReaderAt, size int64) (*fstree.FS, error) { return OpenWith(r, size, nil) }
+
+// Options say how a volume is read. The zero value, or nil, takes its times as UTC.
+type Options struct {
+	// Zone is where the clock stood that the volume's times are of: FAT stores
+	// local times. nil is UTC. Of an hour that a zone has twice, one is
+	// taken.
+	Zone *time.Location
+}
+
+// OpenWith opens a filesystem as [Open] does, by options.
+func OpenWith(r io.ReaderAt, size int64, opts *Options) (*fstree.FS, error) {
 	cache := fstree.NewCache(r, size, 0)
 	if size < bootSize {
 		return nil, notFAT("volume too small")
@@ -37,6 +48,9 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 		},
 	}
 	e.describe = sync.OnceValue(e.info)
+	if opts != nil {
+		e.zone = opts.Zone
+	}
 	return fstree.Open(e)
 }
 
@@ -44,6 +58,7 @@ const fsType = "vfat"
 
 // engine implements [fstree.Engine].
 type engine struct {
+	zone     *time.Location
 	geo      geometry
 	note     string // of the boot sector, "" if it is sound
 	vol      *clusters.Volume
@@ -165,9 +180,9 @@ func (e *engine) Stat(id fstree.ID) (fstree.Stat, error) {
 		Mode:  s.mode(),
 		Nlink: 1,
 		Size:  s.size(),
-		Mtime: timeOf(s.u16(24), s.u16(22), 0),
-		Atime: timeOf(s.u16(18), 0, 0),
-		Btime: timeOf(s.u16(16), s.u16(14), s[13]),
+		Mtime: e.timeOf(s.u16(24), s.u16(22), 0),
+		Atime: e.timeOf(s.u16(18), 0, 0),
+		Btime: e.timeOf(s.u16(16), s.u16(14), s[13]),
 	}
 	st.Ctime = st.Mtime // nothing is stored for it; Linux since 5.19 shows this
 	if s.isDir() {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree/fstreetest"
@@ -66,6 +67,16 @@ func configs() []fstreetest.Config {
 
 func TestTreeEqualsTheKernels(t *testing.T) {
 	fstreetest.RunInGuest(t, []string{"vfat", "nls_cp437", "nls_ascii", "nls_utf8"}, configs(), open)
+}
+
+// The kernel's time_offset= is how many minutes the clock was ahead of UTC.
+func TestTimesOfAZoneEqualTheKernels(t *testing.T) {
+	c := large(config("zone", 4<<20, "-F", "12"))
+	c.Opts = "time_offset=330,utf8,codepage=437,umask=022"
+	zone := time.FixedZone("", 330*60)
+	fstreetest.RunInGuest(t, []string{"vfat", "nls_cp437", "nls_ascii", "nls_utf8"}, []fstreetest.Config{c}, func(r io.ReaderAt, size int64) (fs.FS, error) {
+		return fat.OpenWith(r, size, &fat.Options{Zone: zone})
+	})
 }
 
 func TestInfoIsWhatTheToolsSay(t *testing.T) {
