@@ -48,6 +48,11 @@ func (a *app) completeArgument(cmd *cobra.Command, args []string, word string) (
 		}
 		return a.complete(answer)
 	case "DIR":
+		if strings.Contains(cmd.Use, "[PATH] DIR") && len(args) == 1 {
+			// It may be the PATH just as well.
+			paths := a.completeInside(cmd, args, func(f *files) []completion.Candidate { return onlyOpen(f.pathsLike(word)) })
+			return a.complete(&completion.Answer{Kind: completion.Words, Candidates: append(paths, onlyOpen(hostPaths(word))...)})
+		}
 		return a.complete(&completion.Answer{Kind: completion.Dirs})
 	case "PATH", "PATH-IN-B", "TEST", "VOLUME":
 		if kind == "PATH-IN-B" {
@@ -97,23 +102,22 @@ func (a *app) complete(answer *completion.Answer) ([]cobra.Completion, cobra.She
 	return words, directive
 }
 
-// argumentKind is the word that a usage line has for the n-th argument. What is
-// repeated and not the last takes all that could be it.
+// argumentKind is the word that a usage line has for the n-th argument. Where one
+// before the last may be left out or repeated, that is the last one: the argument
+// could be it.
 func argumentKind(usage []string, n int) string {
-	for i, word := range usage {
-		kind := strings.TrimRight(strings.Trim(word, "[]"), ".]")
-		repeated := strings.HasSuffix(word, "...")
-		last := i == len(usage)-1
-		switch {
-		case n == i && !(repeated && !last), repeated && last:
-			return kind
-		case repeated && n == i:
-			return kind
-		case repeated:
-			return strings.Trim(usage[len(usage)-1], "[].")
-		}
+	last := len(usage) - 1
+	repeated := func(word string) bool { return strings.HasSuffix(word, "...") }
+	kind := func(word string) string { return strings.Trim(word, "[].") }
+	switch {
+	case last < 0 || n > last && !slices.ContainsFunc(usage, repeated):
+		return ""
+	case n > last, slices.ContainsFunc(usage[:n], repeated):
+		return kind(usage[last])
+	case strings.HasPrefix(usage[n], "[") && !strings.HasPrefix(usage[last], "["):
+		return kind(usage[last])
 	}
-	return ""
+	return kind(usage[n])
 }
 
 // oneDash are the options as find(1) has them.

@@ -25,8 +25,8 @@ func newCompletion(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion " + strings.Join(shells, "|"),
 		Short: "Print what a shell completes command lines by",
-		Long: `Print the script by which a shell completes the commands, options and values, and
-the volumes and paths inside the image. It needs no other package:
+		Long: `Print the script by which a shell completes commands, options and their values,
+and the volumes and paths inside the image. It needs no other package:
 
   bash  source <(qed completion bash)         in ~/.bashrc
   zsh   source <(qed completion zsh)          in ~/.zshrc, after compinit

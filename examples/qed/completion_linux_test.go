@@ -183,7 +183,7 @@ func TestShellsCompleteWhatIsNoPathInside(t *testing.T) {
 				"map --svg some\tdi\t":                                    {"map", "--svg", "some picture.svg", "disk.qed"},
 				"cp disk.qed p1/E\tA\tz\t":                                {"cp", "disk.qed", "p1/EFI/A file with a long name.txt", "zz"},
 				"dump disk.qed p\t1 z\t":                                  {"dump", "disk.qed", "p1", "zz"},
-				"mount disk.qed p\tin\tx":                                 {"mount", "disk.qed", "p1-of-the-host/in it/x"},
+				"mount disk.qed p1-\tin\tx":                               {"mount", "disk.qed", "p1-of-the-host/in it/x"},
 				"diff b.qed disk.qed disk p1/E\t":                         {"diff", "b.qed", "disk.qed", "disk", "p1/EFI/"},
 				"tree guest.qed /home/user/no\t":                          {"tree", "guest.qed", "/home/user/no"}, // no directory
 				"cat guest.qed /home/us\tno\t":                            {"cat", "guest.qed", "/home/user/note"},

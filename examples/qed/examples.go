@@ -81,6 +81,7 @@ qed measure -O qed --size 10G`,
 	"mount": `
 qed mount disk.qed /mnt
 qed mount -C p2 disk.qed /mnt
+qed mount disk.qed / /mnt
 qed mount --block disk.qed /mnt`,
 	"nbd": `
 qed nbd -r disk.qed

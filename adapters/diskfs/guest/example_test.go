@@ -48,6 +48,33 @@ func ExampleRoot() {
 	// loader
 }
 
+func ExampleRoot_Locate() {
+	disk, err := imagefs.Open("../../../testdata/guest/debian.qed", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer disk.Close()
+	systems, err := guest.Find(disk)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mounts := make(map[guest.MountID]int)
+	for _, name := range []string{"etc/hostname", "etc", "home/user/note"} {
+		var at guest.Location
+		if at, err = systems[0].Root().Locate(name); err != nil {
+			log.Fatal(err)
+		}
+		mounts[at.Mount]++
+		fmt.Println(name, "is", at.Path, "of", at.FS.Info().Label)
+	}
+	fmt.Println(len(mounts), "mounts")
+	// Output:
+	// etc/hostname is etc/hostname of root
+	// etc is etc of root
+	// home/user/note is user/note of home
+	// 2 mounts
+}
+
 func ExampleSystem_Mounts() {
 	disk, err := imagefs.Open("../../../testdata/guest/fedora.qed", nil)
 	if err != nil {

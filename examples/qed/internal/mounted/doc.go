@@ -10,7 +10,10 @@ package mounted
 
 import (
 	"errors"
+	iofs "io/fs"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -24,15 +27,39 @@ type DiskFile struct {
 	Disk qedfile.Disk // its holes are known where it is a [qedfile.Mapper]
 }
 
+// Tree is what can be mounted: the tree of a disk, or a [Guest].
+type Tree interface {
+	iofs.StatFS
+	iofs.ReadDirFS
+	iofs.ReadLinkFS
+
+	// Locate is [imagefs.Tree.Locate].
+	Locate(name string) (fsys *fstree.FS, rest string, err error)
+}
+
+var (
+	_ Tree = (*imagefs.Tree)(nil)
+	_ Tree = Guest{}
+)
+
+// Guest is the root of a guest as a [Tree].
+type Guest struct{ *guest.Root }
+
+// Locate says in which filesystem a file lies.
+func (g Guest) Locate(name string) (*fstree.FS, string, error) {
+	at, err := g.Root.Locate(name)
+	return at.FS, at.Path, err
+}
+
 // Options say what is mounted, and how.
 type Options struct {
 	// Disks, if set, are mounted as files, in place of a tree.
 	Disks []DiskFile
 
-	Tree    *imagefs.Tree
-	Root    string // directory of the tree that is mounted
-	Volumes []imagefs.Volume
-	Source  string // what mount(8) shows as the device
+	Tree    Tree
+	Root    string           // directory of the tree that is mounted
+	Volumes []imagefs.Volume // that the tree has on top
+	Source  string           // what mount(8) shows as the device
 
 	// Others lets other users see the mount. The kernel then checks
 	// permissions; without it, whoever mounts can read everything.

@@ -83,6 +83,9 @@ func (o *Options) rootNode(options *fs.Options) (fs.InodeEmbedder, error) {
 			m.numbers.volumes[o.Volumes[i].Name] = uint64(i) + 1
 		}
 	}
+	if g, ok := o.Tree.(Guest); ok {
+		m.numbers.guest = &g
+	}
 	options.RootStableAttr.Ino = m.numbers.of(o.Root, st)
 	options.EnableAcl = m.acl
 	if m.acl {

@@ -17,6 +17,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 )
 
@@ -46,6 +47,9 @@ func (n *node) errno(err error) syscall.Errno {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, guest.ErrNoDevice), errors.Is(err, guest.ErrNoMountPoint):
+		n.mount.Problem(n.path, err)
+		return syscall.EIO // something should be there
 	case errors.Is(err, iofs.ErrNotExist):
 		return syscall.ENOENT
 	case errors.Is(err, fstree.ErrNotDir):
@@ -81,7 +85,7 @@ func shownName(name string) string {
 func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	path := n.child(fstree.EscapeName(name))
 	info, err := n.mount.Tree.Lstat(path)
-	if errors.Is(err, iofs.ErrNotExist) && path != n.child(name) {
+	if errors.Is(err, iofs.ErrNotExist) && !errors.Is(err, guest.ErrNoDevice) && path != n.child(name) {
 		path = n.child(name) // as shownName leaves some
 		info, err = n.mount.Tree.Lstat(path)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 )
 
 // numbers gives inode numbers that tell all files of a mount apart: the
@@ -21,9 +22,11 @@ import (
 type numbers struct {
 	volumes map[string]uint64 // by name, from 1; empty where one volume is mounted alone
 	top     uint64            // subvolume that is mounted
+	guest   *Guest            // whose root is mounted; nil for volumes
 
-	mu    sync.Mutex
-	other map[fileKey]uint64
+	mu     sync.Mutex
+	other  map[fileKey]uint64
+	mounts map[guest.MountID]uint64 // of the guest, from 0 for its root
 }
 
 // fileKey is a file of the mount.
@@ -46,6 +49,9 @@ const rootNumber = 1
 // of is the number of the file at a path.
 func (n *numbers) of(path string, st *fstree.Stat) uint64 {
 	var volume uint64
+	if n.guest != nil {
+		volume = n.mountOf(path)
+	}
 	if len(n.volumes) > 0 {
 		if path == "." {
 			return rootNumber
@@ -68,6 +74,26 @@ func (n *numbers) of(path string, st *fstree.Stat) uint64 {
 		}
 		number = 1<<63 | uint64(len(n.other)+1)
 		n.other[key] = number
+	}
+	return number
+}
+
+// mountOf numbers what the guest has mounted, as it comes: the same file has other
+// numbers where it is bound to, for what lies on it there may be another one.
+func (n *numbers) mountOf(path string) uint64 {
+	at, err := n.guest.Root.Locate(path)
+	if err != nil {
+		return 0 // it has been described a moment ago
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	number, known := n.mounts[at.Mount]
+	if !known {
+		if n.mounts == nil {
+			n.mounts = make(map[guest.MountID]uint64)
+		}
+		number = uint64(len(n.mounts))
+		n.mounts[at.Mount] = number
 	}
 	return number
 }
