@@ -37,7 +37,8 @@ escaped form, and path_hex has its bytes.
 
 A name with control characters is printed as $'...', as bash reads it; -0 prints
 names as they are stored. Names are coloured on a terminal, as ls --color does:
-by LS_COLORS, unless NO_COLOR is set. Of a damaged directory what can be read is listed; the exit code is 1 then.`,
+by LS_COLORS, unless NO_COLOR is set. Of a damaged directory what can be read is
+listed; the exit code is 1 then.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	a.addFileFlags(cmd)

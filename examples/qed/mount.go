@@ -24,8 +24,8 @@ Ctrl-C, or until DIR is unmounted.
 of its name beside it, for programs that want a file or block device: losetup,
 qemu-img. The files have holes where nothing is stored.
 
-With PATH, or -C, a directory of the image is mounted, such as a volume; / is the
-root of the guest, with what its fstab mounts, where that is mounted. What of it
+With PATH, or -C, a directory of the image is mounted, such as a volume; / is
+the root of the guest, with what its fstab mounts where it does. What of it
 cannot be mounted is said, and fails when it is used. Without PATH the volumes
 are the top directories. Whoever mounts can read everything; --allow-other
 lets other users in, as far as the modes of the files allow.`,
