@@ -83,7 +83,7 @@ func TestACopyOfTheSuperblockIsNotUsedForAnotherFilesystem(t *testing.T) {
 		"damaged too":       func(b []byte) { b[super+48] = 1; b[backup+48] = 1 },
 		"none":              func(b []byte) { b[super+48] = 1; clear(b[backup:][:1376]) },
 		"of another place":  func(b []byte) { b[super+48] = 1; b[backup+8]++ },
-		"of another length": func(b []byte) { b[super+48] = 1; b[backup+49], b[backup+56] = 0x20, 16 },
+		"of another length": func(b []byte) { b[super+48] = 1; b[backup+49], b[backup+52], b[backup+53] = 0x20, 0, 4 },
 	} {
 		image := fstreetest.Image(t, "ufs1-le")
 		damage(image)
@@ -143,6 +143,10 @@ func TestWhatAReaderShouldKnowIsNoted(t *testing.T) {
 		{"", false, func(b []byte) { b[flags] = 2 | 8 }},
 		{"the filesystem is marked as damaged: it needs fsck", false, func(b []byte) { b[flags] = 4 }},
 		{"the filesystem has 2 snapshots, whose contents are not read", false, func(b []byte) { b[snapshots], b[snapshots+4] = 30, 31 }},
+		{"", false, func(b []byte) { // of Solaris, and stable
+			b[clean] = 2
+			le.PutUint32(b[1336:], 0x7c269d38-le.Uint32(b[32:]))
+		}},
 		{"the filesystem has a log of Solaris, which is not replayed", false, func(b []byte) {
 			b[clean] = 0xfd
 			le.PutUint32(b[1336:], 0x7c269d38-le.Uint32(b[32:]))
