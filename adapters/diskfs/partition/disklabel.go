@@ -117,7 +117,7 @@ func (d disk) addSlot(t *Table, s slot) {
 	if s.length == 0 {
 		return
 	}
-	// A cylinder has less than 1<<32 sectors, a label less than 1<<32 of them.
+	// A cylinder has less than 1<<32 sectors, a label of Sun less than 1<<32 of them.
 	const farAway = 1 << 48
 	d.add(t, Partition{
 		Number:   s.number,
@@ -140,9 +140,17 @@ func parseBSD(b []byte) (slots []slot, ok bool) {
 	if le.Uint32(b) != magic || le.Uint32(b[132:]) != magic {
 		return nil, false
 	}
+	// OpenBSD's labels have a version since numbers have 48 bits, where the others
+	// have nothing but zeroes, and the highest 16 where these have a size of fragments.
+	long := le.Uint16(b[114:]) == 1
 	for i := range min(int(le.Uint16(b[138:])), most) {
 		e := b[entries+16*i:]
-		slots = append(slots, slot{number: i + 1, kind: uint32(e[12]), start: int64(le.Uint32(e[4:])), length: int64(le.Uint32(e))})
+		s := slot{number: i + 1, kind: uint32(e[12]), start: int64(le.Uint32(e[4:])), length: int64(le.Uint32(e))}
+		if long {
+			s.start |= int64(le.Uint16(e[8:])) << 32
+			s.length |= int64(le.Uint16(e[10:])) << 32
+		}
+		slots = append(slots, s)
 	}
 	return slots, true
 }

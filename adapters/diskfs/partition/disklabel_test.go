@@ -125,6 +125,46 @@ var bare = []struct {
 	{"bsd behind the boot code", func(d []byte) { bsdLabel(d[64:], [3]uint32{7, 16, 300}) }, "1:16+300"},
 }
 
+// Disks of more than 2 TiB need more than 32 bits.
+func TestNumbersOfOpenBSDHave48Bits(t *testing.T) {
+	const far = 5 << 32 // sectors
+	disk := labelled(func(d []byte) {
+		bsdLabel(d[sector:], [3]uint32{7, 16, 300}, [3]uint32{7, 1024, 0})
+		le := binary.LittleEndian
+		le.PutUint16(d[sector+114:], 1)
+		le.PutUint16(d[sector+148+16+8:], 5) // of the place of b
+		le.PutUint16(d[sector+148+16+10:], 1)
+	})
+	read := func() *partition.Table {
+		t.Helper()
+		table, err := partition.Read(sparse{disk}, (far+1<<40)*sector, nil)
+		if err != nil || len(table.Partitions) != 2 {
+			t.Fatalf("%+v, %v", table, err)
+		}
+		return table
+	}
+	if p := read().Partitions[1]; p.Offset != (far+1024)*sector || p.Size != 1<<32*sector {
+		t.Errorf("%+v", p)
+	}
+	le := binary.LittleEndian
+	le.PutUint16(disk[sector+114:], 0) // of another system, which has a size of fragments there
+	le.PutUint32(disk[sector+148+16:], 8)
+	if p := read().Partitions[1]; p.Offset != 1024*sector || p.Size != 8*sector {
+		t.Errorf("%+v", p)
+	}
+}
+
+// sparse is a disk of zeroes after its first bytes.
+type sparse struct{ b []byte }
+
+func (s sparse) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	if off < int64(len(s.b)) {
+		copy(p, s.b[off:])
+	}
+	return len(p), nil
+}
+
 func described(table *partition.Table) string {
 	var s []string
 	for _, p := range table.Partitions {
