@@ -65,6 +65,10 @@ func writeImage(t *testing.T, m machineImage, src qedfile.Disk, name string, wor
 		t.Fatal(err)
 	}
 	opts := &images.WriteOptions{WriteOptions: layer.WriteOptions{Workers: workers}, Values: m.values(), Name: filepath.Base(name)}
+	if _, ok := opts.Values["compress"]; ok { // no option of -o, but -c
+		opts.Compress = true
+		delete(opts.Values, "compress")
+	}
 	if _, ok := opts.Values["data_file"]; ok {
 		opts.Values["data_file"] = name + ".data" // qemu takes relative names for those of the working directory
 	}

@@ -39,6 +39,9 @@ ca-cert.pem, server-cert.pem and server-key.pem:
   qed nbd -b 0.0.0.0 --tls-creds t \
     --object tls-creds-x509,id=t,endpoint=server,dir=DIR disk.qed
 
+-l serves an internal snapshot, which no client can write; so is an image that
+is neither QED nor raw, which needs -r.
+
 --volume serves a volume in place of the disk; given several times, each is an
 export with the name of the volume. Logical volumes can only be served with
 -r.`,
@@ -97,6 +100,7 @@ func (n *nbdServer) addFlags() {
 	f.StringVar(&n.tls.object, "object", "", "certificates: tls-creds-x509,id=`ID,endpoint=server,dir=DIR`[,verify-peer=off]")
 	f.StringVar(&n.tls.creds, "tls-creds", "", "demand TLS, with the certificates of this --object `ID`")
 	addChoice(n.cmd, &n.discard, "discard", "", "ignore", "what a client's trim does: unmap gives the space back", "ignore", "off", "unmap", "on")
+	n.app.addSnapshotFlag(n.cmd)
 	for _, r := range refusedNBDFlags {
 		f.VarP(refusedFlag(r.why), r.name, r.short, "")
 		f.Lookup(r.name).Hidden = true
@@ -117,7 +121,6 @@ var refusedNBDFlags = []struct {
 	{"disconnect", "d", false, "'nbd-client -d DEVICE' does that"},
 	{"list", "L", false, "'nbdinfo --list' shows the exports of a server"},
 	{"bitmap", "B", true, "QED images have no bitmaps"},
-	{"load-snapshot", "l", true, "--snapshot serves an internal snapshot of a qcow2 image"},
 	{"nocache", "n", false, "the host's cache is always used; clients flush"},
 	{"cache", "", true, "the host's cache is always used, as with qemu-nbd's writeback; clients flush"},
 	{"aio", "", true, "there is one way to read and write"},
@@ -159,6 +162,9 @@ func (n *nbdServer) run(ctx context.Context, name string) (err error) {
 	config, err := n.tls.config()
 	if err != nil {
 		return err
+	}
+	if a.open.snapshot = snapshotName(a.open.snapshot); a.open.snapshot != "" {
+		n.readOnly = true // as qemu-nbd has it
 	}
 	d, err := a.openDiskFor(name, access{format: a.open.format, write: !n.readOnly})
 	if err != nil {

@@ -2,7 +2,9 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -86,11 +88,16 @@ func (t *Tally) Err(ctx context.Context) error {
 }
 
 // CheckRuns checks that each part of a disk that the image stores itself has its
-// place inside the files.
+// place inside the files. What the host cannot read is a failure of the check.
 func (d *Disk) CheckRuns(ctx context.Context, opts *CheckOptions) (*CheckReport, error) {
+	if err := d.Usable(); err != nil {
+		return nil, err
+	}
 	t := NewTally(opts)
 	for e, err := range d.OwnExtents(0, d.size) {
-		if err != nil {
+		if host := (*fs.PathError)(nil); errors.As(err, &host) {
+			t.Add(qedfile.CheckFailure, 1, "%d bytes at %d of the disk: %w", e.Length, e.Start, err)
+		} else if err != nil {
 			t.Add(qedfile.Corruption, 1, "%d bytes at %d of the disk: %w", e.Length, e.Start, err)
 		}
 		if err := t.Err(ctx); err != nil {

@@ -111,6 +111,14 @@ func (d *Disk) Close() error {
 	return err
 }
 
+// Usable returns [fs.ErrClosed] once the disk is closed, and nil before.
+func (d *Disk) Usable() error {
+	if d.closed.Load() {
+		return fs.ErrClosed
+	}
+	return nil
+}
+
 // ReadAt implements [io.ReaderAt], through the backing chain. Where a part of
 // the image is damaged it returns what comes before and an error; the rest of
 // the disk stays readable.

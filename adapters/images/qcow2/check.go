@@ -33,6 +33,9 @@ const maxChecked = math.MaxInt32
 //
 // A part that cannot be read ends the check with an error.
 func (m *Image) Check(ctx context.Context, opts *layer.CheckOptions) (*layer.CheckReport, error) {
+	if err := m.Usable(); err != nil {
+		return nil, err
+	}
 	h := m.header
 	c := &checker{Image: m, ctx: ctx, Tally: layer.NewTally(opts), clusters: clustersOf(m.fileSize, h), stored: newStoredCounts(m), uses: make(map[int64]*tableUse)}
 	if c.clusters > maxChecked {

@@ -12,6 +12,9 @@ var _ layer.Checker = (*Image)(nil)
 // Check checks, as qemu-img does, that the blocks are numbered below the number
 // of blocks, that no two have the same number, and that the header counts them.
 func (m *Image) Check(ctx context.Context, opts *layer.CheckOptions) (*layer.CheckReport, error) {
+	if err := m.Usable(); err != nil {
+		return nil, err
+	}
 	h, t := &m.header, layer.NewTally(opts)
 	allocated, owners := int64(0), make(map[int64]int64)
 	for i := int64(0); i < h.Blocks; {
