@@ -119,3 +119,14 @@ func TestImagesOfQemuReadAsQemuReadsThem(t *testing.T) {
 		})
 	}
 }
+
+// TestZeroesAtTheBeginningOfADataFileHaveNoPlace: an entry with offset 0 is that
+// of the first cluster of a data file only where it holds data.
+func TestZeroesAtTheBeginningOfADataFileHaveNoPlace(t *testing.T) {
+	for _, raw := range []string{"on", "off"} {
+		name := filepath.Join(t.TempDir(), "a.qcow2")
+		oracle.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "data_file="+name+".data,data_file_raw="+raw, name, "1M")
+		imagetest.QemuIO(t, "qcow2", name, "write -q -P 1 0 192k", "write -q -z 0 64k", "write -q -z 128k 64k")
+		imagetest.SameMap(t, imagetest.Open(t, "qcow2", name), "qcow2", name)
+	}
+}

@@ -114,9 +114,9 @@ func (m *Image) decode(c *cluster) error {
 		return nil
 	}
 	// The first cluster of an external file has offset 0, like no cluster: the
-	// flag tells them apart.
-	allocated := c.entry&offsetMask != 0 || h.hasDataFile() && c.entry&flagCopied != 0
+	// flag tells them apart, but not those that read as zeroes.
 	zero := c.entry&flagZero != 0 && !h.extendedL2()
+	allocated := c.entry&offsetMask != 0 || h.hasDataFile() && c.entry&flagCopied != 0 && !zero
 	if allocated {
 		c.host = int64(c.entry & offsetMask)
 	}
