@@ -26,6 +26,10 @@ type Options struct {
 	// ReplaceReadOnly replaces a file that may not be written, as cp -f does.
 	ReplaceReadOnly bool
 
+	// Above is put before the temporary name in errors: the path of the root of
+	// [CreateIn], where the caller has opened it below another one.
+	Above string
+
 	// Perm are the permissions of the file before the umask. Zero means those
 	// of the file that it replaces, exactly, or else 0666.
 	Perm fs.FileMode
@@ -226,7 +230,7 @@ func (f *File) Close() error {
 // removeTemp takes the temporary name away. An error says what is left.
 func (f *File) removeTemp() error {
 	if err := f.dir.remove(f.temp); err != nil {
-		return fmt.Errorf("%s is left behind: %w", f.temp, cause(err))
+		return fmt.Errorf("%s is left behind: %w", filepath.Join(f.opts.Above, f.temp), cause(err))
 	}
 	return nil
 }

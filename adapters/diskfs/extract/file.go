@@ -83,6 +83,7 @@ func (c *copier) parent(name string) (dir *os.Root, base string, err error) {
 func (c *copier) write(ctx context.Context, w *written, src fstree.File, dir *os.Root, base string) error {
 	f, err := newfile.CreateIn(dir, base, &newfile.Options{
 		Exclusive: !c.Force, ReplaceReadOnly: c.Force, Unsynced: c.Unsynced, Perm: 0o600,
+		Above: filepath.Dir(w.name),
 	})
 	if errors.Is(err, fs.ErrExist) {
 		return ErrExists
