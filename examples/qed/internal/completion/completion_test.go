@@ -27,6 +27,9 @@ func TestLinesAreSplitAsBashDoes(t *testing.T) {
 		`~/x ~y a~`:                {"/home/me/x", "~y", "a~"},
 		`$V "${V}c" '$V' $W \$V`:   {"a b", "a bc", "$V", "$W", "$V"},
 		`a\`:                       {"a"},
+		`$1 ${V ${V:-x} "$"`:       {"$1", "${V", "${V:-x}", "$"},
+		`$'\x411\1019\8\xg'`:       {"A1A9\\8\\xg"},
+		`a "" b`:                   {"a", "", "b"},
 		`"a b`:                     {"a b"},
 	} {
 		words, _ := completion.Split(line, value)
