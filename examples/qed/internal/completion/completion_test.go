@@ -85,6 +85,8 @@ func TestTheAnswerForBash(t *testing.T) {
 		{"qed ls d p1/it\\'", "p1/it\\'", "9", dir, `COMPREPLY=('p1/it\'\''s\ \$\(x\)/' )` + "\n"},
 		{`qed ls d "p1/it'`, "p1/it'", "9", dir, `COMPREPLY=('p1/it'\''s \$(x)/' 'p1/it'\''s \$(x)/*' )` + "\n"},
 		{`qed ls d "p1/it'`, "p1/it'", "33", dir, `COMPREPLY=('p1/it'\''s \$(x)/' )` + "\n"},
+		{"qed ls d p1/i", "p1/i", "33", paths, `COMPREPLY=('p1/it\'\''s\ \$\(x\)/' 'p1/itself' )` + "\n"},
+		{`qed ls d "p1/i`, "p1/i", "9", paths, `COMPREPLY=('p1/it'\''s \$(x)/' 'p1/itself' )` + "\n"},
 		{"qed ls d p1/it", "other", "9", paths, ""},
 		{"qed ls d p1/it", "d p1/it", "9", paths, ""},
 		{"qed ls d ", "", "9", &completion.Answer{Kind: completion.None}, ""},
