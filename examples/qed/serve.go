@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/examples/qed/internal/web"
 )
 
@@ -22,11 +24,16 @@ func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [flags] IMAGE",
 		Short: "Show the files inside the image to a browser",
-		Long: `Show the files inside the image to a browser, for looking and downloading,
-directories as tar archives, one at a time. It ends with Ctrl-C.
+		Long: `Show an image to a browser: its systems and what is installed, its volumes, all
+files with what the filesystem says of them and a preview, what takes the space,
+a search by name, and directories as tar or zip archives, one at a time. It ends
+with Ctrl-C.
+
+The same addresses are WebDAV, for reading: /files/ has the volumes, and
+/os/NAME/files/ the files of a system as it sees them itself.
 
 It listens on this machine alone unless --listen says otherwise; there is no
-password. Nothing in the image is run or rendered by the browser.
+password. No script of the image is run by the browser.
 
 What cannot be read is said on its page and on standard error. An archive that
 lacks something ends with a list of it, LEFT-OUT.txt.`,
@@ -66,13 +73,32 @@ lacks something ends with a list of it, LEFT-OUT.txt.`,
 func (f *files) site(name, host string) *web.Site {
 	var mu sync.Mutex
 	return &web.Site{
-		Name: filepath.Base(name), Disk: f.Disk, Notes: f.allNotes, Host: host,
+		Name: filepath.Base(name), Disk: f.Disk, Notes: f.allNotes, Host: host, Systems: f.systems,
+		Map: func(ctx context.Context, w io.Writer) error {
+			picture, err := f.a.picture(ctx, f.opened)
+			if picture == nil {
+				return err
+			}
+			return errors.Join(err, picture.WriteSVG(w))
+		},
 		Problem: func(path string, err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			f.note(atPath(path, err))
 		},
 	}
+}
+
+// systems are those on the disk, or the one of --os.
+func (f *files) systems() ([]*guest.System, error) {
+	if f.a.os == "" {
+		return guest.Find(f.Disk)
+	}
+	s, err := chooseSystem(f.Disk, f.a.os)
+	if s == nil {
+		return nil, err
+	}
+	return []*guest.System{s}, err
 }
 
 // noteListener says where to look, and who else can.

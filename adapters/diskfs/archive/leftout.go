@@ -43,16 +43,25 @@ func oneLine(s string) string {
 	return strings.Trim(strconv.Quote(s), `"`)
 }
 
+// text is the list as the last member has it, "" where nothing is left out.
+func (l *leftOut) text() string {
+	if l == nil || l.list.Len() == 0 {
+		return ""
+	}
+	text := "Left out of this archive, or not whole in it:\n\n" + l.list.String()
+	if l.more > 0 {
+		text += fmt.Sprintf("... and %d more\n", l.more)
+	}
+	return text
+}
+
 // writeLeftOut writes the last member, if anything was left out.
 func (s *stream) writeLeftOut() error {
-	if s.leftOut == nil || s.leftOut.list.Len() == 0 {
+	text := s.leftOut.text()
+	if text == "" {
 		return nil
 	}
-	text := "Left out of this archive, or not whole in it:\n\n" + s.leftOut.list.String()
-	if s.leftOut.more > 0 {
-		text += fmt.Sprintf("... and %d more\n", s.leftOut.more)
-	}
-	h := header{name: "./" + s.freeName(s.leftOutName), flag: typeFile, mode: 0o644, mtime: time.Unix(0, 0), size: int64(len(text))}
+	h := header{name: "./" + s.freeName(), flag: typeFile, mode: 0o644, mtime: time.Unix(0, 0), size: int64(len(text))}
 	b := append(h.appendTo(nil), text...)
 	_, err := s.w.Write(pad(b, len(text)))
 	return err
@@ -60,18 +69,18 @@ func (s *stream) writeLeftOut() error {
 
 // freeName is a name that no file beside it in the archive has: extracted, one
 // of the two would replace the other.
-func (s *stream) freeName(name string) string {
-	free := name
+func (r *report) freeName() string {
+	free := r.leftOutName
 	for n := 2; ; n++ {
 		shown := fstree.EscapeName(free)
-		if s.root != "." {
-			shown = s.root + "/" + shown
+		if r.root != "." {
+			shown = r.root + "/" + shown
 		}
-		if _, err := s.tree.Lstat(shown); errors.Is(err, fs.ErrNotExist) {
+		if _, err := r.tree.Lstat(shown); errors.Is(err, fs.ErrNotExist) {
 			return free
-		} else if errors.Is(err, fstree.ErrNotDir) && s.memberName(s.root, false) != "./"+free {
+		} else if errors.Is(err, fstree.ErrNotDir) && r.memberName(r.root, false) != "./"+free {
 			return free // the archive has one member besides
 		}
-		free = fmt.Sprintf("%s-%d", name, n)
+		free = fmt.Sprintf("%s-%d", r.leftOutName, n)
 	}
 }

@@ -2,15 +2,12 @@ package archive
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"runtime"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -53,26 +50,14 @@ type Options struct {
 // an error when it cannot write, or when ctx ends.
 func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, opts *Options) (err error) {
 	s := &stream{
-		tree: tree, root: root, paths: []string{root},
-		w:     bufio.NewWriterSize(w, gather),
-		order: make(chan *queued, buffers),
-		work:  make(chan *queued, buffers),
-		free:  make(chan *buffer, buffers),
-		links: make(map[fstree.FileID]*member),
+		report: newReport(tree, root, opts),
+		w:      bufio.NewWriterSize(w, gather),
+		order:  make(chan *queued, buffers),
+		work:   make(chan *queued, buffers),
+		free:   make(chan *buffer, buffers),
+		links:  make(map[fstree.FileID]*member),
 	}
-	if opts == nil {
-		opts = &Options{}
-	}
-	if len(opts.Paths) > 0 {
-		s.paths = outermost(opts.Paths)
-	}
-	if opts.LeftOut != "" {
-		s.leftOut, s.leftOutName = &leftOut{}, opts.LeftOut
-	}
-	if s.tell = opts.Problem; s.tell == nil {
-		s.tell = s.keep
-		defer func() { err = errors.Join(append(s.kept, err)...) }()
-	}
+	defer func() { err = s.join(err) }()
 	for range buffers {
 		s.free <- new(buffer)
 	}
@@ -97,38 +82,14 @@ func Write(ctx context.Context, w io.Writer, tree fstree.Walker, root string, op
 
 // stream is an archive that is being written.
 type stream struct {
-	tree  fstree.Walker
-	root  string
-	paths []string // what is archived
-	tell  func(path string, err error)
-	kept  []error // problems, if nobody is told of them
+	report
 	w     *bufio.Writer
 	batch *batch // that is being made
-
-	leftOut     *leftOut // nil where there is to be no list
-	leftOutName string
 
 	order chan *queued // what is written, in order
 	work  chan *queued // the same for those who load it
 	free  chan *buffer // those that nothing is read into
 	links map[fstree.FileID]*member
-}
-
-// maxKept is how many problems are kept for a caller who has no place for them.
-const maxKept = 16
-
-func (s *stream) keep(path string, err error) {
-	if len(s.kept) < maxKept {
-		s.kept = append(s.kept, &fs.PathError{Op: "archive", Path: path, Err: err})
-	}
-}
-
-// problem is for what is left out.
-func (s *stream) problem(path string, err error) {
-	if s.leftOut != nil {
-		s.leftOut.add(path, err)
-	}
-	s.tell(path, err)
 }
 
 type buffer [bufferSize]byte
@@ -146,69 +107,16 @@ type queued struct {
 
 // produce walks the tree and queues the jobs.
 func (s *stream) produce(ctx context.Context) error {
-	for _, name := range s.paths {
-		if err := s.produceBelow(ctx, name); err != nil {
-			return err
+	err := s.walk(ctx, func(e *fstree.WalkEntry, err error) error {
+		if err != nil {
+			return s.queue(ctx, &problem{e.Path, err})
 		}
+		return s.queueFile(ctx, e)
+	})
+	if err != nil {
+		return err
 	}
 	return s.queueBatch(ctx)
-}
-
-// produceBelow goes through one of the paths. It is met in the directory that it
-// lies in: a walk that begins with a link would follow it.
-func (s *stream) produceBelow(ctx context.Context, name string) error {
-	dir := name
-	if name != s.root {
-		dir = path.Dir(name)
-	}
-	found := false
-	var why error // it may not be found
-	for e, err := range s.tree.Walk(ctx, dir, &fstree.WalkOptions{Stat: true}) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !within(e.Path, name) {
-			if err != nil {
-				why = err
-			}
-			e.Skip = e.Path != dir
-			if found {
-				break
-			}
-			continue
-		}
-		found = true
-		if err == nil {
-			err = s.queueFile(ctx, e)
-		} else {
-			err = s.queue(ctx, &problem{e.Path, err})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if ctx.Err() != nil || found {
-		return ctx.Err()
-	}
-	return s.queue(ctx, &problem{name, cmp.Or(why, fs.ErrNotExist)})
-}
-
-// within reports whether a path is dir or below it.
-func within(name, dir string) bool {
-	rest, ok := strings.CutPrefix(name, dir)
-	return dir == "." || ok && (rest == "" || rest[0] == '/' || dir == "/")
-}
-
-// outermost leaves out of paths those that lie below others, or are there twice:
-// no member replaces another one.
-func outermost(paths []string) (list []string) {
-	for i, name := range paths {
-		if !slices.ContainsFunc(paths[:i], func(p string) bool { return within(name, p) }) &&
-			!slices.ContainsFunc(paths[i+1:], func(p string) bool { return p != name && within(name, p) }) {
-			list = append(list, name)
-		}
-	}
-	return list
 }
 
 // queue queues a job, after the members that came before it.
@@ -263,15 +171,15 @@ func (s *stream) consume(ctx context.Context) error {
 }
 
 // memberName is the name of a path of the tree in the archive.
-func (s *stream) memberName(path string, dir bool) string {
-	rel := strings.TrimPrefix(path, s.root)
+func (r *report) memberName(path string, dir bool) string {
+	rel := strings.TrimPrefix(path, r.root)
 	switch {
-	case s.root == ".":
+	case r.root == ".":
 		rel = "/" + path
 	case rel == "" && !dir:
 		rel = path[strings.LastIndexByte(path, '/'):]
 	}
-	if path == s.root && dir {
+	if path == r.root && dir {
 		return "./"
 	}
 	name := "." + fstree.OutwardPath(rel)

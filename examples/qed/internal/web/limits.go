@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -98,27 +97,3 @@ func (a *answer) Write(p []byte) (n int, err error) {
 
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// listings lists directories one at a time, and remembers the last one: whoever
-// turns the pages of a large directory does not have it read for each.
-type listings struct {
-	turn chan struct{} // holds one while somebody lists
-	last *listing
-}
-
-func newListings() *listings { return &listings{turn: make(chan struct{}, 1)} }
-
-// get lists a directory.
-func (l *listings) get(ctx context.Context, tree Tree, name string) (*listing, error) {
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-l.turn }()
-	if l.last == nil || l.last.name != name {
-		l.last = nil // two large ones are not held at a time
-		l.last = newListing(tree, name)
-	}
-	return l.last, nil
-}

@@ -1,40 +1,67 @@
 package web
 
 import (
-	"fmt"
-	"io/fs"
-	"iter"
-	"net/http"
+	"cmp"
+	"context"
+	"path"
 	"slices"
-	"strconv"
-	"time"
+	"strings"
 
-	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/examples/qed/internal/unixmode"
+	"github.com/qedfs/qedfs/adapters/diskfs/find"
 )
 
-const (
-	// pageRows is how many entries of a directory are on one page.
-	pageRows = 1000
-
-	// maxView is the largest file that a page offers to show as text, in bytes.
-	maxView = 8 << 20
-)
-
-// listing is what is in a directory: directories first, each part in order.
+// listing is what is in a directory: directories first, each part in order of
+// names.
 type listing struct {
-	name  string
+	key   string // of its place
 	names []string
 	dirs  int // how many of the names are of directories
 	err   error
+
+	// sorted is by what the order below is, of indices of names.
+	sorted sorting
+	order  []int32
 }
 
-func newListing(tree Tree, name string) *listing {
-	list, err := tree.ReadDir(name)
-	l := &listing{name: name, names: make([]string, 0, len(list)), err: err}
+// listings lists directories one at a time, and remembers the last one: whoever
+// turns the pages of a large directory does not have it read for each.
+type listings struct {
+	turn chan struct{} // holds one while somebody lists
+	last *listing
+}
+
+func newListings() *listings { return &listings{turn: make(chan struct{}, 1)} }
+
+// get lists a directory. What it returns is not changed any more.
+func (l *listings) get(ctx context.Context, p place, by sorting) (*listing, error) {
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-l.turn }()
+	if l.last == nil || l.last.key != p.key() {
+		l.last = nil // two large ones are not held at a time
+		l.last = newListing(p)
+	}
+	if by.By != byName && l.last.sorted.By != by.By {
+		order, err := l.last.orderBy(ctx, p, by.By)
+		if err != nil {
+			return nil, err
+		}
+		c := *l.last
+		c.sorted, c.order = by, order
+		l.last = &c
+	}
+	return l.last, nil
+}
+
+func newListing(p place) *listing {
+	list, err := p.tree.ReadDir(p.path)
+	l := &listing{key: p.key(), names: make([]string, 0, len(list)), err: err, sorted: sorting{By: byName}}
 	for _, wantDir := range []bool{true, false} {
 		for _, d := range list {
 			if d.IsDir() == wantDir {
@@ -48,131 +75,121 @@ func newListing(tree Tree, name string) *listing {
 	return l
 }
 
-// pages is how many pages the directory takes, at least one.
-func (l *listing) pages() int { return max((len(l.names)+pageRows-1)/pageRows, 1) }
-
 // Count says what is in the directory.
 func (l *listing) Count() string {
 	return english.Plural(l.dirs, "directory", "") + ", " + english.Plural(len(l.names)-l.dirs, "file", "")
 }
 
-// turns are the ways from one page of a directory to others.
-type turns struct {
-	Here, All   int    // numbers of this page and the last
-	First, Last string // numbers of the entries
-	Total       string
-	Prev, Next  string // addresses, empty where there is none
-	Begin, End  string
+// sorting is an order of a directory's entries. Directories come first in each.
+type sorting struct {
+	By   column
+	Desc bool
 }
 
-// newTurns returns nil where one page holds everything.
-func newTurns(l *listing, number int) *turns {
-	if l.pages() == 1 {
-		return nil
+// column is what entries are sorted by, as it stands in addresses.
+type column string
+
+const (
+	byName  column = ""
+	bySize  column = "size"
+	byTime  column = "time"
+	byOwner column = "owner"
+	byMode  column = "mode"
+)
+
+// value is what a file has in a column.
+func (c column) value(st *fstree.Stat) int64 {
+	switch c {
+	case bySize:
+		return st.Size
+	case byTime:
+		return st.Mtime.UnixNano()
+	case byOwner:
+		return int64(st.UID)<<32 | int64(st.GID)
 	}
-	address := func(n int) string { return link("/files/", l.name) + "/?page=" + strconv.Itoa(n) }
-	t := &turns{
-		Here: number, All: l.pages(),
-		First: humanize.Comma(int64((number-1)*pageRows + 1)),
-		Last:  humanize.Comma(int64(min(number*pageRows, len(l.names)))),
-		Total: humanize.Comma(int64(len(l.names))),
-	}
-	if number > 1 {
-		t.Begin, t.Prev = address(1), address(number-1)
-	}
-	if number < t.All {
-		t.Next, t.End = address(number+1), address(t.All)
-	}
-	return t
+	return int64(fstree.UnixBits(st.Mode))
 }
 
-// pageNumber is the page of a directory that a request asks for.
-func pageNumber(r *http.Request, l *listing) (n int, ok bool) {
-	if !r.URL.Query().Has("page") {
-		return 1, true
+// orderBy sorts the entries. Files that cannot be read come first, where they
+// are seen.
+func (l *listing) orderBy(ctx context.Context, p place, by column) ([]int32, error) {
+	values := make([]int64, len(l.names))
+	for i := range values {
+		values[i] = -1 << 63
 	}
-	n, err := strconv.Atoi(r.URL.Query().Get("page"))
-	return n, err == nil && 1 <= n && n <= l.pages()
+	dirs, files := l.names[:l.dirs], l.names[l.dirs:]
+	for e, err := range p.tree.Walk(ctx, p.path, &fstree.WalkOptions{Stat: true}) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil || e.Path == p.path {
+			continue // the row of the file says it
+		}
+		e.Skip = true
+		st, err := e.Stat()
+		if err != nil {
+			continue
+		}
+		name := path.Base(e.Path)
+		if i, ok := slices.BinarySearch(dirs, name); ok {
+			values[i] = by.value(st)
+		} else if i, ok := slices.BinarySearch(files, name); ok {
+			values[l.dirs+i] = by.value(st)
+		}
+	}
+	order := make([]int32, len(l.names))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	for _, part := range [][]int32{order[:l.dirs], order[l.dirs:]} {
+		slices.SortStableFunc(part, func(a, b int32) int { return cmp.Compare(values[a], values[b]) })
+	}
+	return order, nil
 }
 
-// directory shows a part of a directory, and what is wrong with it.
-func (s *server) directory(w http.ResponseWriter, r *http.Request, name string) {
-	l, err := s.listings.get(r.Context(), s.tree, name)
-	if err != nil {
-		return // the client is gone
-	}
-	number, ok := pageNumber(r, l)
-	if !ok {
-		s.fail(w, name, fmt.Errorf("no such page; there are %d: %w", l.pages(), fs.ErrNotExist))
-		return
-	}
-	p := s.page(name)
-	if l.err != nil {
-		p.Problems = append(p.Problems, reason(l.err))
-		s.problem(name, l.err)
-	}
-	names := slices.Clone(l.names[(number-1)*pageRows : min(number*pageRows, len(l.names))])
-	p.Count, p.Turns, p.Rows = l.Count(), newTurns(l, number), s.rows(name, names)
-	s.render(w, http.StatusOK, "directory", p)
-}
-
-// row is a file in a directory.
-type row struct {
-	Name, URL, View  string
-	Kind             string // dir, link, file or other
-	Target           string
-	Why              string // what is wrong with it
-	Size, Bytes      string
-	Mode, Owner      string
-	Time, TimeMoment string
-}
-
-// rows describes the entries of a directory, each when its turn comes to be
-// sent.
-func (s *server) rows(dir string, names []string) iter.Seq[row] {
-	return func(yield func(row) bool) {
-		for _, name := range names {
-			if !yield(s.row(dir+"/"+name, name)) {
-				return
+// entries are the names that a pattern matches, in an order. Pages of what is
+// not filtered are made without looking at the rest.
+func (l *listing) entries(by sorting, filter *find.Pattern, from, n int) (names []string, total int) {
+	at := func(i int) string {
+		if by.Desc { // within directories and files
+			if i < l.dirs {
+				i = l.dirs - 1 - i
+			} else {
+				i = len(l.names) - 1 - (i - l.dirs)
 			}
 		}
+		if by.By != byName {
+			i = int(l.order[i])
+		}
+		return l.names[i]
 	}
+	if filter == nil {
+		for i := from; i < min(from+n, len(l.names)); i++ {
+			names = append(names, at(i))
+		}
+		return names, len(l.names)
+	}
+	for i := range l.names {
+		name := at(i)
+		if !filter.Match(name) {
+			continue
+		}
+		if total >= from && total < from+n {
+			names = append(names, name)
+		}
+		total++
+	}
+	return names, total
 }
 
-func (s *server) row(path, name string) row {
-	r := row{Name: name, URL: link("/files/", path), Kind: "other"}
-	info, err := fs.Lstat(s.tree, path)
-	if err != nil {
-		r.Why = s.wrong(path, err)
-		return r
+// pattern is what a user means by a part of a name, or by a pattern for whole
+// names; nil stands for every name.
+func pattern(text string) (*find.Pattern, error) {
+	if text == "" {
+		return nil, nil
 	}
-	st := info.Sys().(*fstree.Stat)
-	r.Mode, r.Owner = unixmode.String(info.Mode()), fmt.Sprintf("%d:%d", st.UID, st.GID)
-	if !st.Mtime.IsZero() {
-		r.Time, r.TimeMoment = st.Mtime.Local().Format("2006-01-02 15:04"), st.Mtime.UTC().Format(time.RFC3339)
+	if !find.HasMeta(text) {
+		text = "*" + strings.ReplaceAll(text, `\`, `\\`) + "*"
 	}
-	switch info.Mode().Type() {
-	case fs.ModeDir:
-		r.Kind = "dir"
-		r.URL += "/"
-	case fs.ModeSymlink:
-		r.Kind = "link"
-		if r.Target, err = s.tree.ReadLink(path); err != nil {
-			r.Why = s.wrong(path, err)
-		}
-	case 0:
-		r.Kind = "file"
-		r.Size = humanize.IBytes(uint64(max(st.Size, 0)))
-		r.Bytes = strconv.FormatInt(st.Size, 10)
-		if st.Size <= maxView {
-			r.View = r.URL + "?view"
-		}
-	}
-	return r
-}
-
-// wrong is an error for a page; it is told to whoever runs the server, too.
-func (s *server) wrong(path string, err error) string {
-	s.problem(path, err)
-	return reason(err)
+	return find.CompilePattern(text, true)
 }

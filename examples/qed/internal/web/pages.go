@@ -1,17 +1,16 @@
 package web
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
-	"iter"
 	"net/http"
 	"strings"
 	"sync"
-
-	"github.com/dustin/go-humanize"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/backend/errs"
@@ -22,131 +21,84 @@ import (
 var static embed.FS
 
 // pages are parsed when the first is asked for: most runs of the command show
-// none. Whatever comes from an image is put on a page by bdi, in a title by
-// text.
+// none. Whatever comes from an image is put on a page by bdi, and where markup
+// cannot stand (titles, attributes, pictures) by text.
 var pages = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("").Funcs(template.FuncMap{"bdi": bdi, "text": show.Text}).ParseFS(static, "static/*.html"))
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"bdi": bdi, "text": show.Text, "lines": lines, "keysHash": keysHash,
+	}).ParseFS(static, "static/*.html"))
+})
+
+// keysHash is the hash of the script, as policies and pages have it.
+var keysHash = sync.OnceValue(func() string {
+	b, err := static.ReadFile("static/keys.js")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	sum := sha256.Sum256(b)
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 })
 
 // bdi is text from an image as a part of a page: what could pass for something
 // else is shown as an escape, and its direction of writing ends with it.
-func bdi(s string) template.HTML {
-	return template.HTML("<bdi>" + template.HTMLEscapeString(show.Text(s)) + "</bdi>")
+func bdi(s string) template.HTML { return isolated(show.Text(s)) }
+
+func isolated(shown string) template.HTML {
+	return template.HTML("<bdi>" + template.HTMLEscapeString(shown) + "</bdi>")
+}
+
+// lines is bdi for text of several lines, each by itself.
+func lines(s string) template.HTML {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		end := ""
+		if strings.HasSuffix(line, "\n") {
+			line, end = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), "\n"
+		}
+		b.WriteString(string(isolated(show.Lines(line))) + end)
+	}
+	return template.HTML(b.String())
 }
 
 // page is what the templates show.
 type page struct {
 	Image    string // its name
+	Title    string
 	Crumbs   []crumb
+	Actions  []action
 	Problems []string
 	Notes    []string
+	Body     any
 
-	Volumes []volume
-
-	Rows  iter.Seq[row]
-	Count string
-	Turns *turns
+	at place
 }
 
-// page begins a page about a path of the tree.
-func (s *server) page(name string) *page { return &page{Image: s.Name, Crumbs: crumbs(name)} }
-
-// Path is where a page is in the tree.
-func (p *page) Path() string {
-	if len(p.Crumbs) == 0 {
-		return "."
-	}
-	return p.Crumbs[len(p.Crumbs)-1].path
+// action is a way from one page of a place to another.
+type action struct {
+	Label, URL string
+	Here       bool // this is the page
 }
 
-// Title is the title of a page.
-func (p *page) Title() string {
-	if len(p.Crumbs) == 0 {
-		return p.Image
-	}
-	return p.Path() + " in " + p.Image
-}
-
-// Tar is the address of what is shown as an archive.
-func (p *page) Tar() string {
-	if len(p.Crumbs) == 0 {
-		return "/tar/"
-	}
-	return link("/tar/", p.Path())
-}
-
-// crumb is an element of a path, with the way to it.
-type crumb struct{ Name, URL, path string }
-
-func crumbs(name string) []crumb {
-	if name == "." {
-		return nil
-	}
-	var list []crumb
-	for i := 0; i <= len(name); i++ {
-		if i == len(name) || name[i] == '/' {
-			list = append(list, crumb{name[strings.LastIndexByte(name[:i], '/')+1 : i], link("/files/", name[:i]), name[:i]})
-		}
-	}
-	return list
-}
-
-// volume is a line of the first page.
-type volume struct {
-	imagefs.Volume
-	URL      string // empty where it is not in the tree, or cannot be read
-	Empty    string // why it is not in the tree
-	Why      string // why it cannot be read
-	Total    string
-	Used     string
-	Percent  int
-	Notes    []string
-	PartName string
-}
-
-// volumes shows what is on the disk, and what may be missing.
-func (s *server) volumes(w http.ResponseWriter, _ *http.Request) {
-	p := s.page(".")
-	volumes, err := s.Disk.Volumes()
-	problems, _ := s.Disk.Problems() // its error is that of Volumes
-	for _, err := range append(problems, err) {
-		if err != nil {
-			p.Problems = append(p.Problems, reason(err))
-		}
-	}
-	for _, v := range volumes {
-		p.Volumes = append(p.Volumes, newVolume(v))
-	}
-	for _, n := range s.Notes() {
-		if n.Volume == "" { // those of a volume stand beside it
-			p.Notes = append(p.Notes, n.Text)
-		}
-	}
-	s.render(w, http.StatusOK, "volumes", p)
-}
-
-func newVolume(of imagefs.Volume) volume {
-	v := volume{Volume: of, Total: humanize.IBytes(uint64(of.Size))}
-	if of.Partition != nil {
-		v.PartName = of.Partition.Name
-	}
-	fsys, err := of.FS()
-	switch {
-	case errors.Is(err, imagefs.ErrNoFiles):
-		v.Empty = reason(err)
-		return v
-	case err != nil:
-		v.Why = reason(err)
-		return v
-	}
-	v.URL = link("/files/", v.Name)
-	info := fsys.Info()
-	v.Notes = info.Notes
-	if used := info.Size - info.Free; info.Size > 0 && used >= 0 && used <= info.Size {
-		v.Used = humanize.IBytes(uint64(used))
-		v.Percent = int(float64(used) * 100 / float64(info.Size))
+// page begins a page about a place.
+func (s *server) page(p place) *page {
+	v := &page{Image: s.Name, Title: s.Name, Crumbs: p.crumbs(), at: p}
+	if name := p.name(); name != "." {
+		v.Title = name + " in " + s.Name
 	}
 	return v
+}
+
+// actions are what there is about a place beside the page that is shown.
+func actions(p place, here string, dir bool) []action {
+	list := []struct{ verb, label string }{{"files", "Files"}, {"details", "Details"}, {"space", "Space"}, {"tar", "tar"}, {"zip", "zip"}}
+	if !dir {
+		list = list[1:2]
+	}
+	var actions []action
+	for _, a := range list {
+		actions = append(actions, action{a.label, p.link(a.verb), a.verb == here})
+	}
+	return actions
 }
 
 // reason is an error as a page says it, which names the file or volume already.
@@ -162,12 +114,40 @@ func reason(err error) string {
 	return errs.Message(err)
 }
 
+// reasons are the errors that are joined in one, each as reason has it.
+func reasons(err error) []string {
+	if err == nil {
+		return nil
+	}
+	inner := err
+	if pe, ok := err.(*fs.PathError); ok {
+		inner = pe.Err
+	}
+	joined, ok := inner.(interface{ Unwrap() []error })
+	if !ok || !strings.Contains(inner.Error(), "\n") {
+		return []string{reason(err)}
+	}
+	var list []string
+	for _, one := range joined.Unwrap() {
+		list = append(list, reason(one))
+	}
+	return list
+}
+
 // render writes a page.
 func (s *server) render(w http.ResponseWriter, code int, name string, p *page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	err := pages().ExecuteTemplate(w, name, p)
 	if a, ok := w.(*answer); err != nil && (!ok || a.err == nil) { // else the client is gone
-		s.problem(p.Path(), fmt.Errorf("page: %w", err))
+		s.problem(p.at.name(), fmt.Errorf("page: %w", err))
 	}
+}
+
+// Up is the address of the directory that the page is below.
+func (p *page) Up() string {
+	if n := len(p.Crumbs); n > 1 {
+		return p.Crumbs[n-2].URL
+	}
+	return "/"
 }

@@ -1,21 +1,20 @@
 package web
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
-	"mime"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"path"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/archive"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
-	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 // Tree is the files that are shown: those of a disk or of a part of it. What
@@ -30,6 +29,13 @@ type Site struct {
 	Name string // of the image, for titles
 	Disk *imagefs.Disk
 	Tree Tree // nil is that of the disk
+
+	// Systems finds the systems on the disk, once; nil looks for all.
+	Systems func() ([]*guest.System, error)
+
+	// Map writes a picture of where the disk's bytes lie, as SVG. What is not in
+	// the picture is an error. Without it there is no such page.
+	Map func(ctx context.Context, w io.Writer) error
 
 	// Notes are what a user should know of the image; nil stands for those of
 	// the disk.
@@ -49,8 +55,18 @@ type server struct {
 	Site
 	tree     Tree
 	listings *listings
+	turn     chan struct{} // holds one while a tree is gone through for an answer
 	archives chan struct{} // one for each that is being sent
+	left     lacking
 	timeout  time.Duration // for a client to take a part of an answer
+
+	space   *spaceBody // that was asked for last; turn guards it, and the map
+	svg     []byte
+	drawErr error
+	drawn   bool
+
+	mu      sync.Mutex
+	inspect map[string]*inspected
 }
 
 // Handler returns what answers the requests of a browser.
@@ -58,26 +74,58 @@ func (s *Site) Handler() http.Handler { return s.handler(writeTimeout) }
 
 func (s *Site) handler(timeout time.Duration) http.Handler {
 	v := &server{
-		Site: *s, tree: s.Tree, listings: newListings(),
-		archives: make(chan struct{}, maxArchives), timeout: timeout,
+		Site: *s, tree: s.Tree, listings: newListings(), turn: make(chan struct{}, 1),
+		archives: make(chan struct{}, maxArchives), timeout: timeout, inspect: make(map[string]*inspected),
 	}
 	if v.tree == nil {
 		v.tree = s.Disk.FS()
 	}
+	if v.Systems == nil {
+		v.Systems = func() ([]*guest.System, error) {
+			if s.Disk == nil {
+				return nil, nil
+			}
+			return guest.Find(s.Disk)
+		}
+	}
+	v.Systems = sync.OnceValues(v.Systems)
 	if v.Notes == nil {
 		v.Notes = func() []imagefs.Note {
 			notes, _ := s.Disk.Notes() // its error is that of the volumes
 			return notes
 		}
 	}
+	return v.guard(v.routes())
+}
+
+// routes are the addresses of the site.
+func (s *server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", v.volumes)
-	mux.HandleFunc("GET /files/{path...}", v.files)
-	mux.HandleFunc("GET /tar/{path...}", v.tar)
-	mux.HandleFunc("GET /style.css", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, static, "static/style.css")
-	})
-	return v.guard(mux)
+	for verb, answer := range map[string]func(http.ResponseWriter, *http.Request, place){
+		"GET files": s.files, "GET raw": s.raw, "GET details": s.details, "GET search": s.search, "GET space": s.takes,
+		"GET tar": s.tar, "GET zip": s.zip, "OPTIONS files": options, "PROPFIND files": s.propfind,
+	} {
+		method, name, _ := strings.Cut(verb, " ")
+		mux.HandleFunc(method+" /"+name+"/{path...}", s.at(answer))
+		mux.HandleFunc(method+" /os/{system}/"+name+"/{path...}", s.at(answer))
+	}
+	for _, above := range []string{"/{$}", "/os/{$}", "/os/{system}/{$}"} {
+		mux.HandleFunc("PROPFIND "+above, s.collections)
+		mux.HandleFunc("OPTIONS "+above, s.at(options))
+	}
+	mux.HandleFunc("GET /{$}", s.start)
+	mux.HandleFunc("GET /os/{system}/{$}", s.about)
+	mux.HandleFunc("GET /os/{system}/packages", s.packages)
+	if s.Map != nil {
+		mux.HandleFunc("GET /map", s.mapPage)
+		mux.HandleFunc("GET /map.svg", s.mapPicture)
+	}
+	for _, name := range []string{"style.css", "keys.js", "icon.svg"} {
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFileFS(w, r, static, "static/"+name)
+		})
+	}
+	return mux
 }
 
 // problem tells whoever runs the server.
@@ -87,18 +135,21 @@ func (s *server) problem(path string, err error) {
 	}
 }
 
-// pagePolicy lets a page have its style and nothing else; filePolicy is for
-// what comes out of the image.
+// The policies are for pages, which have their style and script, pictures of
+// the image and PDFs in a frame; for what comes out of the image; and for PDFs,
+// which a browser's viewer does not show in a sandbox.
 const (
-	pagePolicy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; script-src "
 	filePolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"
+	pdfPolicy  = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; script-src 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
 // guard refuses foreign names, and sets the headers that every answer has.
 func (s *server) guard(next http.Handler) http.Handler {
+	policy := pagePolicy + "'" + keysHash() + "'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Content-Security-Policy", policy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -127,121 +178,55 @@ func (s *server) ownHost(hostport string) bool {
 	return strings.EqualFold(host, "localhost") || s.Host != "" && strings.EqualFold(host, s.Host)
 }
 
-// requestPath is the path in the tree that a request names.
-func requestPath(r *http.Request) string {
-	if name := strings.Trim(r.PathValue("path"), "/"); name != "" {
-		return name
-	}
-	return "."
-}
-
 // files shows a directory, or sends a file.
-func (s *server) files(w http.ResponseWriter, r *http.Request) {
-	name := requestPath(r)
-	if name == "." {
+func (s *server) files(w http.ResponseWriter, r *http.Request, p place) {
+	if p.path == "." && p.base == "" {
 		http.Redirect(w, r, "/", http.StatusFound)
 		return
 	}
-	info, err := s.tree.Stat(name)
+	info, err := p.tree.Stat(p.path)
 	if err != nil {
-		s.fail(w, name, err)
+		if lost := s.lost(p); lost != nil && errors.Is(err, fs.ErrNotExist) {
+			err = lost
+		}
+		s.fail(w, p, err)
 		return
 	}
 	switch {
 	case info.IsDir():
-		s.directory(w, r, name)
+		s.directory(w, r, p)
 	case info.Mode().IsRegular():
-		s.file(w, r, name)
+		s.file(w, r, p)
 	default:
-		s.fail(w, name, errors.New("a device, pipe or socket: there is nothing to send"))
+		s.fail(w, p, errors.New("a device, pipe or socket: there is nothing to send"))
 	}
 }
 
-// file sends a file, in parts where the browser asks for them.
-func (s *server) file(w http.ResponseWriter, r *http.Request, name string) {
-	f, err := s.tree.Open(name)
-	if err != nil {
-		s.fail(w, name, err)
-		return
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		s.fail(w, name, err)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Security-Policy", filePolicy)
-	if r.URL.Query().Has("view") {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-	} else {
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Content-Disposition", attachment(path.Base(name)))
-	}
-	http.ServeContent(w, r, "", info.ModTime(), f.(fstree.File))
-}
-
-// leftOut is the member at the end of an archive that lists what is not in it.
-const leftOut = "LEFT-OUT.txt"
-
-// tar sends a directory as an archive.
-func (s *server) tar(w http.ResponseWriter, r *http.Request) {
-	name := requestPath(r)
-	if _, err := s.tree.Stat(name); err != nil {
-		s.fail(w, name, err)
-		return
-	}
-	base := path.Base(name)
-	if name == "." {
-		base = s.Name
-	}
+// wait waits until nobody else has a tree gone through. done is nil where the
+// client goes first.
+func (s *server) wait(ctx context.Context) (done func()) {
 	select {
-	case s.archives <- struct{}{}:
-		defer func() { <-s.archives }()
-	default:
-		w.Header().Set("Retry-After", "30")
-		http.Error(w, "another archive is being sent; try again in a while", http.StatusServiceUnavailable)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Security-Policy", filePolicy)
-	h.Set("Content-Type", "application/x-tar")
-	h.Set("Content-Disposition", attachment(base+".tar"))
-	if r.Method == http.MethodHead {
-		return
-	}
-	err := archive.Write(r.Context(), w, s.tree, name, &archive.Options{Problem: s.problem, LeftOut: leftOut})
-	if err != nil {
-		if a, ok := w.(*answer); r.Context().Err() == nil && (!ok || a.err == nil) { // else the client is gone
-			s.problem(name, err)
-		}
-		panic(http.ErrAbortHandler) // a cut connection is how a browser learns of it
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }
+	case <-ctx.Done():
+		return nil
 	}
 }
 
-func attachment(name string) string {
-	return mime.FormatMediaType("attachment", map[string]string{"filename": show.FileName(name)})
+// statusOf is the status that an error has.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
+		return http.StatusNotFound
+	case errors.Is(err, errors.ErrUnsupported):
+		return http.StatusNotImplemented
+	}
+	return http.StatusInternalServerError
 }
 
 // fail answers with an error.
-func (s *server) fail(w http.ResponseWriter, name string, err error) {
-	code := http.StatusInternalServerError
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrInvalid):
-		code = http.StatusNotFound
-	case errors.Is(err, errors.ErrUnsupported):
-		code = http.StatusNotImplemented
-	}
-	p := s.page(name)
-	p.Problems = []string{reason(err)}
-	s.render(w, code, "error", p)
-}
-
-// link is the address of a path of the tree.
-func link(prefix, name string) string {
-	elems := strings.Split(name, "/")
-	for i, elem := range elems {
-		elems[i] = url.PathEscape(elem)
-	}
-	return prefix + strings.Join(elems, "/")
+func (s *server) fail(w http.ResponseWriter, p place, err error) {
+	v := s.page(p)
+	v.Problems = []string{reason(err)}
+	s.render(w, statusOf(err), "error", v)
 }

@@ -79,8 +79,8 @@ func body(tb testing.TB, r *http.Response) string {
 func TestPagesShowVolumesAndDirectories(t *testing.T) {
 	h := open(t, "gpt.qed")
 	for target, want := range map[string][]string{
-		"/":                 {`<a href="/files/p1/"><bdi>p1</bdi></a>`, "vfat", "16 MiB"},
-		"/files/p2/etc":     {`<a href="/files/p2/etc/app/"><bdi>app</bdi></a>`, `<a href="/files/p2/etc/hostname"><bdi>hostname</bdi></a>`, "→ <bdi>../usr/bin/hello</bdi>", "lrwxrwxrwx", "1 directory, 3 files"},
+		"/":                 {`<a href="/files/p1/" data-row><bdi>p1</bdi></a>`, "vfat", "16 MiB"},
+		"/files/p2/etc":     {`<a href="/files/p2/etc/app/" data-row><bdi>app</bdi></a>`, `<a href="/details/p2/etc/hostname" data-row><bdi>hostname</bdi></a>`, "→ <bdi>../usr/bin/hello</bdi>", "lrwxrwxrwx", "1 directory, 3 files"},
 		"/files/p2/etc/":    {"hostname"},
 		"/files/p1/EFI/":    {`href="/files/p1/EFI/A%20file%20with%20a%20long%20name.txt"`},
 		"/files/p2/var/log": {"300 KiB"},
@@ -273,7 +273,7 @@ func TestNotesAndProblemsOfTheDiskAreOnItsPage(t *testing.T) {
 	}
 	b[at] = 'X' // the primary header; the backup is used
 	text := body(t, get(damaged(t, b), "/"))
-	if !strings.Contains(text, `<p class="note"><bdi>`) || !strings.Contains(text, `<a href="/files/p2/"`) {
+	if !strings.Contains(text, `<p class="note"><bdi>`) || !strings.Contains(text, `<a href="/files/p2/" data-row`) {
 		t.Error(text)
 	}
 }
