@@ -52,7 +52,7 @@ func (s *server) propfind(w http.ResponseWriter, r *http.Request, p place) {
 	}
 	info, err := p.tree.Stat(p.path)
 	if err != nil {
-		s.davError(w, p, err)
+		s.fail(w, p, err)
 		return
 	}
 	self := resource{href: p.link("files"), name: s.fileName(p), info: info, dir: info.IsDir()}
@@ -66,12 +66,9 @@ func (s *server) propfind(w http.ResponseWriter, r *http.Request, p place) {
 	if err != nil {
 		return // the client is gone
 	}
-	if l.err != nil {
-		s.problem(p.name(), l.err)
-		if len(l.names) == 0 {
-			s.davError(w, p, l.err)
-			return
-		}
+	if l.err != nil && len(l.names) == 0 {
+		s.fail(w, p, l.err)
+		return
 	}
 	above := s.above(p)
 	m.begin(w)
@@ -83,6 +80,7 @@ func (s *server) propfind(w http.ResponseWriter, r *http.Request, p place) {
 		m.add(s.resource(p.in(name), name, i < l.dirs, above))
 	}
 	if l.err != nil {
+		s.problem(p.name(), l.err)
 		m.add(&resource{href: p.in(leftOut).link("files"), name: leftOut, err: l.err})
 	}
 	m.end()
@@ -114,7 +112,10 @@ func (s *server) resource(p place, name string, dir bool, above map[fstree.FileI
 	r := &resource{href: p.link("files"), name: name, dir: dir}
 	info, err := p.tree.Lstat(p.path)
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		info, err = s.followed(p, above)
+		info, err = p.tree.Stat(p.path)
+		if err == nil && info.IsDir() && above[info.Sys().(*fstree.Stat).FileID()] {
+			err = errLoop
+		}
 	}
 	if err != nil {
 		s.problem(p.name(), err)
@@ -125,22 +126,14 @@ func (s *server) resource(p place, name string, dir bool, above map[fstree.FileI
 	return r
 }
 
-// followed is what a link leads to.
-func (s *server) followed(p place, above map[fstree.FileID]bool) (fs.FileInfo, error) {
-	info, err := p.tree.Stat(p.path)
-	if err != nil {
-		return nil, err
+// loops reports whether a place is a link to a directory that it lies in.
+func (s *server) loops(p place, info fs.FileInfo) bool {
+	link, err := p.tree.Lstat(p.path)
+	if err != nil || link.Mode()&fs.ModeSymlink == 0 {
+		return false
 	}
-	if info.IsDir() && above[info.Sys().(*fstree.Stat).FileID()] {
-		return nil, errLoop
-	}
-	return info, nil
-}
-
-// davError answers with an error, as text.
-func (s *server) davError(w http.ResponseWriter, p place, err error) {
-	s.problem(p.name(), err)
-	http.Error(w, show.Lines(reason(err)), statusOf(err))
+	p.path = path.Dir(p.path)
+	return s.above(p)[info.Sys().(*fstree.Stat).FileID()]
 }
 
 // lost is the error of a directory of which a client asks for LEFT-OUT.txt, if
@@ -177,7 +170,7 @@ func (s *server) collections(w http.ResponseWriter, r *http.Request) {
 		}
 	default:
 		if _, err := s.system(system); err != nil {
-			s.davError(w, place{path: "."}, err)
+			s.fail(w, place{path: "."}, err)
 			return
 		}
 		in = []string{"files"}

@@ -16,7 +16,7 @@ import (
 )
 
 // pageRows is how many rows are on one page.
-const pageRows = 1000
+const pageRows = 250
 
 // directoryPage is the page of a directory.
 type directoryPage struct {

@@ -74,7 +74,6 @@ func (s *server) send(w http.ResponseWriter, r *http.Request, p place, choose fu
 			h.Del(name)
 		}
 		h.Set("Content-Security-Policy", policy)
-		s.problem(p.name(), reader.err)
 		s.fail(w, p, reader.err)
 		return
 	}

@@ -71,6 +71,7 @@ type answer struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+	plain   bool  // errors are text: the client is no browser
 	err     error // of the first write that failed
 }
 

@@ -35,6 +35,7 @@ type preview struct {
 
 // part is a run of a file's bytes.
 type part struct {
+	Label   string
 	Text    string
 	Skipped string // bytes between it and the part before it, "" for none
 	Go      string // address of what is skipped
@@ -100,16 +101,16 @@ func (p *preview) parts(at place, f fstree.File, size int64, query url.Values) e
 		if off+head < size {
 			p.Next = to(off + head)
 		}
-		return p.read(f, off, min(head, size-off))
+		return p.read(f, "Part of the file", off, min(head, size-off))
 	}
 	if size <= head+tail {
-		return p.read(f, 0, size)
+		return p.read(f, "The file", 0, size)
 	}
 	if p.As == "hex" {
 		tail += size % 16 // lines begin at multiples of 16
 	}
-	headErr := p.read(f, 0, head)
-	tailErr := p.read(f, size-tail, tail)
+	headErr := p.read(f, "Head of the file", 0, head)
+	tailErr := p.read(f, "Tail of the file", size-tail, tail)
 	last := &p.Parts[len(p.Parts)-1]
 	last.Skipped, last.Go = humanize.Comma(size-tail-head), to(head)
 	if headErr != nil {
@@ -119,13 +120,13 @@ func (p *preview) parts(at place, f fstree.File, size int64, query url.Values) e
 }
 
 // read adds a part. What can be read of it is shown.
-func (p *preview) read(f io.ReaderAt, off, n int64) error {
+func (p *preview) read(f io.ReaderAt, label string, off, n int64) error {
 	b := make([]byte, n) // at most the head, the tail and a line
 	m, err := f.ReadAt(b, off)
 	if err == io.EOF && int64(m) == n {
 		err = nil
 	}
-	one := part{Text: string(b[:m])}
+	one := part{Label: label, Text: string(b[:m])}
 	if p.As == "hex" {
 		one.Text = hexLines(b[:m], off)
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
+	"github.com/qedfs/qedfs/examples/qed/internal/show"
 )
 
 // Tree is the files that are shown: those of a disk or of a part of it. What
@@ -160,7 +162,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 			http.Error(w, "this name is not one of this server", http.StatusMisdirectedRequest)
 			return
 		}
-		next.ServeHTTP(newAnswer(w, s.timeout), r)
+		a := newAnswer(w, s.timeout)
+		a.plain = !strings.Contains(r.Header.Get("Accept"), "text/html")
+		next.ServeHTTP(a, r)
 	})
 }
 
@@ -194,13 +198,19 @@ func (s *server) files(w http.ResponseWriter, r *http.Request, p place) {
 	}
 	switch {
 	case info.IsDir():
+		if a, ok := w.(*answer); ok && a.plain && s.loops(p, info) {
+			s.fail(w, p, errLoop)
+			return
+		}
 		s.directory(w, r, p)
 	case info.Mode().IsRegular():
 		s.file(w, r, p)
 	default:
-		s.fail(w, p, errors.New("a device, pipe or socket: there is nothing to send"))
+		s.fail(w, p, errNothing)
 	}
 }
+
+var errNothing = fmt.Errorf("a device, pipe or socket: there is nothing to send: %w", errors.ErrUnsupported)
 
 // wait waits until nobody else has a tree gone through. done is nil where the
 // client goes first.
@@ -220,12 +230,22 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, errors.ErrUnsupported):
 		return http.StatusNotImplemented
+	case errors.Is(err, errLoop):
+		return http.StatusLoopDetected
 	}
 	return http.StatusInternalServerError
 }
 
-// fail answers with an error.
+// fail answers with an error: as a page, or as a line for other programs. What
+// cannot be read is told to whoever runs the server, too.
 func (s *server) fail(w http.ResponseWriter, p place, err error) {
+	if statusOf(err) == http.StatusInternalServerError {
+		s.problem(p.name(), err)
+	}
+	if a, ok := w.(*answer); ok && a.plain {
+		http.Error(w, show.Text(reason(err)), statusOf(err))
+		return
+	}
 	v := s.page(p)
 	v.Problems = []string{reason(err)}
 	s.render(w, statusOf(err), "error", v)

@@ -56,6 +56,7 @@ func open(tb testing.TB, image string) http.Handler {
 func get(h http.Handler, target string, header ...string) *http.Response {
 	r := httptest.NewRequest("GET", target, nil)
 	r.Host = "127.0.0.1:8080"
+	r.Header.Set("Accept", "text/html")
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Host" {
 			r.Host = header[i+1]
