@@ -63,7 +63,12 @@ func (s *server) details(w http.ResponseWriter, r *http.Request, p place) {
 		trouble(err)
 	case 0:
 		v.Actions = append(v.Actions, action{"Text", p.link("files") + "?view", false}, action{"Download", p.link("files"), false})
-		trouble(s.contents(b, p, r, trouble))
+		err := s.contents(b, p, r, trouble)
+		if err == errNoWay || err == errNoPart {
+			s.fail(w, p, err)
+			return
+		}
+		trouble(err)
 	}
 	all, err := st.Xattrs()
 	trouble(err)

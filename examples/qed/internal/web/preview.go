@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/hex"
-	"errors"
 	"io"
 	"io/fs"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend/errs"
 )
 
 // How many bytes of a file a page shows of its head, of its tail, and where it
@@ -19,6 +19,12 @@ import (
 const (
 	textHead, textTail = 64 << 10, 16 << 10
 	hexHead, hexTail   = 4 << 10, 1 << 10
+)
+
+// What a request asks for and there is not matches [fs.ErrInvalid].
+var (
+	errNoWay  = errs.New("web", "this file cannot be shown in this way", fs.ErrInvalid)
+	errNoPart = errs.New("web", "the file has no such part", fs.ErrInvalid)
 )
 
 // preview is what is in a file.
@@ -67,7 +73,7 @@ func newPreview(at place, f fstree.File, size int64, query url.Values) (*preview
 		found = found || as == p.As
 	}
 	if !found {
-		return nil, errors.Join(errors.New("this file cannot be shown in this way"), fs.ErrInvalid)
+		return nil, errNoWay
 	}
 	if size == 0 {
 		p.Ways, p.As = nil, "empty"
@@ -93,7 +99,7 @@ func (p *preview) parts(at place, f fstree.File, size int64, query url.Values) e
 	if query.Has("at") {
 		off, err := strconv.ParseInt(query.Get("at"), 10, 64)
 		if err != nil || off < 0 || off >= size {
-			return errors.New("the file has no such part")
+			return errNoPart
 		}
 		if off > 0 {
 			p.Prev = to(max(off-head, 0))

@@ -11,7 +11,7 @@ import (
 )
 
 // maxFound is how many files a search shows.
-const maxFound = 1000
+const maxFound = pageRows
 
 // searchPage is what a search finds, while it goes on.
 type searchPage struct {

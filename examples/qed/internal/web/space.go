@@ -44,8 +44,7 @@ type share struct {
 	Size      string
 	Percent   string
 
-	parts []*share // of a directory, by name
-	rest  int64    // bytes of parts that were dropped
+	parts []*share // of a directory, the largest
 }
 
 // takes shows what takes the space below a directory.
@@ -174,9 +173,6 @@ func (s *share) part(at place, below string, bytes int64, dir bool) {
 // trim keeps the largest parts.
 func (s *share) trim() {
 	slices.SortFunc(s.parts, bySpace)
-	for i := maxShares; i < len(s.parts); i++ {
-		s.rest = add(s.rest, s.parts[i].Bytes)
-	}
 	s.parts = s.parts[:min(maxShares, len(s.parts))]
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"math"
+	"slices"
 )
 
 // tile is a rectangle of the treemap, in the units of its picture.
@@ -23,20 +24,36 @@ const (
 // own parts.
 func (b *spaceBody) tiles() []tile {
 	var list []tile
-	for i, t := range squarify(b.Shares, 0, 0, mapWidth, mapHeight) {
+	all := withRest(b.Shares, b.bytes, "")
+	for i, t := range squarify(all, 0, 0, mapWidth, mapHeight) {
 		t.Class = "shade" + string(rune('0'+i%shades))
 		t.Label = t.W > 60 && t.H > labelHeight
 		list = append(list, t)
 		if !t.Label || t.H < 3*labelHeight {
 			continue
 		}
-		for _, in := range squarify(t.parts, t.X+3, t.Y+labelHeight, t.W-6, t.H-labelHeight-3) {
+		for _, in := range squarify(withRest(t.parts, t.Bytes, t.URL), t.X+3, t.Y+labelHeight, t.W-6, t.H-labelHeight-3) {
 			in.Class, in.Inner = t.Class, true
 			in.Label = in.W > 60 && in.H > labelHeight
 			list = append(list, in)
 		}
 	}
 	return list
+}
+
+// withRest are the parts of something with what they leave of it, the largest
+// first.
+func withRest(parts []*share, bytes int64, url string) []*share {
+	rest := bytes
+	for _, p := range parts {
+		rest -= p.Bytes
+	}
+	if rest <= 0 || len(parts) == 0 {
+		return parts
+	}
+	s := &share{Name: "the rest", URL: url, Bytes: rest}
+	at, _ := slices.BinarySearchFunc(parts, s, bySpace)
+	return slices.Insert(slices.Clone(parts), at, s)
 }
 
 // squarify lays out parts, the largest first, in rows along the shorter side of
