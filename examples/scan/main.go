@@ -5,8 +5,9 @@
 //	go run . -raw disk.img
 //
 // Nothing is mounted, extracted or written. Syft reads each system by a
-// [Resolver] of the guest's root, with its catalogers of installed packages:
-// dpkg, rpm and apk. Scanners match exact paths, such as /lib/apk/db/installed,
+// [Resolver] of the guest's root, with its catalogers of installed packages,
+// dpkg's and apk's. A database of rpm is an error: syft's cataloger of those
+// works only inside syft. Scanners match exact paths, such as /lib/apk/db/installed,
 // so they are given the root as the guest sees it, not the whole disk with its
 // volumes.
 package main
@@ -24,8 +25,6 @@ import (
 	"github.com/anchore/syft/syft/pkg"
 	"github.com/anchore/syft/syft/pkg/cataloger/alpine"
 	"github.com/anchore/syft/syft/pkg/cataloger/debian"
-	"github.com/anchore/syft/syft/pkg/cataloger/redhat"
-	_ "modernc.org/sqlite" // the driver by which syft reads newer rpm databases
 
 	"github.com/qedfs/qedfs/adapters/diskfs/guest"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
@@ -85,14 +84,21 @@ func scan(ctx context.Context, w io.Writer, image string, format imagefs.Format)
 	return problems
 }
 
+var errRPM = fmt.Errorf("a database of rpm, whose packages are not listed: %w", errors.ErrUnsupported)
+
 // catalog has syft look for installed packages.
 func catalog(ctx context.Context, r file.Resolver) (packages []pkg.Package, err error) {
-	for _, c := range []pkg.Cataloger{debian.NewDBCataloger(), redhat.NewDBCataloger(), alpine.NewDBCataloger()} {
+	for _, c := range []pkg.Cataloger{debian.NewDBCataloger(), alpine.NewDBCataloger()} {
 		list, _, one := c.Catalog(ctx, r)
 		packages = append(packages, list...)
 		if one != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", c.Name(), one))
 		}
+	}
+	databases, one := r.FilesByGlob("**/rpm/rpmdb.sqlite", "**/rpm/Packages.db", "**/rpm/Packages")
+	err = errors.Join(err, one)
+	for _, l := range databases {
+		err = errors.Join(err, fmt.Errorf("%s: %w", l.RealPath, errRPM))
 	}
 	pkg.Sort(packages)
 	return packages, err

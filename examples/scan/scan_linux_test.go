@@ -29,7 +29,7 @@ const guests = "../../testdata/guest"
 func TestPackagesOfSystems(t *testing.T) {
 	for image, want := range map[string][]string{
 		"debian.qed": {"base-files 12.4+deb12u5", "libc6 2.36-9+deb12u4"},
-		"fedora.qed": {"bash 5.2.21-1.fc39", "ca-certificates 2023.2.60_v7.0.306-2.fc39", "openssl-libs 1:3.1.1-4.fc39"},
+		"fedora.qed": nil,
 		"alpine.qed": {"alpine-baselayout 3.4.3-r2", "musl 1.2.4_git20230717-r4"},
 	} {
 		t.Run(image, func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestPackagesOfSystems(t *testing.T) {
 			var out bytes.Buffer
 			err := scan(t.Context(), &out, name, imagefs.FormatQED)
 			// What the guest's fstab names and the disk lacks may hide packages.
-			if lacks := image != "alpine.qed"; (err != nil) != lacks || lacks && !errors.Is(err, fs.ErrNotExist) {
+			if lacks := image != "alpine.qed"; (err != nil) != lacks || lacks && !errors.Is(err, fs.ErrNotExist) || errors.Is(err, errRPM) != (image == "fedora.qed") {
 				t.Error(err)
 			}
 			var got []string
@@ -114,7 +114,7 @@ func ofDirectory(tb testing.TB, dir string) []string {
 }
 
 func TestTheInventoryIsThatOfTheExtractedFiles(t *testing.T) {
-	for _, image := range []string{"debian.qed", "fedora.qed", "alpine.qed"} {
+	for _, image := range []string{"debian.qed", "alpine.qed"} {
 		t.Run(image, func(t *testing.T) {
 			root := openRoot(t, filepath.Join(guests, image), imagefs.FormatQED)
 			dir := t.TempDir()
