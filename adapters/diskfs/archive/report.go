@@ -126,4 +126,3 @@ func outermost(paths []string) (list []string) {
 	}
 	return list
 }
-

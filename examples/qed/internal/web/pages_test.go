@@ -46,7 +46,7 @@ func TestDirectoriesAreSortedAndFiltered(t *testing.T) {
 		"/files/p2/etc?filter=nothing":                nil,
 		"/files/p2/etc?filter=%5C":                    nil,
 		"/os/p2/files/etc?filter=app":                 {"app"},
-		"/search/p2/etc?name=host":                        {"hostname"},
+		"/search/p2/etc?name=host":                    {"hostname"},
 		"/search/p2/etc?name=*.yaml":                  {"app/config.yaml"},
 		"/search/p2":                                  nil,
 		"/os/p2/search/?name=os-rel":                  {"etc/os-release"},
