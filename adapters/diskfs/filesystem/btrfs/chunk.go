@@ -163,6 +163,19 @@ func (c *chunk) layOut() error {
 	return nil
 }
 
+// ReadAt reads what begins off bytes into the chunk, from whichever copy there is.
+func (c *chunk) ReadAt(p []byte, off int64) (n int, err error) {
+	if len(c.stripes) == 1 && c.stripes[0].device != nil {
+		n, err = c.stripes[0].ReadAt(p, off)
+	} else {
+		n, err = c.array.ReadAt(p, off)
+	}
+	if n == len(p) {
+		return n, nil
+	}
+	return n, c.explain(orCutOff(err))
+}
+
 // explain names the devices that are missing where that is why a read failed.
 func (c *chunk) explain(err error) error {
 	if errors.Is(err, raid.ErrMissing) {

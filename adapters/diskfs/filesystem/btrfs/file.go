@@ -22,10 +22,6 @@ const (
 // Open returns a file's contents. Nothing of its extents is read before it is
 // asked for.
 func (v *volume) Open(id fstree.ID) (fstree.Content, error) {
-	st, err := v.Stat(id)
-	if err != nil {
-		return nil, err
-	}
 	t, err := v.subvolume(id.Tree)
 	if err != nil {
 		return nil, err
@@ -34,8 +30,12 @@ func (v *volume) Open(id fstree.ID) (fstree.Content, error) {
 	if err != nil {
 		return nil, err
 	}
+	size, err := inodeBytes(id, b)
+	if err != nil {
+		return nil, err
+	}
 	sums := le.Uint64(b[64:])&noChecksum == 0 && !v.opts.IgnoreDataChecksums
-	return &content{v: v, t: t, id: id, size: st.Size, sums: sums}, nil
+	return &content{v: v, t: t, id: id, size: size, sums: sums}, nil
 }
 
 type content struct {

@@ -19,20 +19,30 @@ func (v *volume) Stat(id fstree.ID) (fstree.Stat, error) {
 	if err != nil {
 		return fstree.Stat{}, err
 	}
-	size, rdev := le.Uint64(b[16:]), le.Uint64(b[56:])
-	if size > math.MaxInt64 {
-		return fstree.Stat{}, damaged(inodeName(id), -1, "size %d", size)
+	size, err := inodeBytes(id, b)
+	if err != nil {
+		return fstree.Stat{}, err
 	}
+	rdev := le.Uint64(b[56:])
 	// The kernel counts whole sectors (btrfs_getattr).
 	sector := uint64(v.sb.sectorSize)
 	blocks := min(le.Uint64(b[24:]), math.MaxInt64)
 	return fstree.Stat{
 		Ino: id.Ino, Mode: fstree.UnixMode(le.Uint32(b[52:])), Nlink: uint64(le.Uint32(b[40:])),
 		UID: le.Uint32(b[44:]), GID: le.Uint32(b[48:]),
-		Size: int64(size), Blocks: int64((blocks + sector - 1) / sector * (sector / 512)),
+		Size: size, Blocks: int64((blocks + sector - 1) / sector * (sector / 512)),
 		Major: uint32(rdev >> 20), Minor: uint32(rdev & (1<<20 - 1)),
 		Atime: parseTime(b[112:]), Ctime: parseTime(b[124:]), Mtime: parseTime(b[136:]), Btime: parseTime(b[148:]),
 	}, nil
+}
+
+// inodeBytes is the size of a file.
+func inodeBytes(id fstree.ID, b []byte) (int64, error) {
+	size := le.Uint64(b[16:])
+	if size > math.MaxInt64 {
+		return 0, damaged(inodeName(id), -1, "size %d", size)
+	}
+	return int64(size), nil
 }
 
 func parseTime(b []byte) time.Time {

@@ -23,8 +23,8 @@ func (l logical) ReadAt(p []byte, off int64) (int, error) {
 		n := len(p) - done
 		if ok {
 			n = int(min(int64(n), c.length-at))
-			if k, err := c.array.ReadAt(p[done:done+n], at); k < n {
-				return done + k, c.explain(orCutOff(err))
+			if k, err := c.ReadAt(p[done:done+n], at); err != nil {
+				return done + k, err
 			}
 		} else {
 			n = l.v.chunks.gap(off+int64(done), n)
@@ -88,8 +88,8 @@ func (v *volume) read(p []byte, at uint64) (int, error) {
 			return done, errUnmapped
 		}
 		n := int(min(int64(len(p)-done), c.length-off))
-		if k, err := c.array.ReadAt(p[done:done+n], off); k < n {
-			return done + k, c.explain(orCutOff(err))
+		if k, err := c.ReadAt(p[done:done+n], off); err != nil {
+			return done + k, err
 		}
 		done += n
 	}

@@ -6,8 +6,9 @@ import (
 )
 
 // maxScratch is up to which length data that begin or end within a sector are
-// read at once into memory of their own, with all of their sectors.
-const maxScratch = 1 << 20
+// read at once into memory of their own, with all of their sectors. To copy more
+// takes longer than another read.
+const maxScratch = 64 << 10
 
 // scratch has buffers for that.
 type scratch struct{ pool sync.Pool }
@@ -40,21 +41,19 @@ func (v *volume) readData(p []byte, at uint64, verify bool) (int, error) {
 	done := 0
 	for done < len(p) {
 		begin, n := at+uint64(done), uint64(len(p)-done)
-		part := n / sector * sector
-		if head := begin % sector; head != 0 {
-			part = sector - head
-		} else if part == 0 {
-			part = n
-		}
-		var n2 int
+		var k int
 		var err error
-		if begin%sector == 0 && part%sector == 0 {
-			n2, err = v.readSectors(p[done:done+int(part)], begin)
-		} else {
+		switch {
+		case begin%sector != 0:
+			n = sector - begin%sector
+			fallthrough
+		case n < sector:
 			from := begin / sector * sector
-			n2, err = v.readPart(p[done:done+int(part)], begin, from, from+sector)
+			k, err = v.readPart(p[done:done+int(n)], begin, from, from+sector)
+		default:
+			k, err = v.readSectors(p[done:done+int(n/sector*sector)], begin)
 		}
-		if done += n2; err != nil {
+		if done += k; err != nil {
 			return done, err
 		}
 	}
