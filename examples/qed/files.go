@@ -43,7 +43,8 @@ func (a *app) addFileFlags(cmd *cobra.Command) {
 	a.addSectorFlag(cmd)
 	a.addKeyFlags(cmd)
 	cmd.Flags().Var(&zoneFlag{&a.open.zone}, "time-zone", "`zone` of the times of FAT and exFAT, which are local ones: Europe/Berlin, +02:00 or Local (default UTC)")
-	cmd.Flags().StringArrayVar(&a.open.with, "with", nil, "another disk of the same machine, for groups and arrays that span several `IMAGE`s (repeatable)")
+	cmd.Flags().StringArrayVar(&a.open.with, "with", nil, "another disk of the same machine, for groups, arrays and filesystems that span several `IMAGE`s (repeatable)")
+	cmd.Flags().BoolVar(&a.open.ignoreChecksums, "ignore-checksums", false, "read the contents of files whatever their checksums say (btrfs), to save what is left")
 	cmd.Flags().StringVar(&a.os, "os", "", "look up a PATH that begins with / in this `system`, as 'qed inspect' names it")
 }
 

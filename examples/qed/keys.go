@@ -53,7 +53,7 @@ const maxHeader = 256 << 20
 
 // diskOptions say how the volumes of a disk are opened.
 func (a *app) diskOptions() (*imagefs.Options, error) {
-	opts := &imagefs.Options{SectorSize: int64(a.open.sectorSize), Zone: a.open.zone, Key: a.key}
+	opts := &imagefs.Options{SectorSize: int64(a.open.sectorSize), Zone: a.open.zone, Key: a.key, IgnoreDataChecksums: a.open.ignoreChecksums}
 	opts.LUKS.MaxMemory = a.keys.memory
 	for _, h := range a.keys.headers {
 		volume, name, ok := strings.Cut(h, "=")

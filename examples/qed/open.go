@@ -28,6 +28,8 @@ type openFlags struct {
 	sectorSize int            // bytes; 0 finds it out
 	zone       *time.Location // of times that are stored without one
 	with       []string       // further disks
+
+	ignoreChecksums bool // of the data of files
 }
 
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is

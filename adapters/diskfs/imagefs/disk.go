@@ -62,6 +62,10 @@ type Options struct {
 
 	// LUKS bounds what deriving a key may cost.
 	LUKS luks.Options
+
+	// IgnoreDataChecksums has the contents of files read whatever their
+	// checksums say, where there are any; see package btrfs.
+	IgnoreDataChecksums bool
 }
 
 // Disk is an open disk. It is safe for concurrent use.
@@ -177,7 +181,8 @@ func explain(err error, opts *Options) error {
 
 // OpenDisk opens a disk that is already there, such as an image that the
 // caller has opened. Of opts it uses what is not about
-// the file: SectorSize, Key, Zone, Headers and LUKS. Closing the Disk closes d.
+// the file: SectorSize, Key, Zone, Headers, LUKS and IgnoreDataChecksums. Closing
+// the Disk closes d.
 func OpenDisk(d qedfile.Disk, opts *Options) (*Disk, error) {
 	return OpenDisks([]NamedDisk{{Disk: d}}, opts)
 }

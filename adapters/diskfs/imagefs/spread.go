@@ -21,6 +21,12 @@ func (c *contents) spread() {
 			at[v.Name] = i
 		}
 	}
+	opts := &btrfs.Options{IgnoreDataChecksums: c.opts.IgnoreDataChecksums}
+	for _, d := range devices {
+		c.volumes[at[d.Name]].content.open = func() (*fstree.FS, error) {
+			return btrfs.OpenDevices([]btrfs.Device{{Reader: d.Reader, Size: d.Size}}, opts)
+		}
+	}
 	if len(devices) < 2 {
 		return // if it is one of several, that is told by whoever opens it
 	}
@@ -31,7 +37,7 @@ func (c *contents) spread() {
 			continue
 		}
 		first := &c.volumes[at[f.Devices[0].Name]]
-		first.content.open = func() (*fstree.FS, error) { return f.Open(nil) }
+		first.content.open = func() (*fstree.FS, error) { return f.Open(opts) }
 		for _, d := range f.Devices[1:] {
 			v := &c.volumes[at[d.Name]]
 			v.MemberOf = first.Name

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/btrfs"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/imagefs"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -184,4 +185,36 @@ func (j joined) ReadAt(p []byte, off int64) (int, error) {
 		done += len(rest)
 	}
 	return len(p), nil
+}
+
+// spoilt spoils a sector wherever it lies on a disk.
+type spoilt struct {
+	qedfile.Disk
+	sector string
+}
+
+func (s spoilt) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.Disk.ReadAt(p, off)
+	if i := strings.Index(string(p[:n]), s.sector); i >= 0 {
+		p[i] = 'S'
+	}
+	return n, err
+}
+
+func TestChecksumsOfDataAreVerifiedUnlessTheyAreIgnored(t *testing.T) {
+	for _, ignore := range []bool{false, true} {
+		var disks []imagefs.NamedDisk
+		for _, d := range btrfsDisks(t, "raid1-1", "raid1-2") {
+			disks = append(disks, imagefs.NamedDisk{Name: d.Name, Disk: spoilt{d.Disk, "sector 9 "}})
+		}
+		d, err := imagefs.OpenDisks(disks, &imagefs.Options{IgnoreDataChecksums: ignore})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		b, err := fs.ReadFile(d.FS(), "disk/sectors")
+		if ignore && (err != nil || !strings.Contains(string(b), "Sector 9 ")) || !ignore && !errors.Is(err, fstree.ErrDamaged) {
+			t.Errorf("ignored %t: %v", ignore, err)
+		}
+	}
 }

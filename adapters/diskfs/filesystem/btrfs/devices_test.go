@@ -2,8 +2,10 @@ package btrfs_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -448,4 +450,31 @@ func junk(rng *rand.Rand) []byte {
 		b[i] = byte(rng.Uint32())
 	}
 	return b
+}
+
+// reflagged is a device with a feature bit more at an offset of its superblock.
+func reflagged(t *testing.T, d *device, off, bit int) *device {
+	t.Helper()
+	sb := make([]byte, 4096)
+	if _, err := d.ReadAt(sb, 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	sb[off+bit/8] |= 1 << (bit % 8)
+	binary.LittleEndian.PutUint32(sb, crc32.Checksum(sb[32:], crc32.MakeTable(crc32.Castagnoli)))
+	return &device{ReaderAt: d.ReaderAt, size: d.size, patches: []patch{{64 << 10, sb}}}
+}
+
+// The tree of block groups is for writing; the tree of stripes says where data
+// are.
+func TestFeaturesThatReadingNeedsAreNamed(t *testing.T) {
+	d := devices(t, "raid1", 2)[0]
+	if b, err := openDevices(t, reflagged(t, d, 180, 3)).ReadFile("etc/hostname"); err != nil || string(b) != "example\n" {
+		t.Errorf("with a tree of block groups: %q, %v", b, err)
+	}
+	for bit, name := range map[int]string{12: "zoned", 13: "extent_tree_v2", 14: "raid_stripe_tree", 17: "feature bit 17"} {
+		_, err := btrfs.OpenDevices(named([]*device{reflagged(t, d, 188, bit)}), nil)
+		if !errors.Is(err, fstree.ErrUnsupported) || !strings.Contains(err.Error(), name) {
+			t.Errorf("bit %d: %v", bit, err)
+		}
+	}
 }
