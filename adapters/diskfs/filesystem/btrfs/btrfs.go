@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"math"
 	"slices"
 	"sync"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
-	"github.com/qedfs/qedfs/backend/errs"
 )
 
 const (
@@ -58,7 +58,7 @@ func Open(r io.ReaderAt, size int64) (*fstree.FS, error) {
 // those of [Open], and concern every device.
 func OpenDevices(devices []Device, opts *Options) (*fstree.FS, error) {
 	if len(devices) == 0 {
-		return nil, errs.Invalidf("btrfs", "no devices")
+		return nil, fmt.Errorf("btrfs: no devices: %w", fs.ErrInvalid)
 	}
 	known, failed := identify(devices)
 	if len(failed) > 0 {
