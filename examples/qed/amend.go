@@ -32,7 +32,9 @@ no more than why. Use convert to copy into an image with other options.`,
 			if len(args) != 1 {
 				return qemutext.Errorf("Expecting one image file name")
 			}
-			d, err := a.openDisk(args[0])
+			acc := a.source()
+			acc.write = a.asQemu() && !a.isForeignName(args[0])
+			d, err := a.openDiskFor(args[0], acc)
 			if err != nil {
 				return err
 			}

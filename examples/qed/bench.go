@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,8 @@ change nothing.`,
 	flags := cmd.Flags()
 	flags.VarP(countFlag{&b.count, "request count"}, "count", "c", "how many requests")
 	flags.VarP(countFlag{&b.depth, "queue depth"}, "depth", "d", "how many at the same time")
-	addSizeFlag(cmd, &b.size, "buffer-size", "s", "buffer size", "bytes of a request (default: 4k)")
-	addSizeFlag(cmd, &b.step, "step-size", "S", "step_size", "bytes from one request to the next (default: those of a request)")
+	addIntSizeFlag(cmd, &b.size, "buffer-size", "s", "buffer size", "bytes of a request (default: 4k)")
+	addIntSizeFlag(cmd, &b.step, "step-size", "S", "step_size", "bytes from one request to the next (default: those of a request)")
 	addSizeFlag(cmd, &b.offset, "offset", "o", "offset", "where the first request is")
 	flags.BoolVarP(&b.write, "write", "w", false, "write in the place of reading")
 	flags.VarP(countFlag{&b.pattern, "pattern byte"}, "pattern", "", "the byte to write")
@@ -105,9 +106,6 @@ func (b *bench) run(ctx context.Context, name string) error {
 		return err
 	}
 	defer d.Close()
-	if d.Size() == 0 || b.size > d.Size() {
-		return qemutext.Errorf("Failed request: %s", "Input/output error")
-	}
 	kind := "read"
 	if b.write {
 		kind = "write"
@@ -145,6 +143,9 @@ func (b *bench) requests(ctx context.Context, d *disk) error {
 				break
 			}
 			at := offset
+			if at > d.Size()-b.size {
+				return syscall.EIO
+			}
 			g.Go(func() error { return b.request(d, at) })
 			if offset += b.step; offset > d.Size()-b.size {
 				offset = 0

@@ -45,7 +45,9 @@ Exit codes: 0 sound, 1 could not check, 2 corruptions, 3 leaks only.`,
 	addSourceCacheFlag(cmd)
 	c.output = addOutputFlag(cmd)
 	c.progress = addProgressFlag(cmd)
-	addChoice(cmd, &c.repair, "repair", "r", "", "repair the image", "leaks", "all").otherwise = "Unknown option value for -r (expecting 'leaks' or 'all'): %s"
+	repair := addChoice(cmd, &c.repair, "repair", "r", "", "repair the image", "leaks", "all")
+	repair.otherwise = "Unknown option value for -r (expecting 'leaks' or 'all'): %s"
+	repair.usage = true
 	flags := cmd.Flags()
 	addSizeFlag(cmd, &c.growth, "max-growth", "", "growth", "with -r all, how much copies of shared clusters may take (default: the size of the file)")
 	flags.BoolVar(&c.dryRun, "dry-run", false, "with -r, change nothing")

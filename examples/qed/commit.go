@@ -36,7 +36,7 @@ Other images over the same backing file are spoilt by this.`,
 	a.addDescriptionFlags(cmd)
 	flags := cmd.Flags()
 	addFormatFlag(cmd, &a.open.format, "format", "f", "format of the image")
-	flags.StringVarP(&c.base, "base", "b", "", "the `file` of the chain to write to (default: the one right beneath)")
+	base := flags.StringP("base", "b", "", "the `file` of the chain to write to (default: the one right beneath)")
 	flags.BoolVar(&c.empty, "empty", false, "remove from the image what the backing file then has")
 	flags.BoolP("keep", "d", false, "leave the image as it is, as always without --empty")
 	cmd.MarkFlagsMutuallyExclusive("keep", "empty")
@@ -49,6 +49,9 @@ Other images over the same backing file are spoilt by this.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if a.open.described && a.open.format != "" {
 			return qemutext.Errorf("--image-opts and --format are mutually exclusive")
+		}
+		if flags.Changed("base") {
+			c.base = base
 		}
 		spec, err := a.describe(args[0], a.open.described)
 		if err != nil {
@@ -80,9 +83,9 @@ Other images over the same backing file are spoilt by this.`,
 // commitCommand is commit with its flags, and what it found.
 type commitCommand struct {
 	*app
-	image  string // path of the top
-	shown  string // as it was named
-	base   string // -b, relative to the top
+	image  string  // path of the top
+	shown  string  // as it was named
+	base   *string // -b, relative to the top; nil when not told
 	empty  bool
 	cache  string
 	target *disk // the disk that is written to
@@ -106,11 +109,11 @@ func (c *commitCommand) open(name string) (*qedfile.Image, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if top.Backing() == nil && c.base == "" {
+	if top.Backing() == nil && c.base == nil {
 		return nil, errors.Join(qemutext.Errorf("Image does not have a backing file"), top.Close())
 	}
 	if c.target == nil {
-		return nil, errors.Join(qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", c.base, c.shown), top.Close())
+		return nil, errors.Join(c.noBackingFile(), top.Close())
 	}
 	return top, nil
 }
@@ -135,8 +138,8 @@ func (c *commitCommand) openTop(f *backend.File, name string) (*qedfile.Image, e
 
 // noBackingFile is what qemu says of a disk that is not over another.
 func (c *commitCommand) noBackingFile() error {
-	if c.base != "" {
-		return qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", c.base, c.shown)
+	if c.base != nil {
+		return qemutext.Errorf("Did not find '%s' in the backing chain of '%s'", *c.base, c.shown)
 	}
 	return qemutext.Errorf("Image does not have a backing file")
 }
@@ -151,7 +154,7 @@ func (c *commitCommand) backing(image string) qedfile.BackingFunc {
 			return nil, err
 		}
 		path := backingFile(image, ref.Name)
-		if c.base == "" || c.isBase(image, ref.Name) {
+		if c.base == nil || c.isBase(image, ref.Name) {
 			if c.target, err = c.openDiskFor(path, access{format: format, write: true, unsynced: c.cache == cacheUnsafe}); err != nil {
 				return nil, errors.Unwrap(err)
 			}
@@ -175,8 +178,8 @@ func (c *commitCommand) backing(image string) qedfile.BackingFunc {
 // isBase reports whether a name in an image means the file of -b.
 func (c *commitCommand) isBase(image, name string) bool {
 	path, errPath := filepath.Abs(backingFile(image, name))
-	base, errBase := filepath.Abs(backingFile(c.image, c.base))
-	return c.base == name || errPath == nil && errBase == nil && path == base
+	base, errBase := filepath.Abs(backingFile(c.image, *c.base))
+	return *c.base == name || *c.base != "" && errPath == nil && errBase == nil && path == base
 }
 
 // allowedFormat is the format of the backing file of an image, if --backing

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ For qemu-img's sake there are -W and --target-is-zero, which change nothing.`,
 	addFormatFlag(cmd, &c.format, "output-format", "O", "format of the copy (default: raw)")
 	c.options = addDiskOptions(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&c.backing, "backing-file", "B", "", "the backing `file` of the copy, relative to it")
+	backing := flags.StringP("backing-file", "B", "", "the backing `file` of the copy, relative to it")
 	addFormatFlag(cmd, &c.backingFmt, "backing-format", "F", "format of the backing file")
 	flags.VarP((*sparseFlag)(&c.sparse), "sparse", "S", "leave out zeroes from so many on; 0 writes every byte (default: 4k)")
 	flags.BoolVarP(&c.inPlace, "no-create", "n", false, "DST exists: write over what it shows")
@@ -62,6 +63,9 @@ For qemu-img's sake there are -W and --target-is-zero, which change nothing.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c.asked = *asked && !*quiet
 		c.sparseTold = flags.Changed("sparse")
+		if flags.Changed("backing-file") {
+			c.backing = backing
+		}
 		if c.options.help {
 			return a.helpOptions(c.targetName(), len(args) > 0)
 		}
@@ -76,22 +80,23 @@ For qemu-img's sake there are -W and --target-is-zero, which change nothing.`,
 // convertCommand is convert with its flags.
 type convertCommand struct {
 	*app
-	format              string
-	options             *diskOptions
-	backing, backingFmt string
-	sparse              int64
-	sparseTold          bool
-	inPlace             bool
-	targetDescribed     bool
-	targetZero          bool
-	workers             int
-	offload, compress   bool
-	bitmaps             bool
-	skipBitmaps         bool
-	salvage             bool
-	rate                int64
-	cache               string
-	asked               bool
+	format            string
+	options           *diskOptions
+	backing           *string // nil when not told
+	backingFmt        string
+	sparse            int64
+	sparseTold        bool
+	inPlace           bool
+	targetDescribed   bool
+	targetZero        bool
+	workers           int
+	offload, compress bool
+	bitmaps           bool
+	skipBitmaps       bool
+	salvage           bool
+	rate              int64
+	cache             string
+	asked             bool
 }
 
 func (c *convertCommand) targetName() string {
@@ -136,6 +141,7 @@ func (c *convertCommand) prepareTarget(sources int) error {
 		return err
 	}
 	o := c.options
+	_, backed := o.given["backing_file"]
 	switch {
 	case c.compress && !f.compresses:
 		return qemutext.Errorf("Compression not supported for this file format")
@@ -143,7 +149,7 @@ func (c *convertCommand) prepareTarget(sources int) error {
 		return fmt.Errorf("-S 0: zeroes are always left out of %s", qedfile.FormatTitle(c.targetName()))
 	case c.bitmaps:
 		return qemutext.Errorf("Source lacks bitmap support")
-	case o.backing == "":
+	case !backed:
 		return nil
 	case c.inPlace:
 		return errors.New("a backing file is for a new QED image")
@@ -151,6 +157,8 @@ func (c *convertCommand) prepareTarget(sources int) error {
 		return qemutext.Errorf("Having a backing file for the target makes no sense when concatenating multiple input images")
 	case o.backingFmt == "":
 		return qemutext.Errorf("Use of backing file requires explicit backing format")
+	case o.backing == "":
+		return errNoBackingName
 	}
 	return nil
 }
@@ -169,11 +177,11 @@ func (c *convertCommand) targetFormat() (format, error) {
 
 // prepareOptions reads what the copy is to be like.
 func (c *convertCommand) prepareOptions(f format) error {
-	if c.backing != "" {
+	if c.backing != nil {
 		if !f.backed {
 			return qemutext.Errorf("Backing file not supported for file format '%s'", f.name)
 		}
-		c.options.add("backing_file", c.backing)
+		c.options.add("backing_file", *c.backing)
 	}
 	if c.backingFmt != "" {
 		if !f.backed {
@@ -193,6 +201,9 @@ func (c *convertCommand) openSources(names []string) (qedfile.Disk, error) {
 			return nil, errors.Join(err, all.Close())
 		}
 		all.add(d.Disk)
+		if c.asQemu() && c.open.snapshot != "" && len(names) > 1 {
+			return nil, errors.Join(qemutext.Errorf("No support for concatenating multiple snapshot"), all.Close())
+		}
 	}
 	if len(names) == 1 {
 		return all.parts[0], nil
@@ -246,6 +257,9 @@ func (c *convertCommand) copyTo(ctx context.Context, to string, src qedfile.Disk
 	if opts.SameBacking {
 		c.options.chain = func(qedfile.BackingRef) (qedfile.Disk, error) {
 			path := backingPath(to, c.options.backing)
+			if err := knownFormat(c.options.backingFmt); err != nil {
+				return nil, qemutext.Errorf("Parameter 'backing-fmt' does not accept value '%s'", c.options.backingFmt)
+			}
 			base, err := c.openDiskFor(path, access{format: c.options.backingFmt})
 			if err != nil {
 				return nil, &openError{name: to, err: &backingError{path, errors.Unwrap(err)}}
@@ -253,13 +267,16 @@ func (c *convertCommand) copyTo(ctx context.Context, to string, src qedfile.Disk
 			return base.Disk, nil
 		}
 	}
+	if c.asQemu() && strings.HasPrefix(to, "json:") {
+		return qemutext.Errorf("Unknown protocol 'json'")
+	}
 	spec, err := c.describe(to, false)
 	if err != nil {
 		return fileError(to, err)
 	}
 	c.options.warn = c.warn
 	size := src.Size()
-	if c.options.size >= 0 {
+	if c.options.size >= 0 && !c.asQemu() { // qemu-img takes no notice of it
 		if size = c.options.size; size < src.Size() {
 			return fmt.Errorf("%s: a size of %d bytes is less than the source's %d", to, size, src.Size())
 		}

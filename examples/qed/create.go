@@ -80,6 +80,9 @@ type createCommand struct {
 	unsafe, quiet bool
 }
 
+// errNoBackingName is what qemu says of a backing file that has no name.
+var errNoBackingName = qemutext.Errorf("Expected backing file name, got empty string")
+
 // defaultFormat is the format of a new disk that is not told.
 func (a *app) defaultFormat() string {
 	if a.asQemu() {
@@ -117,6 +120,9 @@ func (c *createCommand) create(ctx context.Context, name string, size int64) err
 	}
 	if err := o.resolve(f); err != nil {
 		return err
+	}
+	if name, told := o.given["backing_file"]; told && name == "" {
+		return errNoBackingName
 	}
 	if o.size >= 0 && size >= 0 {
 		return qemutext.Errorf("The image size must be specified only once")
@@ -177,7 +183,7 @@ func (c *createCommand) addBacking(f format) error {
 	case c.backingFmt != "" && !f.backed:
 		return qemutext.Errorf("Backing file format not supported for file format '%s'", f.name)
 	case c.backing != nil && *c.backing == "":
-		return qemutext.Errorf("Expected backing file name, got empty string")
+		return errNoBackingName
 	}
 	if c.backing != nil {
 		c.options.add("backing_file", *c.backing)

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/imagespec"
-	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
@@ -22,44 +22,6 @@ func (a *app) addDescriptionFlags(cmd *cobra.Command) {
 	addObjectFlag(cmd)
 }
 
-// addObjectFlag gives a subcommand the --object flag, by which scripts hand
-// over secrets. No format here uses any.
-func addObjectFlag(cmd *cobra.Command) {
-	cmd.Flags().Var(objectFlag{}, "object", "an object of qemu's, as secret,id=sec0,data=...; none is used")
-}
-
-type objectFlag struct{}
-
-func (objectFlag) Type() string   { return "type,id=..." }
-func (objectFlag) String() string { return "" }
-
-func (objectFlag) Set(s string) error {
-	list, err := optlist.Parse(s)
-	if err != nil {
-		return err
-	}
-	kind, named := "", false
-	for i, o := range list {
-		switch {
-		case i == 0 && o.Bare:
-			kind = o.Name
-		case o.Name == "qom-type":
-			kind = o.Value
-		case o.Name == "id":
-			named = true
-		}
-	}
-	switch {
-	case kind == "":
-		return &runError{qemutext.Errorf("Parameter 'qom-type' is missing")}
-	case kind != "secret":
-		return &runError{qemutext.Errorf("Parameter 'qom-type' does not accept value '%s'", kind)}
-	case !named:
-		return &runError{qemutext.Errorf("Parameter 'id' is missing")}
-	}
-	return nil
-}
-
 // errDash is the error for an image that is named -. Where a command writes one
 // file that is no image, this means standard output.
 var errDash = errors.New("an image is neither read from standard input nor written to standard output; a file of this name is ./-")
@@ -67,16 +29,24 @@ var errDash = errors.New("an image is neither read from standard input nor writt
 // describe reads the name of an image, or its description. Every name on the
 // command line comes through here.
 func (a *app) describe(name string, described bool) (*imagespec.Spec, error) {
+	parser := &imagespec.Parser{
+		Strict: a.asQemu(),
+		Known: func(format string) bool {
+			_, known := findFormat(format)
+			return known
+		},
+		Warn: a.warn,
+	}
 	if described {
-		return imagespec.ParseOptions(name)
+		return parser.ParseOptions(name)
 	}
 	if name == "-" && !a.asQemu() { // qemu's tools have no meaning for it
 		return nil, errDash
 	}
-	if !source.Local(name) {
+	if !source.Local(name) && !strings.HasPrefix(name, "file:") {
 		return &imagespec.Spec{Path: name}, nil
 	}
-	return imagespec.Parse(name, a.asQemu())
+	return parser.Parse(name)
 }
 
 // openDescribed opens the disk that a name means.
@@ -115,11 +85,11 @@ func (a *app) openSpec(spec *imagespec.Spec, acc access) (*disk, error) {
 	}
 	acc.share = (acc.share || spec.ForceShare || a.open.forceShare) && !acc.write
 	acc.direct = acc.direct || spec.Direct
-	if acc.nativeAIO && !acc.direct {
+	if (acc.nativeAIO || spec.NativeAIO) && !acc.direct {
 		return nil, qemutext.Errorf("aio=native was specified, but it requires cache.direct=on, which was not specified.")
 	}
 	if acc.write && spec.ReadOnly {
-		return nil, errors.New("it is described as read-only")
+		return nil, qemutext.Errorf("Block node is read-only")
 	}
 	if spec.Driver == formatRaw && spec.File != nil && spec.Offset == 0 && !spec.Sized {
 		// The disk itself: what it stores where is known.

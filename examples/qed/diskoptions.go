@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,7 +130,7 @@ func (c *createOption) canonical(value string) (string, error) {
 			return "", qemutext.Errorf("Parameter '%s' expects a number", c.name)
 		}
 	case kindBool:
-		if value != "on" && value != "off" {
+		if _, ok := optlist.Switch(value); !ok {
 			return "", qemutext.Errorf("Parameter '%s' expects 'on' or 'off'", c.name)
 		}
 	}
@@ -178,10 +179,13 @@ func (o *diskOptions) resolve(f format) error {
 		if err != nil {
 			return err
 		}
+		o.given[given.Name] = value
+		if on, _ := optlist.Switch(value); option.kind == kindBool {
+			value = map[bool]string{true: "on", false: "off"}[on]
+		}
 		if err := option.set(o, value); err != nil {
 			return err
 		}
-		o.given[given.Name] = value
 	}
 	return nil
 }
@@ -266,17 +270,22 @@ func (o *diskOptions) check(format string, size int64) error {
 			return qemutext.Errorf("QED table size must be within range [1, 16] and power of 2")
 		}
 		h := qedfile.Header{ClusterSize: cluster, TableSize: table}
-		if most := h.MaxImageSize(); size > most {
+		most := h.MaxImageSize()
+		if entries := bits.Len64(uint64(table*cluster/8)) - 1; 2*entries+bits.Len64(uint64(cluster))-1 >= 64 {
+			most = 0 // qemu counts in 64 bits, and opens no such image
+		}
+		if size > most {
 			return qemutext.Errorf("QED image size must be a non-zero multiple of cluster size and less than %d bytes", most)
 		}
 	}
 	if o.extentHint > math.MaxUint32 {
 		return qemutext.Errorf("Extent size hint is too large")
 	}
-	switch o.preallocation {
-	case "", "off", "falloc", "full":
+	_, told := o.given["preallocation"]
+	switch {
+	case !told, slices.Contains([]string{"off", "falloc", "full"}, o.preallocation):
 		return nil
-	case "metadata":
+	case o.preallocation == "metadata":
 		return qemutext.Errorf("Unsupported preallocation mode: metadata")
 	}
 	return qemutext.Errorf("invalid parameter value: %s", o.preallocation)

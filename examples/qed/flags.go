@@ -22,7 +22,14 @@ type choice struct {
 	allowed   []string
 	otherwise string // the message for another word; "" is one that lists them
 	free      bool   // other words are taken, too
+	usage     bool   // the message points to the help
+	empty     string // the message for no word at all; "" takes it as any other
 }
+
+// misuse is a wrong value after which qemu points to its help.
+type misuse struct{ text *qemutext.Error }
+
+func (e *misuse) Error() string { return e.text.Error() }
 
 // addChoice gives a subcommand a flag that takes one of a few words, and
 // offers them to the shell. initial need not be one of them.
@@ -40,9 +47,16 @@ func addChoice(cmd *cobra.Command, value *string, name, short, initial, usage st
 func (c *choice) String() string { return *c.value }
 func (c *choice) Type() string   { return strings.Join(c.allowed, "|") }
 func (c *choice) Set(s string) error {
+	if s == "" && c.empty != "" {
+		return &runError{qemutext.Errorf("%s", c.empty)}
+	}
 	if !slices.Contains(c.allowed, s) && !c.free {
 		if c.otherwise != "" {
-			return qemutext.Errorf("%s", strings.ReplaceAll(c.otherwise, "%s", s))
+			text := qemutext.Errorf("%s", strings.ReplaceAll(c.otherwise, "%s", s))
+			if c.usage {
+				return &misuse{text}
+			}
+			return text
 		}
 		return fmt.Errorf("%q is not one of %s", s, strings.Join(c.allowed, ", "))
 	}
@@ -84,28 +98,40 @@ func printJSON(w io.Writer, v any) error {
 type sizeFlag struct {
 	value *int64
 	what  string // in the message for what is no size
+	most  int64
 }
 
 // addSizeFlag gives a subcommand a flag that takes a size; what it is called
 // stands in the message for what is no size.
 func addSizeFlag(cmd *cobra.Command, value *int64, name, short, what, usage string) {
-	cmd.Flags().VarP(&sizeFlag{value, what}, name, short, usage)
+	addSizeFlagUpTo(cmd, &sizeFlag{value, what, math.MaxInt64}, name, short, usage)
+}
+
+// addIntSizeFlag is addSizeFlag for a size below 2 GiB.
+func addIntSizeFlag(cmd *cobra.Command, value *int64, name, short, what, usage string) {
+	addSizeFlagUpTo(cmd, &sizeFlag{value, what, math.MaxInt32}, name, short, usage)
+}
+
+func addSizeFlagUpTo(cmd *cobra.Command, f *sizeFlag, name, short, usage string) {
+	cmd.Flags().VarP(f, name, short, usage)
 	cmd.Flags().Lookup(name).DefValue = "" // a usage text says what it means
 }
 
 func (f *sizeFlag) String() string { return strconv.FormatInt(*f.value, 10) }
 func (f *sizeFlag) Type() string   { return "size" }
 func (f *sizeFlag) Set(s string) (err error) {
-	*f.value, err = parseSize(s, f.what)
+	*f.value, err = parseSizeUpTo(s, f.what, f.most)
 	return err
 }
 
 // parseSize reads a size; errors are qemu's.
-func parseSize(s, what string) (int64, error) {
+func parseSize(s, what string) (int64, error) { return parseSizeUpTo(s, what, math.MaxInt64) }
+
+func parseSizeUpTo(s, what string, most int64) (int64, error) {
 	n, err := bytesize.Parse(s)
 	switch {
-	case errors.Is(err, bytesize.ErrRange):
-		return 0, qemutext.Errorf("Invalid %s specified. Must be between 0 and %d.", what, int64(math.MaxInt64))
+	case errors.Is(err, bytesize.ErrRange), err == nil && n > most:
+		return 0, qemutext.Errorf("Invalid %s specified. Must be between 0 and %d.", what, most)
 	case err != nil:
 		return 0, qemutext.BadSize(what)
 	}

@@ -8,15 +8,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/images"
+	"github.com/qedfs/qedfs/adapters/images/vhd"
+	"github.com/qedfs/qedfs/adapters/images/vmdk"
 	"github.com/qedfs/qedfs/adapters/source"
 	"github.com/qedfs/qedfs/backend"
+	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 	"github.com/qedfs/qedfs/qedfile"
 )
 
 // addReadFormatFlag gives a subcommand a flag that takes the format of an
 // image that is only read; "" is not told.
 func addReadFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
-	addChoice(cmd, format, name, short, "", usage, images.Formats()...).free = true
+	c := addChoice(cmd, format, name, short, "", usage, images.Formats()...)
+	c.free, c.empty = true, "Unknown driver ''"
 }
 
 // probeFormat recognises an image by its first bytes. A format that is not read
@@ -48,10 +52,15 @@ func errNotQED(format string) error {
 	return fmt.Errorf("not a QED image: it is %s", qedfile.FormatTitle(format))
 }
 
-// errForeign refuses to change an image of another format.
-func errForeign(format string) error {
-	return fmt.Errorf("%s is only read here, not changed", qedfile.FormatTitle(format))
+// readOnlyFormatError refuses to change an image of another format.
+type readOnlyFormatError struct{ format string }
+
+func (e *readOnlyFormatError) Error() string {
+	return qedfile.FormatTitle(e.format) + " is only read here, not changed"
 }
+
+// Unwrap makes the error match [errors.ErrUnsupported].
+func (e *readOnlyFormatError) Unwrap() error { return errors.ErrUnsupported }
 
 // imageFiles is what --backing allows of the files that the image in r, of this
 // name, may use, or nil. What comes from elsewhere never reaches a file of this
@@ -74,14 +83,31 @@ func (a *app) imageFiles(r backend.Reader, name string) images.Files {
 // newForeignDisk opens an image that is neither QED nor raw.
 func (a *app) newForeignDisk(f backend.Reader, name, format string, acc access) (*disk, error) {
 	if acc.write {
-		return nil, errForeign(format)
+		return nil, &readOnlyFormatError{format}
 	}
 	opts := &images.Options{Format: format, Files: a.imageFiles(f, name), ForceShare: acc.share, Alone: acc.topOnly, Snapshot: a.open.snapshot}
 	d, err := images.NewReader(f, opts)
 	if err != nil {
+		if looks, probeErr := qedfile.Probe(f); probeErr == nil && looks != format {
+			err = notOfFormat(format, err)
+		}
 		return nil, a.explainBacking(err)
 	}
 	return &disk{Disk: d, name: name, format: format}, nil
+}
+
+// notOfFormat is what qemu says of a file that is none of a format, or the
+// error itself.
+func notOfFormat(format string, err error) error {
+	switch format {
+	case formatQcow2:
+		return qemutext.Errorf("Image is not in qcow2 format")
+	case vmdk.Format:
+		return qemutext.Errorf("invalid VMDK image descriptor")
+	case vhd.Format:
+		return qemutext.Errorf("invalid VPC image")
+	}
+	return err
 }
 
 // describeForeign is what an image of another format says of itself.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
@@ -34,7 +35,7 @@ them. The exit code is 1 if any of them failed.
 
 -m, -k, -i and, but for the end of a raw disk, -n and -t, which choose how qemu
 asks its host, and --trace are checked and change nothing.`,
-		Args: ioArgs(),
+		Args: a.ioArgs(),
 	}
 	c := &ioCommand{app: a}
 	a.addOpenFlags(cmd)
@@ -74,13 +75,36 @@ asks its host, and --trace are checked and change nothing.`,
 }
 
 // ioArgs demands one image at most.
-func ioArgs() cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) > 1 {
-			return fmt.Errorf("one image at most, not %d", len(args))
+func (a *app) ioArgs() cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) <= 1:
+			return nil
+		case a.asQemu():
+			return errors.Join(cmd.Help(), &exitError{code: exitFailed})
 		}
-		return nil
+		return fmt.Errorf("one image at most, not %d", len(args))
 	}
+}
+
+// ioFlagError is a mistake in the options in the place of qemu-io, which tells
+// it as getopt_long(3) does and prints its help.
+func ioFlagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		err = qemutext.Errorf("invalid option -- '%.1s'", unknown.GetSpecifiedShortnames())
+	case errors.As(err, &unknown):
+		err = qemutext.Errorf("unrecognized option '--%s'", unknown.GetSpecifiedName())
+	case errors.As(err, &missing) && missing.GetSpecifiedShortnames() != "":
+		err = qemutext.Errorf("option requires an argument -- '%.1s'", missing.GetSpecifiedShortnames())
+	case errors.As(err, &missing):
+		err = qemutext.Errorf("option '--%s' requires an argument", missing.GetSpecifiedName())
+	default:
+		return flagError(cmd, err)
+	}
+	return &exitError{exitFailed, errors.Join(err, cmd.Help())}
 }
 
 // modeFlag is a flag whose value is checked.
@@ -198,13 +222,13 @@ func (a *app) openDevice(name string, o qemuio.OpenOptions) (*qemuio.Device, err
 		dev.ClusterSize = d.image.Header().ClusterSize
 	}
 	switch {
-	case o.Snapshot:
+	case o.Snapshot && !o.ReadOnly:
 		over, err := overlayOf(d)
 		if err != nil {
 			return nil, errors.Join(&openError{name: name, err: err}, d.Close())
 		}
 		dev.Disk, dev.Writable = over, over
-	case !o.ReadOnly:
+	case !o.ReadOnly && (d.image != nil || d.raw != nil):
 		dev.Writable = d.writable()
 	}
 	return dev, nil
@@ -228,7 +252,12 @@ func (a *app) openForSession(name string, o qemuio.OpenOptions) (*disk, error) {
 		}
 		name, acc.described = list, true
 	}
-	return a.openDiskFor(name, acc)
+	d, err := a.openDiskFor(name, acc)
+	if readOnly := (*readOnlyFormatError)(nil); errors.As(err, &readOnly) {
+		acc.write = false // what would change it is refused, command by command
+		return a.openDiskFor(name, acc)
+	}
+	return d, err
 }
 
 // withName has an error tell the name that the session knows the disk by.

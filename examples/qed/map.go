@@ -78,7 +78,7 @@ type mapRun struct {
 func (d *disk) runs(ctx context.Context, off, n int64) iter.Seq2[mapRun, error] {
 	layers := d.layers()
 	return func(yield func(mapRun, error) bool) {
-		if off >= d.Size() {
+		if off >= d.Size() || n == 0 {
 			yield(mapRun{start: off, offset: -1}, nil)
 			return
 		}

@@ -86,7 +86,10 @@ func couldNotCreate(name string, err error) error {
 	if errors.Is(err, backend.ErrLocked) {
 		return qemutext.Errorf("%s", lockWords(name, true))
 	}
-	if fi, statErr := os.Stat(name); statErr == nil && fi.IsDir() {
+	switch fi, statErr := os.Stat(name); {
+	case name == "":
+		err = syscall.ENOENT
+	case statErr == nil && fi.IsDir():
 		err = syscall.EISDIR
 	}
 	return qemutext.Errorf("Could not create '%s': %s", name, osReason(err))

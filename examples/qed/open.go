@@ -35,7 +35,8 @@ type openFlags struct {
 // addFormatFlag gives a subcommand a flag that takes an image format; "" is
 // not told. What is no format is an error where it is used.
 func addFormatFlag(cmd *cobra.Command, format *string, name, short, usage string) {
-	addChoice(cmd, format, name, short, "", usage, newFormats()...).free = true
+	c := addChoice(cmd, format, name, short, "", usage, newFormats()...)
+	c.free, c.empty = true, "Unknown file format ''"
 }
 
 // addOpenFlags gives a subcommand the flags that say how its images are

@@ -94,6 +94,7 @@ func newQemuIO(a *app) *cobra.Command {
 
 The command is qed, called by a name that ends in qemu-io.`
 	a.speakAsQemu(root)
+	root.SetFlagErrorFunc(ioFlagError)
 	return root
 }
 
@@ -108,31 +109,39 @@ func (a *app) speakAsQemu(root *cobra.Command) {
 
 // withoutTrace leaves qemu-img's own option out, which may stand before the
 // subcommand.
-func withoutTrace(args []string) []string {
+func withoutTrace(args []string) ([]string, error) {
 	for len(args) > 0 {
 		switch arg := args[0]; {
-		case (arg == "-T" || arg == "--trace") && len(args) > 1:
+		case arg == "-T" || arg == "--trace":
+			if len(args) == 1 {
+				return nil, &longopt.MissingError{Word: arg}
+			}
 			args = args[2:]
 		case strings.HasPrefix(arg, "-T") && len(arg) > 2, strings.HasPrefix(arg, "--trace="):
 			args = args[1:]
 		default:
-			return args
+			return args, nil
 		}
 	}
-	return args
+	return args, nil
 }
 
 // completeArgs writes abbreviated options out and keeps a negative size from
 // being parsed as one. It returns the subcommand with the arguments.
 func (a *app) completeArgs(root *cobra.Command, args []string) (*cobra.Command, []string, error) {
+	var err error
 	if a.program.kind == kindImg {
-		args = withoutTrace(args)
-	}
-	if a.program.kind != kindImg {
+		if args, err = withoutTrace(args); err != nil {
+			return root, nil, err
+		}
+	} else {
 		args = protectNegativeSize(args)
 	}
 	cmd, rest, err := root.Find(args)
-	if err != nil {
+	switch {
+	case cmd == root && a.program.kind == kindImg && len(args) > 0 && !strings.HasPrefix(args[0], "-"):
+		return root, args[:1], nil // which is no command, whatever its options
+	case err != nil:
 		return root, args, nil // the root's own message is better
 	}
 	if set, ok := qemuOptionSet(cmd.Name()); ok && a.program.kind == kindImg {

@@ -98,13 +98,13 @@ func lineImages(t *testing.T) {
 	}
 }
 
-// words splits a line at its spaces.
+// words splits a line at its spaces, but for those in single quotes.
 func words(line string) []string {
-	fields := strings.Fields(line)
-	for i, f := range fields {
-		fields[i] = strings.Trim(f, "'")
+	var list []string
+	for _, w := range regexp.MustCompile(`'[^']*'|[^ ]+`).FindAllString(strings.TrimSpace(line), -1) {
+		list = append(list, strings.Trim(w, "'"))
 	}
-	return fields
+	return list
 }
 
 // shows is what those disks of a directory show to qemu that are not as in
@@ -143,9 +143,16 @@ func shows(t *testing.T, dir, before string) map[string]string {
 	return contents
 }
 
-func TestInThePlaceOfQemuImg(t *testing.T) {
-	oracle.Tool(t, "qemu-img")
-	lines := linesOf(t, "lines.txt")
+func TestInThePlaceOfQemuImg(t *testing.T) { compareLines(t, "qemu-img", "lines.txt") }
+
+func TestInThePlaceOfQemuIO(t *testing.T) { compareLines(t, "qemu-io", "io.txt") }
+
+// compareLines gives the lines of a file to one of qemu's tools and to the
+// command in its place. Without CI_LONG it takes some of them.
+func compareLines(t *testing.T, tool, file string) {
+	t.Helper()
+	oracle.Tool(t, tool)
+	lines := linesOf(t, file)
 	rng := oracle.Seed(t)
 	images := t.TempDir()
 	t.Chdir(images)
@@ -154,7 +161,7 @@ func TestInThePlaceOfQemuImg(t *testing.T) {
 		if strings.HasPrefix(line, "#") || !oracle.Long() && rng.IntN(4) > 0 {
 			continue
 		}
-		compareLine(t, images, strings.TrimSpace(line), words(line))
+		compareLine(t, images, tool, strings.TrimSpace(line), words(line))
 	}
 }
 
@@ -164,7 +171,7 @@ func changes(args []string) bool {
 	case "create", "convert", "resize", "rebase", "commit", "dd":
 		return !testing.Short()
 	}
-	return false
+	return strings.HasPrefix(args[0], "-") && !testing.Short() // qemu-io
 }
 
 func linesOf(t *testing.T, name string) string {

@@ -160,13 +160,13 @@ func TestRandomLinesInThePlaceOfQemuImg(t *testing.T) {
 	}
 	for range lines {
 		args := randomLine(rng)
-		compareLine(t, images, fmt.Sprintf("%q", args), args)
+		compareLine(t, images, "qemu-img", fmt.Sprintf("%q", args), args)
 	}
 }
 
-// compareLine gives a command line to qemu-img and to the command in its place,
-// each in a copy of a directory.
-func compareLine(t *testing.T, images, line string, args []string) {
+// compareLine gives a command line to one of qemu's tools and to the command in
+// its place, each in a copy of a directory.
+func compareLine(t *testing.T, images, tool, line string, args []string) {
 	t.Helper()
 	var answers [2]reply
 	var disks [2]map[string]string
@@ -176,7 +176,7 @@ func compareLine(t *testing.T, images, line string, args []string) {
 			t.Fatal(err)
 		}
 		t.Chdir(dir)
-		answers[i] = answer(t, "qemu-img", args)
+		answers[i] = answer(t, tool, args)
 		if answers[i].code == 0 && changes(args) {
 			disks[i] = shows(t, dir, images)
 		}
@@ -185,7 +185,7 @@ func compareLine(t *testing.T, images, line string, args []string) {
 		}
 	}
 	if answers[0] != answers[1] {
-		t.Errorf("%s\nqemu-img:\n%+v\nours:\n%+v", line, answers[0], answers[1])
+		t.Errorf("%s\nqemu:\n%+v\nours:\n%+v", line, answers[0], answers[1])
 	}
 	for name, want := range disks[0] {
 		if disks[1][name] != want {

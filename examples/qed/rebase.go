@@ -50,10 +50,9 @@ relative to the image.`,
 		if _, ok := findFormat(format); !ok && format != "" {
 			return qemutext.Errorf("Invalid format name: '%s'", format)
 		}
-		if *unsafe {
-			// qemu-img takes -U with -u alone, where it has nothing to share.
-			a.open.forceShare = false
-		}
+		// qemu-img shares the new backing file alone, and never the image.
+		share := a.open.forceShare
+		a.open.forceShare = share && !a.asQemu()
 		acc := a.source()
 		acc.write, acc.topOnly, acc.unsynced = true, *unsafe, cache == cacheUnsafe
 		d, err := a.openDiskFor(args[0], acc)
@@ -69,14 +68,13 @@ relative to the image.`,
 		case *unsafe:
 			err = d.image.SetBacking(*base, &qedfile.SetBackingOptions{Raw: format == formatRaw})
 		default:
+			a.open.forceShare = share
 			err = a.rebase(cmd.Context(), d, *base, format, &qedfile.RebaseOptions{Progress: progress.set})
-			if err == nil {
-				progress.set(1, 1)
-			}
 		}
 		if err != nil {
 			return err
 		}
+		progress.set(1, 1)
 		a.warnOfBacking(d.name, *base)
 		return fileError(args[0], d.Close())
 	}

@@ -73,7 +73,7 @@ func (d *disk) resize(arg string, shrink bool, prealloc string) error {
 		return qemutext.Errorf("Unsupported preallocation mode: metadata")
 	case prealloc != "off" && d.image != nil:
 		return qemutext.Errorf("Unsupported preallocation mode '%s'", prealloc)
-	case d.image != nil && size%512 != 0:
+	case d.image != nil && (size%512 != 0 || size > d.image.Header().MaxImageSize()):
 		return qemutext.Errorf("Invalid image size specified")
 	}
 	err = d.writable().Resize(size)

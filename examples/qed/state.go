@@ -7,26 +7,41 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qedfs/qedfs/adapters/images/layer"
+	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
 )
 
 // addSnapshotFlag gives a subcommand qemu-img's -l, which is --snapshot of the
 // others.
 func (a *app) addSnapshotFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&a.open.snapshot, "load-snapshot", "l", "", "read this internal snapshot, by `name` or as snapshot.id=ID, snapshot.name=NAME")
+	cmd.Flags().VarP((*snapshotFlag)(&a.open.snapshot), "load-snapshot", "l", "read this internal snapshot, by `name` or as snapshot.id=ID, snapshot.name=NAME")
 }
 
-// snapshotName is the name or the ID of a snapshot as qemu's options have it.
-func snapshotName(s string) string {
-	if kind, rest, ok := strings.Cut(s, "="); ok && (kind == "snapshot.id" || kind == "snapshot.name") {
-		return rest
+// snapshotFlag is -l: a name or an ID, or which of them it is and that.
+type snapshotFlag string
+
+func (f *snapshotFlag) Type() string   { return "name" }
+func (f *snapshotFlag) String() string { return string(*f) }
+
+func (f *snapshotFlag) Set(s string) error {
+	if !strings.HasPrefix(s, "snapshot.") {
+		*f = snapshotFlag(s)
+		return nil
 	}
-	return s
+	for _, o := range optlist.ParseLoose(s) {
+		if o.Name != "snapshot.id" && o.Name != "snapshot.name" {
+			return &runError{&qemutext.Error{Lines: []string{
+				"Invalid parameter '" + o.Name + "'",
+				"Failed in parsing snapshot param '" + s + "'",
+			}}}
+		}
+		*f = snapshotFlag(o.Value)
+	}
+	return nil
 }
 
 // openState opens a disk as it is, or as a snapshot keeps it.
 func (a *app) openState(name string) (*disk, error) {
-	a.open.snapshot = snapshotName(a.open.snapshot)
 	d, err := a.openDisk(name)
 	var none *noSnapshotsError
 	switch {

@@ -135,7 +135,7 @@ func (a *app) reason(e *openError, twice bool) string {
 		return message(e.err)
 	}
 	if twice {
-		name := e.name
+		name := strings.TrimPrefix(e.name, "file:")
 		if path := (*fs.PathError)(nil); e.described && errors.As(e.err, &path) {
 			name = path.Path
 		}
@@ -191,6 +191,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	var inRun *runError
 	if errors.As(err, &inRun) {
 		return inRun.text
+	}
+	if wrong := (*misuse)(nil); errors.As(err, &wrong) {
+		return usageError(cmd, wrong.text)
 	}
 	if errors.As(err, &text) {
 		return &exitError{exitFailed, text}

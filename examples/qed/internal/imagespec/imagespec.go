@@ -32,23 +32,37 @@ type Spec struct {
 	ReadOnly, ForceShare, Direct bool
 	// Zeroes tells of a null disk that it reads as zeroes, and says so.
 	Zeroes bool
+	// NativeAIO was asked for, which needs Direct.
+	NativeAIO bool
 	// File is the image in whose disk this one lies; nil where it is in the
 	// file.
 	File *Spec
 
-	given map[string]string // options that change the bytes, as they were written
+	given        map[string]string // options that change the bytes, as they were written
+	writable     bool              // read-only=off was told
+	unmaps       bool
+	detectZeroes string
 }
 
-// Parse reads a name: Path is the name itself where it is a plain one. strict
-// says that a colon before any slash ends the name of a protocol, as in qemu;
-// otherwise only those of this package do.
-func Parse(name string, strict bool) (*Spec, error) {
+// Parser reads names and descriptions.
+type Parser struct {
+	// Strict says that in a name a colon before any slash ends the name of a
+	// protocol, as in qemu; otherwise only those of this package do.
+	Strict bool
+	// Known reports whether there is a format of this name; nil has all.
+	Known func(format string) bool
+	// Warn is told what qemu warns of; may be nil.
+	Warn func(text string)
+}
+
+// Parse reads a name: Path is the name itself where it is a plain one.
+func (p *Parser) Parse(name string) (*Spec, error) {
 	if text, ok := strings.CutPrefix(name, "json:"); ok {
 		options, err := flattenJSON(text)
 		if err != nil {
-			return nil, qemutext.Errorf("Could not parse the JSON options: %w", err)
+			return nil, err
 		}
-		return fromOptions(options)
+		return p.fromOptions(options)
 	}
 	if path, ok := strings.CutPrefix(name, "file:"); ok {
 		if i := strings.IndexAny(path, ":/"); i >= 0 && path[i] == ':' {
@@ -56,33 +70,31 @@ func Parse(name string, strict bool) (*Spec, error) {
 		}
 		return &Spec{Path: path}, nil
 	}
-	if i := strings.IndexAny(name, ":/"); strict && i >= 0 && name[i] == ':' {
+	if i := strings.IndexAny(name, ":/"); p.Strict && i >= 0 && name[i] == ':' {
 		return nil, qemutext.Errorf("Unknown protocol '%s'", name[:i])
 	}
 	return &Spec{Path: name}, nil
 }
 
 // ParseOptions reads a description as --image-opts takes it.
-func ParseOptions(text string) (*Spec, error) {
-	list, err := optlist.Parse(text)
-	if err != nil {
-		return nil, err
-	}
+func (p *Parser) ParseOptions(text string) (*Spec, error) {
+	list := optlist.ParseLoose(text)
 	options := make(map[string]string, len(list))
 	for i, o := range list {
-		if i == 0 && o.Bare { // the name of the option may be left out
-			return nil, qemutext.Errorf("Cannot find device='%s' nor node-name='%s'", o.Name, o.Name)
+		switch {
+		case i == 0 && o.Bare: // the name of the option may be left out
+			return nil, noNode(o.Word)
+		case o.Bare && p.Warn != nil:
+			p.Warn(fmt.Sprintf("short-form boolean option '%s' deprecated\nPlease use %s=%s instead", o.Word, o.Name, o.Value))
 		}
 		options[o.Name] = o.Value
 	}
-	return fromOptions(options)
+	return p.fromOptions(options)
 }
 
-// ignored are options of a node that change no byte of what is read or
-// written.
-var ignored = []string{
-	"node-name", "discard", "detect-zeroes", "auto-read-only", "cache.no-flush", "cache.writeback",
-	"locking", "aio", "aio-max-batch", "x-check-cache-dropped", "drop-cache",
+// noNode is the error for a disk of a running machine, of which there is none.
+func noNode(name string) error {
+	return qemutext.Errorf("Cannot find device='%s' nor node-name='%s'", name, name)
 }
 
 // nullSize is how long a null disk is where that is not told, in bytes.
@@ -90,8 +102,12 @@ const nullSize = 1 << 30
 
 // fromOptions reads the options of a node, whose names have a dot for each
 // level beneath it.
-func fromOptions(options map[string]string) (*Spec, error) {
-	s := &Spec{Driver: options["driver"]}
+func (p *Parser) fromOptions(options map[string]string) (*Spec, error) {
+	driver, told := options["driver"]
+	s := &Spec{Driver: driver}
+	if told && !IsProtocol(driver) && p.Known != nil && !p.Known(driver) {
+		return nil, qemutext.Errorf("Unknown driver '%s'", driver)
+	}
 	beneath := map[string]string{}
 	for _, name := range sortedNames(options) {
 		if child, ok := strings.CutPrefix(name, "file."); ok {
@@ -102,7 +118,10 @@ func fromOptions(options map[string]string) (*Spec, error) {
 			return nil, err
 		}
 	}
-	return s.over(beneath)
+	if err := s.consistent(); err != nil {
+		return nil, err
+	}
+	return s.over(p, beneath)
 }
 
 // sortedNames has errors come in the same order each time.
@@ -122,7 +141,7 @@ func (s *Spec) Set(name, value string) (err error) {
 	case "filename":
 		s.Path = value
 	case "file":
-		return qemutext.Errorf("Cannot find device='' nor node-name='%s'", value)
+		return noNode(value)
 	case "offset", "size":
 		if s.Driver != "raw" && (name != "size" || !isNull(s.Driver)) {
 			return s.unknown(name)
@@ -139,6 +158,7 @@ func (s *Spec) Set(name, value string) (err error) {
 		s.keep(name, value)
 	case "read-only":
 		s.ReadOnly, err = onOff(name, value)
+		s.writable = err == nil && !s.ReadOnly
 	case "force-share":
 		s.ForceShare, err = onOff(name, value)
 	case "cache.direct":
@@ -150,9 +170,7 @@ func (s *Spec) Set(name, value string) (err error) {
 		s.Zeroes, err = onOff(name, value)
 		s.keep(name, value)
 	default:
-		if !slices.Contains(ignored, name) {
-			return s.unknown(name)
-		}
+		return s.setHarmless(name, value)
 	}
 	return err
 }
@@ -176,10 +194,11 @@ func (s *Spec) unknown(name string) error {
 }
 
 func onOff(name, value string) (bool, error) {
-	if value != "on" && value != "off" {
+	on, ok := optlist.Switch(value)
+	if !ok {
 		return false, qemutext.Errorf("Parameter '%s' expects 'on' or 'off'", name)
 	}
-	return value == "on", nil
+	return on, nil
 }
 
 // IsProtocol reports whether a driver has the bytes of a file themselves.
@@ -190,20 +209,22 @@ func IsProtocol(driver string) bool {
 func isNull(driver string) bool { return driver == "null-co" || driver == "null-aio" }
 
 // over puts the node over the one that its file options describe.
-func (s *Spec) over(options map[string]string) (*Spec, error) {
+func (s *Spec) over(p *Parser, options map[string]string) (*Spec, error) {
 	if IsProtocol(s.Driver) {
 		return s.overHost(options)
 	}
-	if len(options) == 0 {
+	switch {
+	case len(options) == 0 && s.Driver != "":
+		return nil, qemutext.Errorf("A block device must be specified for \"file\"")
+	case len(options) == 0:
 		return nil, qemutext.Errorf("Must specify either driver or file")
-	}
-	if s.Path != "" {
+	case s.Path != "":
 		return nil, s.unknown("filename")
 	}
 	if options["driver"] == "" {
 		options["driver"] = "file"
 	}
-	child, err := fromOptions(options)
+	child, err := p.fromOptions(options)
 	if err != nil {
 		return nil, err
 	}
@@ -211,6 +232,7 @@ func (s *Spec) over(options map[string]string) (*Spec, error) {
 	s.ReadOnly = s.ReadOnly || child.ReadOnly
 	s.ForceShare = s.ForceShare || child.ForceShare
 	s.Direct = s.Direct || child.Direct
+	s.NativeAIO = s.NativeAIO || child.NativeAIO
 	if isNull(child.Driver) || !IsProtocol(child.Driver) {
 		s.File = child
 	}

@@ -3,7 +3,7 @@
 //	cluster_size=4k,backing_file=a,,b,nocow
 //
 // A comma ends an option, two commas are one that belongs to a value. An option
-// without a value is "on".
+// without a value is "on", or "off" where its name has "no" before it.
 package optlist
 
 import (
@@ -18,7 +18,20 @@ var ErrSyntax = errors.New("optlist: an option is empty")
 type Option struct {
 	Name  string
 	Value string
-	Bare  bool // it had no value; Value is "on"
+	Bare  bool   // it had no value; Value is "on" or "off"
+	Word  string // as it was written where it is Bare
+}
+
+// Switch reads the value of a switch; ok is false where it is none
+// (qapi/qapi-util.c, qapi_bool_parse).
+func Switch(value string) (on, ok bool) {
+	switch value {
+	case "on", "yes", "true", "y":
+		return true, true
+	case "off", "no", "false", "n":
+		return false, true
+	}
+	return false, false
 }
 
 // Parse reads a list. The empty list has no options; any other has none that
@@ -32,13 +45,33 @@ func Parse(s string) ([]Option, error) {
 		if field == "" {
 			return nil, ErrSyntax
 		}
-		name, value, has := strings.Cut(field, "=")
-		if !has {
-			value = "on"
-		}
-		list = append(list, Option{Name: name, Value: value, Bare: !has})
+		list = append(list, parseOne(field))
 	}
 	return list, nil
+}
+
+// ParseLoose is Parse for a list that may end in a comma, and whose options may
+// be empty.
+func ParseLoose(s string) []Option {
+	var list []Option
+	fields := split(s)
+	for i, field := range fields {
+		if field != "" || i+1 < len(fields) {
+			list = append(list, parseOne(field))
+		}
+	}
+	return list
+}
+
+func parseOne(field string) Option {
+	name, value, has := strings.Cut(field, "=")
+	if has {
+		return Option{Name: name, Value: value}
+	}
+	if bare, no := strings.CutPrefix(field, "no"); no {
+		return Option{Name: bare, Value: "off", Bare: true, Word: field}
+	}
+	return Option{Name: field, Value: "on", Bare: true, Word: field}
 }
 
 // split cuts a list at its single commas, and makes of two commas one.

@@ -16,7 +16,8 @@ func TestParse(t *testing.T) {
 	}{
 		{"", nil},
 		{"a=1", []optlist.Option{{Name: "a", Value: "1"}}},
-		{"a=1,b", []optlist.Option{{Name: "a", Value: "1"}, {Name: "b", Value: "on", Bare: true}}},
+		{"a=1,b", []optlist.Option{{Name: "a", Value: "1"}, {Name: "b", Value: "on", Bare: true, Word: "b"}}},
+		{"noa,no", []optlist.Option{{Name: "a", Value: "off", Bare: true, Word: "noa"}, {Value: "off", Bare: true, Word: "no"}}},
 		{"a=x,,y,b=", []optlist.Option{{Name: "a", Value: "x,y"}, {Name: "b"}}},
 		{"a=,,,,", []optlist.Option{{Name: "a", Value: ",,"}}},
 		{"a=b=c", []optlist.Option{{Name: "a", Value: "b=c"}}},
@@ -28,6 +29,38 @@ func TestParse(t *testing.T) {
 	for _, list := range []string{",", "a=1,", ",a=1", "a=,,,", "a,,,b,"} {
 		if got, err := optlist.Parse(list); !errors.Is(err, optlist.ErrSyntax) {
 			t.Errorf("%q: %+v, %v", list, got, err)
+		}
+	}
+}
+
+func TestParseLoose(t *testing.T) {
+	for list, want := range map[string][]optlist.Option{
+		"":       nil,
+		"a=1,":   {{Name: "a", Value: "1"}},
+		"a=1,,,": {{Name: "a", Value: "1,"}},
+		",a=1":   {{Value: "on", Bare: true}, {Name: "a", Value: "1"}},
+		"a=1,b":  {{Name: "a", Value: "1"}, {Name: "b", Value: "on", Bare: true, Word: "b"}},
+	} {
+		if got := optlist.ParseLoose(list); !slices.Equal(got, want) {
+			t.Errorf("%q: %+v", list, got)
+		}
+	}
+}
+
+func TestSwitch(t *testing.T) {
+	for _, word := range []string{"on", "yes", "true", "y"} {
+		if on, ok := optlist.Switch(word); !on || !ok {
+			t.Errorf("%s: %v, %v", word, on, ok)
+		}
+	}
+	for _, word := range []string{"off", "no", "false", "n"} {
+		if on, ok := optlist.Switch(word); on || !ok {
+			t.Errorf("%s: %v, %v", word, on, ok)
+		}
+	}
+	for _, word := range []string{"", "On", "1", "maybe"} {
+		if _, ok := optlist.Switch(word); ok {
+			t.Errorf("%s is a switch", word)
 		}
 	}
 }
@@ -52,9 +85,9 @@ func FuzzParse(f *testing.F) {
 		}
 		var written []string
 		for _, o := range options {
-			text := optlist.Escape(o.Name)
+			text := optlist.Escape(o.Word)
 			if !o.Bare {
-				text += "=" + optlist.Escape(o.Value)
+				text = optlist.Escape(o.Name) + "=" + optlist.Escape(o.Value)
 			}
 			written = append(written, text)
 		}

@@ -71,7 +71,7 @@ func (s *Session) help(_ context.Context, args []string) error {
 	c := find(args[0])
 	if c == nil {
 		fmt.Fprintf(s.Out, "command %s not found\n", args[0])
-		return nil
+		return errFailed
 	}
 	fmt.Fprintln(s.Out, c.usage())
 	if c.min >= 2 {

@@ -3,6 +3,7 @@ package qemuio
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/qedfs/qedfs/examples/qed/internal/optlist"
 	"github.com/qedfs/qedfs/examples/qed/internal/qemutext"
@@ -108,20 +109,21 @@ func reopenOptions(o *options, opts *OpenOptions, format string) error {
 		return qemutext.Errorf("Invalid option list: %s", o.value['o'])
 	}
 	for _, option := range list {
-		isSwitch := option.Value == "on" || option.Value == "off"
+		on, isSwitch := optlist.Switch(option.Value)
 		switch option.Name {
+		case "auto-read-only":
 		case "read-only":
 			if o.has('r') || o.has('w') {
 				return qemutext.Errorf("Cannot set both -r/-w and 'read-only'")
 			}
-			opts.ReadOnly = option.Value == "on"
+			opts.ReadOnly = on
 		case "cache.direct", "cache.no-flush":
 			if o.has('c') {
 				return qemutext.Errorf("Cannot set both -c and the cache options")
 			}
 		default:
 			if !changeable(option, format) {
-				return qemutext.Errorf("Cannot change the option '%s'", option.Name)
+				return cannotChange(option)
 			}
 			opts.Changes = append(slices.Clip(opts.Changes), option)
 			continue
@@ -133,11 +135,32 @@ func reopenOptions(o *options, opts *OpenOptions, format string) error {
 	return nil
 }
 
+// cannotChange is the error for an option of an open disk that is not to be
+// changed, or has a wrong value.
+func cannotChange(o optlist.Option) error {
+	switch o.Name {
+	case "backing", "file":
+		return qemutext.Errorf("Cannot find device='' nor node-name='%s'", o.Value)
+	case "discard":
+		if _, err := IgnoresDiscard(o.Value); err != nil {
+			return qemutext.Errorf("Invalid discard option")
+		}
+	}
+	_, name, below := strings.Cut(o.Name, ".")
+	if !below {
+		name = o.Name
+	}
+	return qemutext.Errorf("Cannot change the option '%s'", name)
+}
+
 // changeable reports whether an option of an open disk may be set: which part
 // of a file a raw disk is, and what stays as it is.
 func changeable(o optlist.Option, format string) bool {
-	if o.Name == "driver" {
+	switch o.Name {
+	case "driver":
 		return o.Value == format
+	case "detect-zeroes":
+		return o.Value == "off" || o.Value == "on"
 	}
 	return format == "raw" && (o.Name == "offset" || o.Name == "size")
 }
