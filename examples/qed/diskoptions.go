@@ -282,8 +282,9 @@ func (o *diskOptions) check(format string, size int64) error {
 		return qemutext.Errorf("Extent size hint is too large")
 	}
 	_, told := o.given["preallocation"]
+	_, own := o.foreign["preallocation"] // which the writer of the format checks
 	switch {
-	case !told, slices.Contains([]string{"off", "falloc", "full"}, o.preallocation):
+	case !told, own, slices.Contains([]string{"off", "falloc", "full"}, o.preallocation):
 		return nil
 	case o.preallocation == "metadata":
 		return qemutext.Errorf("Unsupported preallocation mode: metadata")
