@@ -163,7 +163,7 @@ func (n *nbdServer) run(ctx context.Context, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	if a.open.snapshot = snapshotName(a.open.snapshot); a.open.snapshot != "" {
+	if a.open.snapshot != "" {
 		n.readOnly = true // as qemu-nbd has it
 	}
 	d, err := a.openDiskFor(name, access{format: a.open.format, write: !n.readOnly})
