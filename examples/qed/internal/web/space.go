@@ -196,10 +196,8 @@ func (b *spaceBody) finish() {
 	b.seen = nil
 	b.Total, b.Files = humanize.IBytes(uint64(b.bytes)), humanize.Comma(b.files)
 	rest := b.bytes
-	var sizes []int64
 	for _, s := range b.Shares {
 		rest = max(rest-s.Bytes, 0)
-		sizes = append(sizes, s.Bytes)
 		s.Size = humanize.IBytes(uint64(s.Bytes))
 		if b.bytes > 0 {
 			s.Percent = fmt.Sprintf("%.1f %%", float64(s.Bytes)*100/float64(b.bytes))
