@@ -13,6 +13,7 @@ import (
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ext4"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fat"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/hfsplus"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/iso9660"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/probe"
@@ -83,6 +84,8 @@ func (o *Options) reader(kind string) func(io.ReaderAt, int64) (*fstree.FS, erro
 		}
 	case "ext2", "ext3", "ext4":
 		return ext4.Open
+	case "hfsplus":
+		return hfsplus.Open
 	case "iso9660":
 		return openDisc
 	case "ntfs":
