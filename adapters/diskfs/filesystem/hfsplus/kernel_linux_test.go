@@ -81,7 +81,7 @@ func fill(entries int) func(tb testing.TB, dir string) {
 // fragment writes two files in turns, so that both have many extents.
 func fragment(tb testing.TB, names ...string) {
 	tb.Helper()
-	for i := range 80 {
+	for i := range 30 {
 		for _, name := range names {
 			f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 			if err != nil {
