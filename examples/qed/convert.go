@@ -194,6 +194,9 @@ func (c *convertCommand) prepareOptions(f format) error {
 
 // openSources opens the disks to copy, several as one.
 func (c *convertCommand) openSources(names []string) (qedfile.Disk, error) {
+	if c.asQemu() && c.open.snapshot != "" && len(names) > 1 {
+		return nil, qemutext.Errorf("No support for concatenating multiple snapshot")
+	}
 	all := &concatDisk{}
 	for _, name := range names {
 		d, err := c.openState(name)
@@ -201,9 +204,6 @@ func (c *convertCommand) openSources(names []string) (qedfile.Disk, error) {
 			return nil, errors.Join(err, all.Close())
 		}
 		all.add(d.Disk)
-		if c.asQemu() && c.open.snapshot != "" && len(names) > 1 {
-			return nil, errors.Join(qemutext.Errorf("No support for concatenating multiple snapshot"), all.Close())
-		}
 	}
 	if len(names) == 1 {
 		return all.parts[0], nil
