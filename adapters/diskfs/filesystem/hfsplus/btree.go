@@ -84,7 +84,7 @@ func (t *btree) read(no uint32) (*node, error) {
 
 // bytes returns part of the tree's file: a view of the cache where it lies together.
 func (t *btree) bytes(off, n int64) ([]byte, error) {
-	for x := range t.fork.Extents(off, n) {
+	for x := range t.fork.runs(off, n) {
 		if x.Length == n {
 			return t.fork.v.cache.Bytes(x.Offset, n)
 		}

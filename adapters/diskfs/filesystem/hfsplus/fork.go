@@ -116,6 +116,17 @@ func (f *fork) Size() int64 { return f.size }
 // Extents implements [fstree.Content].
 func (f *fork) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 	return func(yield func(fstree.Extent, error) bool) {
+		for x := range f.runs(off, n) {
+			if !yield(x, nil) {
+				return
+			}
+		}
+	}
+}
+
+// runs is Extents, which has no errors here: a fork is checked when it is opened.
+func (f *fork) runs(off, n int64) iter.Seq[fstree.Extent] {
+	return func(yield func(fstree.Extent) bool) {
 		if off < 0 || n <= 0 || off >= f.size {
 			return
 		}
@@ -124,7 +135,7 @@ func (f *fork) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 		for ; off < end; i++ {
 			p := f.pieces[i]
 			length := min((p.start+p.count)*f.v.block, end) - off
-			if !yield(fstree.Extent{Start: off, Length: length, Offset: f.v.base + (p.first-p.start)*f.v.block + off}, nil) {
+			if !yield(fstree.Extent{Start: off, Length: length, Offset: f.v.base + (p.first-p.start)*f.v.block + off}) {
 				return
 			}
 			off += length
@@ -134,7 +145,7 @@ func (f *fork) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
 
 // ReadAt implements [io.ReaderAt].
 func (f *fork) ReadAt(p []byte, off int64) (n int, err error) {
-	for x := range f.Extents(off, int64(len(p))) {
+	for x := range f.runs(off, int64(len(p))) {
 		part := p[n : n+int(x.Length)]
 		if m, err := f.v.cache.ReadData(part, x.Offset); m < len(part) {
 			return n + m, fmt.Errorf("hfsplus: %s: %w", f.name, err)

@@ -200,7 +200,7 @@ func (e *engine) Cache() *fstree.Cache { return e.cache }
 // InodeAt implements [fstree.Placer]: the node with a file's record.
 func (e *engine) InodeAt(id fstree.ID) (ranges []backend.Range) {
 	t := e.catalog
-	for x := range t.fork.Extents(int64(id.Tree>>16)*t.node, t.node) {
+	for x := range t.fork.runs(int64(id.Tree>>16)*t.node, t.node) {
 		ranges = append(ranges, backend.Range{Off: x.Offset, Len: x.Length})
 	}
 	return ranges
