@@ -169,6 +169,11 @@ func (a *app) completeArgs(root *cobra.Command, args []string) (*cobra.Command, 
 			set.ShortWithValue += f.Shorthand
 		}
 	})
+	for name := range unlike()[cmd.Name()] { // an option of another program abbreviates none of ours
+		if _, ours := set.Long[name]; !ours {
+			set.Long[name] = false
+		}
+	}
 	if cmd.Name() == "find" {
 		if rest, err = findwords.Translate(&set, rest); err != nil {
 			return cmd, nil, err

@@ -26,9 +26,9 @@ the others work in. With --with, a volume of a further disk that would have the
 name of another begins with the name of its image: data.p1.
 
 The filesystem is named as blkid names it. One that lies on several volumes has
-its files in the first of them, and the others name that: btrfs(p1). What is worth knowing of the
-partition table and of the filesystems (a journal that had to be replayed,
-damage), and that the image was not closed properly, is said on standard error.`,
+its files in the first of them, and the others name that one: btrfs(p1). Notes
+on the partition table and the filesystems (a replayed journal, damage), and on
+an image that was not closed properly, go to standard error.`,
 		Args: cobra.ExactArgs(1),
 	}
 	a.addFileFlags(cmd)

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/pieces"
 )
 
 const (
@@ -86,7 +86,7 @@ type volume struct {
 	logNote  string                  // what became of the log tree, "" if there is none
 	logSums  loggedSums
 	lastSums atomic.Pointer[sumRun] // that were asked for; the next ones are mostly among them
-	unpacked recent.Pieces          // by their logical address
+	unpacked pieces.Recent          // by their logical address
 	zstd     sync.Pool              // *zstd.Decoder
 	scratch  scratch
 }

@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/pieces"
 )
 
 const (
@@ -64,7 +64,7 @@ type engine struct {
 	packed     special // the file of fragments
 	box        special // the file of metadata
 	info       fstree.Info
-	clusters   recent.Pieces // decompressed, by where they lie
+	clusters   pieces.Recent // decompressed, by where they lie
 	deflate    streams
 	zstd       streams
 }

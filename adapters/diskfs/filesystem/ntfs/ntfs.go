@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/pieces"
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/ntfs/internal/wof"
 )
 
@@ -45,7 +45,7 @@ type volume struct {
 	r        io.ReaderAt
 	cache    *fstree.Cache
 	mft      stream
-	units    recent.Pieces // decompressed, by the byte of the volume where they begin
+	units    pieces.Recent // decompressed, by the byte of the volume where they begin
 	decoders sync.Pool     // of *wof.Decoder
 	upcase   func() (upcase, error)
 	free     func() (int64, error)

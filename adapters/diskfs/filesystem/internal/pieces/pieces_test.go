@@ -1,14 +1,14 @@
-package recent_test
+package pieces_test
 
 import (
 	"bytes"
 	"testing"
 
-	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/recent"
+	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/internal/pieces"
 )
 
 func TestTheLastPiecesAreKept(t *testing.T) {
-	var p recent.Pieces
+	var p pieces.Recent
 	if b := p.Get(0); b != nil {
 		t.Errorf("an empty one has %v", b)
 	}

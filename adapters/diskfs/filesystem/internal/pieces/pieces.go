@@ -1,15 +1,15 @@
-// Package recent keeps what was decompressed last: files are mostly read in
+// Package pieces keeps what was decompressed last: files are mostly read in
 // pieces smaller than those that a filesystem compresses.
-package recent
+package pieces
 
 import "sync"
 
 const kept = 32
 
-// Pieces are the last 32 pieces of data that were put into it. The zero value
+// Recent are the last 32 pieces of data that were put into it. The zero value
 // has none. It is safe for concurrent use; pieces are shared and must not be
 // written to.
-type Pieces struct {
+type Recent struct {
 	mu   sync.Mutex
 	last [kept]piece
 	next int
@@ -22,7 +22,7 @@ type piece struct {
 
 // Get returns the piece that was stored at a place of the volume, nil if it is
 // not kept.
-func (p *Pieces) Get(at uint64) []byte {
+func (p *Recent) Get(at uint64) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range p.last {
@@ -34,7 +34,7 @@ func (p *Pieces) Get(at uint64) []byte {
 }
 
 // Put keeps a piece, in place of the one that was put in 32 pieces before.
-func (p *Pieces) Put(at uint64, b []byte) {
+func (p *Recent) Put(at uint64, b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last[p.next] = piece{at, b}
