@@ -134,16 +134,20 @@ func TestASectorThatIsWrongEverywhereIsAnErrorAsInTheKernel(t *testing.T) {
 func spoilRow(t *testing.T, images []string, place [2]int64) {
 	t.Helper()
 	out := oracle.Run(t, "btrfs", append([]string{"inspect-internal", "dump-tree", "-t", "chunk"}, images...)...)
-	begin := make(map[int64]int64) // of each image's stripe
+	var begin map[int64]int64 // of each image's stripe, in the chunk that holds the place
 	for _, chunk := range strings.Split(out, " CHUNK_ITEM ") {
 		if !strings.Contains(chunk, "type DATA|") {
 			continue
 		}
+		stripes := make(map[int64]int64)
 		for line := range strings.Lines(chunk) {
 			var i, device, off int64
-			if n, _ := fmt.Sscanf(strings.TrimSpace(line), "stripe %d devid %d offset %d", &i, &device, &off); n == 3 && off >= begin[device-1] && (device-1 != place[0] || off <= place[1]) {
-				begin[device-1] = off
+			if n, _ := fmt.Sscanf(strings.TrimSpace(line), "stripe %d devid %d offset %d", &i, &device, &off); n == 3 {
+				stripes[device-1] = off
 			}
+		}
+		if off, ok := stripes[place[0]]; ok && off <= place[1] && (begin == nil || off > begin[place[0]]) {
+			begin = stripes
 		}
 	}
 	if len(begin) != len(images) {
