@@ -22,8 +22,10 @@ const guestOutput = 256 << 20 // bytes of the disk for manifests; sparse
 // qemu boots another one, all configurations are filled and described in one
 // run of it. The modules are those that the configurations need, without what they depend
 // on. TestMain of the package has to call [Main].
-// Package machine says where the kernel is.
+// Package machine says where the kernel is. Large configurations beside small
+// ones are for long runs: the guest's processor is not a real one.
 func RunInGuest(t *testing.T, modules []string, configs []Config, open Opener) {
+	configs = affordable(configs)
 	if inGuest() {
 		guestSide(t, configs)
 		return
@@ -55,6 +57,15 @@ func RunInGuest(t *testing.T, modules []string, configs []Config, open Opener) {
 			})
 		}
 	})
+}
+
+// affordable leaves out what is for long runs. The guest asks it too.
+func affordable(configs []Config) []Config {
+	small := slices.DeleteFunc(slices.Clone(configs), func(c Config) bool { return c.Large })
+	if oracle.Long() || len(small) == 0 {
+		return configs
+	}
+	return small
 }
 
 // hostSide makes the disks and runs the guest on them.
