@@ -17,6 +17,9 @@ func TestChainsOfSeveralFormats(t *testing.T) {
 	rnd := oracle.Seed(t)
 	oracle.Tool(t, "qemu-img")
 	n := 10
+	if testing.Short() {
+		n = 4
+	}
 	if oracle.Long() {
 		n = 100
 	}

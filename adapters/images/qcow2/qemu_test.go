@@ -98,6 +98,9 @@ func history(rnd *rand.Rand, size int64, o map[string]string, n int) []string {
 func TestImagesOfQemuReadAsQemuReadsThem(t *testing.T) {
 	rnd := oracle.Seed(t)
 	n := 25
+	if testing.Short() {
+		n = 8
+	}
 	if oracle.Long() {
 		n = 300
 	}

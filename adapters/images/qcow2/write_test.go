@@ -117,6 +117,9 @@ func TestQemuFindsWhatIsWrittenCleanAndTheSame(t *testing.T) {
 	oracle.Tool(t, "qemu-img")
 	rnd := oracle.Seed(t)
 	n := 25
+	if testing.Short() {
+		n = 8
+	}
 	if oracle.Long() {
 		n = 300
 	}

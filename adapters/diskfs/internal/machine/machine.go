@@ -25,9 +25,13 @@ func kernelFile(tb testing.TB) string {
 
 // Boot starts a kernel with a root and disks, /dev/vda and on, waits until it
 // powers off, and returns what it wrote to its console. The root's /init is
-// what the kernel runs; environment is added to its environment.
+// what the kernel runs; environment is added to its environment. With -short,
+// which is for the race detector, the test is skipped.
 func Boot(tb testing.TB, root *Root, environment string, disks ...string) (console []byte) {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("booting a kernel takes half a minute, and shows no race")
+	}
 	qemu := oracle.Tool(tb, "qemu-system-x86_64")
 	kernel := kernelFile(tb)
 	root.Add("TRAILER!!!", 0, nil)

@@ -39,7 +39,7 @@ func RunInGuest(t *testing.T, modules []string, configs []Config, open Opener) {
 		}
 	}
 	t.Run("guest", func(t *testing.T) {
-		if testing.Short() {
+		if testing.Short() { // see machine.Boot; what comes before it takes long as well
 			t.Skip("booting a kernel takes half a minute")
 		}
 		images, manifests := hostSide(t, modules, configs)
