@@ -127,6 +127,9 @@ func serveGuest(tb testing.TB, name string) string {
 }
 
 func TestInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser asks one thing after another, and shows no race")
+	}
 	oracle.Tool(t, "chromium")
 	start := time.Now()
 	name := guestImage(t, guestTree(t))
