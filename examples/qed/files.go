@@ -297,9 +297,7 @@ func pathError(err error) error {
 // atPath makes the error of a directory's entry, which knows its name alone,
 // one of the whole path.
 func atPath(name string, err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		err = pe.Err
-	}
+	err = fstree.WithoutPath(err)
 	if _, several := err.(interface{ Unwrap() []error }); several {
 		return &fs.PathError{Path: name, Err: err} // each gets a line of its own
 	}

@@ -29,9 +29,10 @@ func (s *stream) queueChunks(ctx context.Context, m *member) error {
 	if err := s.queueBatch(ctx); err != nil {
 		return err
 	}
+	lost := new(zeroed)
 	for _, r := range runs {
 		for r.n > 0 {
-			c := &chunk{path: m.path, file: f, off: r.off, n: int(min(r.n, bufferSize))}
+			c := &chunk{file: f, lost: lost, off: r.off, n: int(min(r.n, bufferSize))}
 			if c.buf, err = s.takeBuffer(ctx); err != nil {
 				return err
 			}
@@ -41,13 +42,21 @@ func (s *stream) queueChunks(ctx context.Context, m *member) error {
 			r.off, r.n = r.off+int64(c.n), r.n-int64(c.n)
 		}
 	}
-	return s.queue(ctx, &end{f, stored})
+	return s.queue(ctx, &end{path: m.path, file: f, stored: stored, lost: lost})
+}
+
+// zeroed is what of a file cannot be read, and is zeroes in the archive: the
+// header has told how long the file is.
+type zeroed struct {
+	bytes int64
+	first int64 // where the first of them is
+	err   error // why it is not there
 }
 
 // chunk is a piece of the contents of a file.
 type chunk struct {
-	path string
 	file fstree.File
+	lost *zeroed // of the file
 	off  int64
 	n    int
 	buf  *buffer
@@ -60,12 +69,14 @@ func (c *chunk) load(*stream) {
 	}
 }
 
-// write writes the chunk. One that cannot be read is zeroes: the header has
-// told how long the file is.
+// write writes the chunk. One that cannot be read is zeroes.
 func (c *chunk) write(s *stream) error {
 	defer func() { s.free <- c.buf }()
 	if c.err != nil {
-		s.problem(c.path, fmt.Errorf("%d bytes at %d are zeroes in the archive: %w", c.n, c.off, c.err))
+		if c.lost.err == nil {
+			c.lost.first, c.lost.err = c.off, fstree.WithoutPath(c.err)
+		}
+		c.lost.bytes += int64(c.n)
 	}
 	_, err := s.w.Write(c.buf[:c.n])
 	return err
@@ -73,13 +84,19 @@ func (c *chunk) write(s *stream) error {
 
 // end is what follows the last chunk of a file.
 type end struct {
+	path   string
 	file   fstree.File
 	stored int64
+	lost   *zeroed
 }
 
 func (e *end) load(*stream) {}
 
+// write ends the member. However many of its chunks cannot be read, it is told once.
 func (e *end) write(s *stream) error {
+	if e.lost.err != nil {
+		s.problem(e.path, fmt.Errorf("%d bytes, the first at %d, are zeroes in the archive: %w", e.lost.bytes, e.lost.first, e.lost.err))
+	}
 	return errors.Join(e.file.Close(), s.writePadding(e.stored))
 }
 

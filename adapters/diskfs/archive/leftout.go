@@ -24,15 +24,11 @@ type leftOut struct {
 
 // add adds a line: the path of the tree, and why.
 func (l *leftOut) add(path string, err error) {
-	var pe *fs.PathError
-	if errors.As(err, &pe) && err == error(pe) {
-		err = pe.Err
-	}
 	if l.list.Len() > maxLeftOut {
 		l.more++
 		return
 	}
-	fmt.Fprintf(&l.list, "%s: %s\n", oneLine(path), oneLine(errs.Message(err)))
+	fmt.Fprintf(&l.list, "%s: %s\n", oneLine(path), oneLine(errs.Message(fstree.WithoutPath(err))))
 }
 
 // oneLine is text from an image as a part of a line that shows all of it.

@@ -139,3 +139,20 @@ func TestANilErrorMeansThatEvenSocketsAreThere(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+// A short file is left out, the damaged part of a long one is zeroes; either is told
+// in one line, which does not repeat the path.
+func TestAProblemDoesNotRepeatItsPath(t *testing.T) {
+	for name, want := range map[string]string{
+		"bad": "medium error", strings.Repeat("b", 200): " are zeroes in the archive: medium error",
+		strings.Repeat("c", 900): ": 900000 bytes, the first at 0, are zeroes in the archive: medium error", // several chunks
+	} {
+		var told []string
+		err := archive.Write(t.Context(), io.Discard, fstree.New(&shelf{names: []string{name}, bad: name}), ".", &archive.Options{
+			Problem: func(path string, err error) { told = append(told, path+": "+err.Error()) },
+		})
+		if err != nil || len(told) != 1 || !strings.HasSuffix(told[0], want) || strings.Count(told[0], name) != 1 || strings.Contains(told[0], "\n") {
+			t.Errorf("%q, %v", told, err)
+		}
+	}
+}

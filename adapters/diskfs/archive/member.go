@@ -96,7 +96,7 @@ func (m *member) appendContents(b []byte) ([]byte, error) {
 	start, size := len(b), int(m.head.size)
 	b = slices.Grow(b, size+blockSize)[:start+size]
 	_, err := backend.ReadFull(m.file, b[start:], 0)
-	err = errors.Join(err, m.file.Close())
+	err = errors.Join(fstree.WithoutPath(err), m.file.Close())
 	m.file = nil
 	return pad(b, size), err
 }

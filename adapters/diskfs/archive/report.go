@@ -51,7 +51,7 @@ func (r *report) problem(path string, err error) {
 	case r.tell != nil:
 		r.tell(path, err)
 	case len(r.kept) < maxKept:
-		r.kept = append(r.kept, &fs.PathError{Op: "archive", Path: path, Err: err})
+		r.kept = append(r.kept, &fs.PathError{Op: "archive", Path: path, Err: fstree.WithoutPath(err)})
 	}
 }
 

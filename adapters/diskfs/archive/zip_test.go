@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,11 +65,15 @@ func (s *shelf) Stat(id fstree.ID) (fstree.Stat, error) {
 
 func contentOf(name string) string { return strings.Repeat(name, 1000) }
 
-func (s *shelf) Readlink(fstree.ID) (string, error)                 { return "../target", nil }
-func (*shelf) Xattrs(fstree.ID) (map[string][]byte, error)          { return nil, nil }
-func (s *shelf) Open(id fstree.ID) (fstree.Content, error)          { return page{s, s.names[id.Ino-2]}, nil }
-func (p page) Size() int64                                          { return int64(len(contentOf(p.name))) }
-func (p page) Extents(int64, int64) iter.Seq2[fstree.Extent, error] { return nil }
+func (s *shelf) Readlink(fstree.ID) (string, error)        { return "../target", nil }
+func (*shelf) Xattrs(fstree.ID) (map[string][]byte, error) { return nil, nil }
+func (s *shelf) Open(id fstree.ID) (fstree.Content, error) { return page{s, s.names[id.Ino-2]}, nil }
+func (p page) Size() int64                                 { return int64(len(contentOf(p.name))) }
+func (p page) Extents(off, n int64) iter.Seq2[fstree.Extent, error] {
+	return func(yield func(fstree.Extent, error) bool) {
+		yield(fstree.Extent{Start: off, Length: min(n, p.Size()-off), Offset: -1}, nil)
+	}
+}
 
 type page struct {
 	*shelf
@@ -244,16 +249,16 @@ func ExampleWriteZip() {
 	fsys := fstree.New(&shelf{names: []string{"hello"}})
 	f, err := os.CreateTemp("", "")
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
 	if err := archive.WriteZip(context.Background(), f, fsys, ".", nil); err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	r, err := zip.OpenReader(f.Name())
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	defer r.Close()
 	for _, member := range r.File {

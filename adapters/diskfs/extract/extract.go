@@ -102,7 +102,7 @@ const maxKept = 16
 
 func (c *copier) keep(path string, err error) {
 	if len(c.kept) < maxKept {
-		c.kept = append(c.kept, &fs.PathError{Op: "extract", Path: path, Err: err})
+		c.kept = append(c.kept, &fs.PathError{Op: "extract", Path: path, Err: fstree.WithoutPath(err)})
 	}
 }
 
@@ -332,13 +332,13 @@ func (c *copier) finish() error {
 	for i := range c.symlinks {
 		d := &c.symlinks[i]
 		if err := c.makeLink(d); err != nil {
-			c.Problem(d.source, hostError(err))
+			c.Problem(d.source, fstree.WithoutPath(err))
 		}
 	}
 	for i := len(c.dirs) - 1; i >= 0; i-- {
 		d := &c.dirs[i]
 		if err := c.finishDirectory(d); err != nil {
-			c.Problem(d.source, hostError(err))
+			c.Problem(d.source, fstree.WithoutPath(err))
 		}
 	}
 	return errors.Join(noRoom, c.syncTop())

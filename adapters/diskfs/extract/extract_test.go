@@ -206,6 +206,9 @@ func TestADamagedFileLeavesNothingBehind(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil && strings.Contains(why, errBroken.Error()) && !strings.Contains(why, "readdir") {
 			t.Errorf("%s is there, although %s", name, why)
 		}
+		if strings.Contains(why, name) || strings.Contains(why, "\n") {
+			t.Errorf("a problem tells its path twice, or takes several lines: %q", p)
+		}
 	}
 }
 

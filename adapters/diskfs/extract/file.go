@@ -3,7 +3,6 @@ package extract
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"math"
@@ -12,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/qedfs/qedfs/adapters/diskfs/filesystem/fstree"
+	"github.com/qedfs/qedfs/backend"
 	"github.com/qedfs/qedfs/backend/newfile"
 )
 
@@ -42,7 +42,7 @@ func (c *copier) file(ctx context.Context, e *fstree.WalkEntry, d *deferred) err
 	}
 	dir, base, err := c.parent(d.name)
 	if err != nil {
-		return errors.Join(hostError(err), opened.Close())
+		return errors.Join(fstree.WithoutPath(err), opened.Close())
 	}
 	w := &written{deferred: *d}
 	c.written = append(c.written, w)
@@ -89,7 +89,7 @@ func (c *copier) write(ctx context.Context, w *written, src fstree.File, dir *os
 		return ErrExists
 	}
 	if err != nil {
-		return hostError(err)
+		return fstree.WithoutPath(err)
 	}
 	if err := c.contents(ctx, f.OSFile(), src); err != nil {
 		return errors.Join(err, f.Close())
@@ -115,7 +115,7 @@ func (c *copier) commit() error {
 	for _, w := range c.written {
 		err := w.failed
 		if w.file != nil {
-			err, errs = hostError(errs[0]), errs[1:]
+			err, errs = fstree.WithoutPath(errs[0]), errs[1:]
 		}
 		switch {
 		case errors.Is(err, fs.ErrExist):
@@ -144,16 +144,6 @@ func (c *copier) commit() error {
 
 // errInterrupted is of a file whose copy ended because the caller wants no more.
 var errInterrupted = errors.New("interrupted")
-
-// hostError leaves the name out of an error of the host: Problem has the path
-// of the file in the tree.
-func hostError(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) && err == error(pe) {
-		return pe.Err
-	}
-	return err
-}
 
 // contents copies what is stored of a file, and leaves its holes out.
 func (c *copier) contents(ctx context.Context, dst *os.File, src fstree.File) error {
@@ -186,8 +176,8 @@ func (c *copier) run(ctx context.Context, dst *os.File, src io.ReaderAt, off, en
 			return errors.Join(errInterrupted, err)
 		}
 		p := buf[:min(end-off, int64(len(buf)))]
-		if n, err := src.ReadAt(p, off); n < len(p) {
-			return errors.Join(err, fmt.Errorf("%d of %d bytes at %d", n, len(p), off))
+		if _, err := backend.ReadFull(src, p, off); err != nil {
+			return fstree.WithoutPath(err)
 		}
 		if _, err := dst.WriteAt(p, off); err != nil {
 			return err

@@ -3,6 +3,7 @@ package fstree
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 )
 
@@ -68,3 +69,12 @@ func (e *DamageError) Error() string {
 
 // Is makes every DamageError match [ErrDamaged].
 func (e *DamageError) Is(target error) bool { return target == ErrDamaged }
+
+// WithoutPath leaves the path out of an error, for a caller that names the file
+// itself. Only an outermost [fs.PathError] has a path that is known to be that file's.
+func WithoutPath(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
